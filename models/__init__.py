@@ -1,0 +1,1 @@
+"""What a model is: occlusion types, the exported bundle, and the networks behind it."""

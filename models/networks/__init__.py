@@ -1,0 +1,1 @@
+"""PyTorch networks: backbones, attention, heads, and one file per system."""

@@ -1,0 +1,1 @@
+"""How a model is made: data, occluders, losses, systems, evaluation and export."""
