@@ -1,0 +1,1 @@
+"""REST: routers, schemas, problem responses, middlewares."""

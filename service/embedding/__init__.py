@@ -1,0 +1,1 @@
+"""From a picture's bytes to its features: decode, micro-batch, ONNX Runtime."""

@@ -1,0 +1,202 @@
+"""What can go wrong, as one small hierarchy: every layer raises these, REST answers them (RFC 9457).
+
+A :class:`Problem` names what was wrong and what to do about it in ``detail``; its class gives the HTTP
+status, the slug of its type and its title. Anything else that is raised is a fault of this program.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Final
+
+TYPE_PREFIX: Final = "https://penumbra.invalid/problems/"
+
+
+class Problem(Exception):
+    """A fault that is told to the caller.
+
+    Attributes:
+        status: HTTP status, 400 to 599.
+        slug: last part of the problem's type.
+        title: the kind of problem in words, the same for every occurrence.
+        detail: this occurrence in words.
+    """
+
+    status: ClassVar[int] = 500
+    slug: ClassVar[str] = "internal-error"
+    title: ClassVar[str] = "Internal error"
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
+        self.detail = detail
+
+    @property
+    def type(self) -> str:
+        """The problem's type, a URI that identifies it and is not meant to be opened."""
+        return TYPE_PREFIX + self.slug
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Response headers that belong to this problem."""
+        return {}
+
+
+# Pictures
+
+
+class PictureError(Problem):
+    """The bytes sent are no picture that can be taken; alone at fault in its batch."""
+
+    status = 422
+    slug = "bad-picture"
+    title = "Picture cannot be used"
+
+
+class EmptyPicture(PictureError):
+    """No bytes at all."""
+
+    slug = "empty-picture"
+    title = "Picture is empty"
+
+
+class NotAPicture(PictureError):
+    """The bytes are in no picture format known here."""
+
+    slug = "not-a-picture"
+    title = "Not a picture"
+
+
+class BrokenPicture(PictureError):
+    """A picture format, but truncated or damaged."""
+
+    slug = "broken-picture"
+    title = "Picture is truncated or damaged"
+
+
+class UnsupportedFormat(PictureError):
+    """A picture, in a format that is not accepted."""
+
+    status = 415
+    slug = "unsupported-format"
+    title = "Picture format not accepted"
+
+
+class PictureTooLarge(PictureError):
+    """More bytes or more pixels than accepted."""
+
+    status = 413
+    slug = "picture-too-large"
+    title = "Picture too large"
+
+
+# Requests
+
+
+class BadRequest(Problem):
+    """The request is not what the interface takes."""
+
+    status = 422
+    slug = "invalid-request"
+    title = "Request does not validate"
+
+
+class BadItems(Problem):
+    """The form field ``items`` is not what enrolling takes."""
+
+    status = 422
+    slug = "bad-items"
+    title = "Items do not validate"
+
+
+class BodyTooLarge(Problem):
+    """The request's body has more bytes than accepted."""
+
+    status = 413
+    slug = "body-too-large"
+    title = "Request body too large"
+
+
+class UnifyUnavailable(Problem):
+    """The served bundle cannot unify in the way asked for."""
+
+    status = 422
+    slug = "unify-unavailable"
+    title = "Unification not available with this model"
+
+
+# Galleries
+
+
+class UnknownGallery(Problem):
+    """There is no gallery of that name."""
+
+    status = 404
+    slug = "unknown-gallery"
+    title = "Unknown gallery"
+
+
+class UnknownImage(Problem):
+    """There is no picture of that id in the gallery."""
+
+    status = 404
+    slug = "unknown-image"
+    title = "Unknown image"
+
+
+class GalleryExists(Problem):
+    """A gallery of that name is there already."""
+
+    status = 409
+    slug = "gallery-exists"
+    title = "Gallery exists"
+
+
+class ClientIdConflict(Problem):
+    """A client id was used before in this gallery, for another picture."""
+
+    status = 409
+    slug = "client-id-conflict"
+    title = "Client id used for another picture"
+
+
+# Load and state
+
+
+class Overloaded(Problem):
+    """The queue is full. ``retry_after_s``: whole seconds after which trying again makes sense."""
+
+    status = 429
+    slug = "overloaded"
+    title = "Too many requests waiting"
+
+    def __init__(self, detail: str, retry_after_s: int = 1) -> None:
+        super().__init__(detail)
+        self.retry_after_s = retry_after_s
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """``Retry-After`` in seconds."""
+        return {"Retry-After": str(self.retry_after_s)}
+
+
+class DeadlineExceeded(Problem):
+    """The work was not done within the deadline."""
+
+    status = 504
+    slug = "deadline-exceeded"
+    title = "Deadline exceeded"
+
+
+class Unavailable(Problem):
+    """The service is starting, stopping, or a part it needs does not answer."""
+
+    status = 503
+    slug = "unavailable"
+    title = "Service unavailable"
+
+
+class EmbeddingFailed(Problem):
+    """The model failed on this picture, though it decoded well."""
+
+    status = 500
+    slug = "embedding-failed"
+    title = "Model failed on this picture"

@@ -1,0 +1,132 @@
+"""All settings of the service, in one frozen object. This module alone reads the environment.
+
+Every field may be given as an environment variable with the prefix ``PENUMBRA_`` (``PENUMBRA_PORT=9000``)
+or as an argument. Variables with the prefix that name no setting are ignored by pydantic-settings;
+arguments that name none are errors.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+import models
+
+Provider = Literal["auto", "cpu", "cuda", "tensorrt", "openvino"]
+
+MEBIBYTE: Final = 1024 * 1024
+
+
+def usable_cores() -> int:
+    """Processor cores this process may run on, which in a container can be fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _shipped_bundle() -> Path:
+    return Path(models.__file__).parent / "weights" / "oamn-osnet_x0_5-market1501.onnx"
+
+
+def _sqlite_under_data_dir(data: dict[str, Any]) -> str:
+    return f"sqlite:///{Path(data['data_dir']).absolute() / 'catalog.sqlite3'}"
+
+
+def _folder_under_data_dir(data: dict[str, Any]) -> str:
+    return (Path(data["data_dir"]).absolute() / "pictures").as_uri()
+
+
+class Settings(BaseSettings):
+    """The service's settings. Frozen: what was read at start holds until the process ends."""
+
+    model_config = SettingsConfigDict(env_prefix="PENUMBRA_", frozen=True, extra="forbid")
+
+    # The model
+    bundle: Path = Field(
+        default_factory=_shipped_bundle,
+        description="The model: a bundle written by `penumbra-train export`.",
+    )
+    provider: Provider = Field(
+        default="auto",
+        description="Where ONNX Runtime computes. auto: the first installed of tensorrt, cuda, openvino, "
+        "cpu. A provider named here that is not installed stops the start; there is no silent fall-back.",
+    )
+    inference_threads: int = Field(
+        default_factory=usable_cores, ge=1, description="ONNX Runtime's threads within one operator."
+    )
+
+    # Where it listens
+    host: str = Field(default="127.0.0.1", description="Address to bind to.")
+    port: int = Field(default=8321, ge=0, le=65535, description="Port to bind to; 0 takes a free one.")
+    allow_anonymous: bool = Field(
+        default=False,
+        description="Bind to an address that other machines can reach although nobody is asked for a key.",
+    )
+
+    # What is kept
+    data_dir: Path = Field(
+        default=Path("penumbra-data"), description="Folder of everything the service stores by default."
+    )
+    catalog_url: str = Field(
+        default_factory=_sqlite_under_data_dir,
+        description="SQLAlchemy URL of the catalog; SQLite in data_dir unless given.",
+    )
+    pictures_url: str = Field(
+        default_factory=_folder_under_data_dir,
+        description="fsspec URL of the folder where galleries that keep pictures put them.",
+    )
+    redis_url: str | None = Field(
+        default=None, description="Redis for the feature cache; without it the cache is in this process."
+    )
+    cache_bytes: int = Field(
+        default=256 * MEBIBYTE, ge=0, description="Size of the in-process feature cache, bytes."
+    )
+    cache_ttl_s: int = Field(
+        default=7 * 24 * 3600, ge=1, description="How long Redis keeps a picture's features, seconds."
+    )
+
+    # Batching and load
+    max_batch: int = Field(
+        default=32,
+        ge=1,
+        description="Largest batch, in rows. A picture counts once per occlusion code asked for; one picture "
+        "with more codes than this is still taken, alone.",
+    )
+    queue_limit: int = Field(
+        default=1024, ge=1, description="Pictures that may wait for the model; one more is answered with 429."
+    )
+    deadline_s: float = Field(
+        default=30.0, gt=0, description="A request that takes longer is answered with 504, seconds."
+    )
+    decode_threads: int = Field(
+        default_factory=usable_cores, ge=1, description="Threads that decode pictures, off the event loop."
+    )
+    shutdown_grace_s: float = Field(
+        default=30.0, gt=0, description="After SIGTERM, how long accepted requests may take to finish, s."
+    )
+
+    # Limits of one request
+    max_body_bytes: int = Field(
+        default=64 * MEBIBYTE, ge=1, description="Largest request body, bytes; beyond it 413."
+    )
+    max_picture_bytes: int = Field(
+        default=16 * MEBIBYTE, ge=1, description="Largest picture file, bytes; beyond it 413."
+    )
+    max_pixels: int = Field(
+        default=40_000_000,
+        ge=1,
+        description="Most pixels (width x height) of a picture, read from its header before decoding.",
+    )
+    max_files: int = Field(default=64, ge=1, le=64, description="Most pictures in one enrolment.")
+    max_query_files: int = Field(default=16, ge=1, le=16, description="Most pictures in one query.")
+    max_top_k: int = Field(default=10_000, ge=1, description="Most results of one query.")
+
+    # Log
+    log_format: Literal["text", "json"] = Field(
+        default="text", description="text for people, json (one object a line) for machines."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="Least severe entry that is logged."
+    )
