@@ -1,0 +1,1 @@
+"""Dataset readers, samplers, transforms and the synthetic pedestrians."""
