@@ -1,7 +1,7 @@
 """A bundle made by hand: no torch, no training, a few kilobytes, and it really recognises drawn pictures.
 
 It obeys the whole contract of ``models/bundle.py``. Its embedding is the picture's colours, averaged over
-a grid of 8 × 4 cells after normalisation and with the hidden rectangle at zero; so two drawings of one
+a grid of 8 by 4 cells after normalisation and with the hidden rectangle at zero; so two drawings of one
 figure agree, and agree also where both are hidden alike. Its grader looks for black: a side whose outer
 half is black is graded as half hidden, whose outer quarter is black as a quarter hidden.
 """
