@@ -1,1 +1,1 @@
-"""Dataset readers, samplers, transforms and the synthetic pedestrians."""
+"""Data: readers, the in-memory picture store, samplers, transforms, and drawn pedestrians."""

@@ -1,0 +1,1 @@
+"""The papers' occluders: what is laid over training pictures, and where."""
