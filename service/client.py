@@ -1,0 +1,805 @@
+"""Talk to a running service from Python: :class:`Client`, and :class:`AsyncClient` for asyncio.
+
+    from pathlib import Path
+
+    from service.client import Client, NewPicture
+
+    with Client("http://127.0.0.1:8321") as client:
+        client.create_gallery("shop")
+        client.enrol("shop", [NewPicture(Path("anna.jpg"), person="anna", client_id="anna.jpg")])
+        for match in client.query("shop", [Path("who.jpg")], top_k=3).results:
+            print(match.rank, match.person, match.score)
+
+Each thing the service does is one :class:`Call` here: a value that says what to send and how to read the
+answer. The two clients only send calls and wait between attempts; neither knows what is in one.
+
+What is tried again, with growing waits: calls that change nothing when they are repeated (every read,
+every query, erasing, and enrolling where each picture has a client id), when the service is overloaded
+(429; its ``Retry-After`` is honoured) or no connection could be made. Nothing else is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Generic, Literal, Self, TypeAlias, TypeVar, cast
+from urllib.parse import quote
+
+import httpx
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+__all__ = [
+    "AsyncClient",
+    "Client",
+    "ClientError",
+    "EnrolledPicture",
+    "Gallery",
+    "GalleryPage",
+    "MatchedImage",
+    "Model",
+    "NewPicture",
+    "Occlusion",
+    "ProblemError",
+    "QueryAnswer",
+    "QueryResult",
+    "QueryUnderstood",
+    "Retries",
+    "ServiceUnreachable",
+    "UnexpectedAnswer",
+]
+
+DEFAULT_URL: Final = "http://127.0.0.1:8321"
+"""Where `penumbra serve` listens unless told otherwise."""
+
+PICTURES_PER_CALL: Final = 64
+"""The most pictures that the service takes in one enrolment."""
+
+BYTES_PER_CALL: Final = 32 * 1024 * 1024
+"""Bytes after which an enrolment is cut even if it has fewer pictures; half of what the service takes."""
+
+PictureSource: TypeAlias = Path | str | bytes
+"""A picture: where its file is, or the file's bytes."""
+
+T = TypeVar("T")
+
+
+# What is raised
+
+
+class ClientError(Exception):
+    """Anything that goes wrong between the caller and the service."""
+
+
+class ServiceUnreachable(ClientError):
+    """No answer came: nothing listens there, the connection broke, or the time was up."""
+
+
+class UnexpectedAnswer(ClientError):
+    """An answer came that no Penumbra service gives; usually something else listens at that address."""
+
+
+class ProblemError(ClientError):
+    """The service refused, and says why (RFC 9457).
+
+    Attributes:
+        status: HTTP status.
+        type: the problem's URI; its last part is stable and made for programs.
+        title: the kind of problem.
+        detail: this occurrence.
+        request_id: under which the service logged it, or None.
+        document: the whole problem document, members beyond the standard's included.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        title: str,
+        detail: str,
+        *,
+        type: str = "about:blank",
+        request_id: str | None = None,
+        document: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.status = status
+        self.type = type
+        self.title = title
+        self.detail = detail
+        self.request_id = request_id
+        self.document = dict(document or {})
+        name = f" (request {request_id})" if request_id else ""
+        super().__init__(f"{status} {title}: {detail}{name}" if detail else f"{status} {title}{name}")
+
+    @property
+    def slug(self) -> str:
+        """Last part of :attr:`type`, e.g. ``"unknown-gallery"``."""
+        return self.type.rsplit("/", 1)[-1]
+
+
+# What comes back
+
+
+class _Answer(BaseModel):
+    """Members that a newer service adds are kept out of the way, not refused."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class Problem(_Answer):
+    """Why one picture of an enrolment failed."""
+
+    status: int
+    title: str = ""
+    detail: str = ""
+    type: str = "about:blank"
+
+
+class Gallery(_Answer):
+    """One gallery: ``images`` and ``people`` are counts."""
+
+    name: str
+    images: int
+    people: int
+    keep_pictures: bool
+    created_at: datetime
+
+
+class GalleryPage(_Answer):
+    """Some galleries, and the cursor of the next page or None."""
+
+    items: list[Gallery]
+    next_cursor: str | None = None
+
+
+class Occlusion(_Answer):
+    """What the grader thinks is hidden: a type's name (``models.occlusion``), and the four scores, 0 to 1."""
+
+    type: str
+    scores: dict[str, float] | None = None
+
+
+class EnrolledPicture(_Answer):
+    """What became of one picture. ``exists``: its client id was enrolled before; ``id`` is that picture's."""
+
+    id: str | None = None
+    client_id: str | None = None
+    status: Literal["enrolled", "exists", "failed"]
+    occlusion: Occlusion | None = None
+    problem: Problem | None = None
+
+
+class _EnrolAnswer(_Answer):
+    items: list[EnrolledPicture]
+
+
+class MatchedImage(_Answer):
+    """A gallery picture that matched."""
+
+    id: str
+    camera: str | None = None
+    time: datetime | None = None
+    occlusion: Occlusion | None = None
+
+
+class QueryResult(_Answer):
+    """One ranked person, or picture.
+
+    Attributes:
+        rank: from 1.
+        person: as enrolled.
+        score: cosine, -1 to 1.
+        probability, decision: None until the bundle is calibrated.
+        image: the gallery picture that matched best.
+        compared: what was hidden on both sides, e.g. ``"bottom_half"`` or ``"none"``.
+    """
+
+    rank: int
+    person: str
+    score: float
+    probability: float | None = None
+    decision: str | None = None
+    image: MatchedImage
+    compared: str
+
+
+class QueryUnderstood(_Answer):
+    """How the service saw the query."""
+
+    occlusion: Occlusion
+
+
+class QueryAnswer(_Answer):
+    """Answer to a query. ``model``: the bundle's fingerprint; ``timings``: milliseconds by stage."""
+
+    query: QueryUnderstood
+    results: list[QueryResult]
+    model: str
+    timings: dict[str, float]
+
+
+class Model(BaseModel):
+    """The served model. Everything else that its metadata says is in ``model_extra``."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    fingerprint: str
+    name: str
+    system: str
+    backbone: str
+    has_grader: bool
+
+
+# What is sent
+
+
+@dataclass(frozen=True, slots=True)
+class NewPicture:
+    """A picture to enrol.
+
+    Attributes:
+        picture: path or bytes; a path is read when its turn comes, so that a large folder costs no memory.
+        person: whom it shows.
+        camera: which camera took it.
+        time: when; must know its time zone.
+        client_id: the caller's name for it. Enrolling the same one again enrols nothing twice.
+        metadata: anything else, JSON.
+    """
+
+    picture: PictureSource
+    person: str
+    camera: str | None = None
+    time: datetime | None = None
+    client_id: str | None = None
+    metadata: Mapping[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        if self.time is not None and self.time.tzinfo is None:
+            raise ValueError(f"the time {self.time} of a picture of {self.person!r} has no time zone")
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[T]):
+    """One request, and how to read its answer.
+
+    Attributes:
+        method, path, params, json, form, files: what is sent, as httpx takes it.
+        read: from a successful answer to what the caller gets.
+        repeatable: sending it twice does no harm.
+        rescue: from a problem to what the caller gets after all, or None to raise it.
+    """
+
+    method: str
+    path: str
+    read: Callable[[httpx.Response], T]
+    repeatable: bool
+    params: Mapping[str, str | int] = field(default_factory=dict)
+    json: Any = None
+    form: Mapping[str, str] | None = None
+    files: Sequence[tuple[str, tuple[str, bytes, str]]] | None = None
+    rescue: Callable[[ProblemError], T | None] | None = None
+
+    def request(self, http: httpx.Client | httpx.AsyncClient) -> httpx.Request:
+        """The request as httpx sends it."""
+        return http.build_request(
+            self.method,
+            self.path,
+            params=dict(self.params) or None,
+            json=self.json,
+            data=dict(self.form) if self.form is not None else None,
+            files=list(self.files) if self.files is not None else None,
+        )
+
+    def result(self, response: httpx.Response) -> T:
+        """What the caller gets.
+
+        Raises:
+            ProblemError: the service refused.
+            UnexpectedAnswer: this is not how the service answers.
+        """
+        if response.is_success:
+            try:
+                return self.read(response)
+            except (ValidationError, json.JSONDecodeError) as error:
+                raise UnexpectedAnswer(
+                    f"{response.request.url} answered {response.status_code} with something else than a "
+                    f"Penumbra service would: {error}"
+                ) from error
+        problem = problem_of(response)
+        rescued = self.rescue(problem) if self.rescue is not None else None
+        if rescued is None:
+            raise problem
+        return rescued
+
+
+def problem_of(response: httpx.Response) -> ProblemError:
+    """The problem in an answer that is not a success; a proxy's HTML page becomes one too."""
+    document: Any = None
+    if "json" in response.headers.get("content-type", ""):
+        try:
+            document = response.json()
+        except json.JSONDecodeError:
+            document = None
+    if not isinstance(document, dict):
+        document = {}
+    return ProblemError(
+        response.status_code,
+        str(document.get("title") or response.reason_phrase or "Problem"),
+        str(document.get("detail") or ""),
+        type=str(document.get("type") or "about:blank"),
+        request_id=document.get("request_id") or response.headers.get("x-request-id"),
+        document=document,
+    )
+
+
+def _reader(kind: type[T]) -> Callable[[httpx.Response], T]:
+    """Read an answer's JSON as a pydantic model."""
+    model = cast(type[BaseModel], kind)
+    return lambda response: cast(T, model.model_validate_json(response.content))
+
+
+def _nothing(_: httpx.Response) -> None:
+    """An answer whose arriving is all that counts."""
+
+
+def _gallery_path(name: str, *rest: str) -> str:
+    return "/".join(["/v1/galleries", quote(name, safe=""), *(quote(part, safe="") for part in rest)])
+
+
+def _create_gallery(name: str, keep_pictures: bool) -> Call[Gallery]:
+    body = {"name": name, "keep_pictures": keep_pictures}
+    return Call("POST", "/v1/galleries", _reader(Gallery), repeatable=False, json=body)
+
+
+def _gallery_page(limit: int, cursor: str | None) -> Call[GalleryPage]:
+    params: dict[str, str | int] = {"limit": limit}
+    if cursor is not None:
+        params["cursor"] = cursor
+    return Call("GET", "/v1/galleries", _reader(GalleryPage), repeatable=True, params=params)
+
+
+def _gallery(name: str) -> Call[Gallery]:
+    return Call("GET", _gallery_path(name), _reader(Gallery), repeatable=True)
+
+
+def _delete_gallery(name: str) -> Call[None]:
+    return Call("DELETE", _gallery_path(name), _nothing, repeatable=True)
+
+
+def _delete_image(gallery: str, image: str) -> Call[None]:
+    return Call("DELETE", _gallery_path(gallery, "images", image), _nothing, repeatable=True)
+
+
+def _model() -> Call[Model]:
+    return Call("GET", "/v1/model", _reader(Model), repeatable=True)
+
+
+def _ready() -> Call[bool]:
+    def not_yet(problem: ProblemError) -> bool | None:
+        return False if problem.status == httpx.codes.SERVICE_UNAVAILABLE else None
+
+    return Call("GET", "/readyz", lambda _: True, repeatable=True, rescue=not_yet)
+
+
+def _query(
+    gallery: str,
+    pictures: Sequence[PictureSource],
+    top_k: int,
+    by: str,
+    unify: str,
+) -> Call[QueryAnswer]:
+    return Call(
+        "POST",
+        _gallery_path(gallery, "query"),
+        _reader(QueryAnswer),
+        repeatable=True,
+        form={"top_k": str(top_k), "by": by, "unify": unify},
+        files=[_part(number, picture) for number, picture in enumerate(pictures)],
+    )
+
+
+def _enrolments(gallery: str, pictures: Iterable[NewPicture]) -> Iterator[Call[list[EnrolledPicture]]]:
+    """The calls that enrol ``pictures``, each made when it is its turn."""
+    chunk: list[NewPicture] = []
+    parts: list[tuple[str, tuple[str, bytes, str]]] = []
+    size = 0
+    for picture in pictures:
+        part = _part(len(chunk), picture.picture)
+        if chunk and (len(chunk) == PICTURES_PER_CALL or size + len(part[1][1]) > BYTES_PER_CALL):
+            yield _enrolment(gallery, chunk, parts)
+            chunk, parts, size = [], [], 0
+        chunk.append(picture)
+        parts.append(part)
+        size += len(part[1][1])
+    if chunk:
+        yield _enrolment(gallery, chunk, parts)
+
+
+def _enrolment(
+    gallery: str,
+    pictures: Sequence[NewPicture],
+    parts: Sequence[tuple[str, tuple[str, bytes, str]]],
+) -> Call[list[EnrolledPicture]]:
+    """One call that enrols up to 64 pictures.
+
+    That every picture failed is no problem of the call: it is told picture by picture, as it is when
+    some did not. Faults of the call itself (an unknown gallery, say) are raised.
+    """
+
+    def each_failed(problem: ProblemError) -> list[EnrolledPicture] | None:
+        if "items" in problem.document:
+            return _EnrolAnswer.model_validate(problem.document).items
+        if len(pictures) == 1 and problem.slug in _FAULTS_OF_ONE_PICTURE:
+            return [
+                EnrolledPicture(
+                    client_id=pictures[0].client_id,
+                    status="failed",
+                    problem=Problem.model_validate({"status": problem.status, **problem.document}),
+                )
+            ]
+        return None
+
+    return Call(
+        "POST",
+        _gallery_path(gallery, "images"),
+        lambda response: _EnrolAnswer.model_validate_json(response.content).items,
+        repeatable=all(picture.client_id is not None for picture in pictures),
+        form={"items": json.dumps([_item(picture) for picture in pictures], ensure_ascii=False)},
+        files=parts,
+        rescue=each_failed,
+    )
+
+
+_FAULTS_OF_ONE_PICTURE: Final = frozenset(
+    {
+        "bad-picture",
+        "empty-picture",
+        "not-a-picture",
+        "broken-picture",
+        "unsupported-format",
+        "picture-too-large",
+        "body-too-large",
+        "client-id-conflict",
+        "embedding-failed",
+    }
+)
+"""Problems of the picture itself. Sent alone, such a picture gets its own 4xx instead of an item."""
+
+
+def _item(picture: NewPicture) -> dict[str, Any]:
+    """One object of the form field ``items``; what is not known is left out."""
+    known = {
+        "person": picture.person,
+        "camera": picture.camera,
+        "time": picture.time.isoformat() if picture.time is not None else None,
+        "client_id": picture.client_id,
+        "metadata": dict(picture.metadata) if picture.metadata is not None else None,
+    }
+    return {name: value for name, value in known.items() if value is not None}
+
+
+def _part(number: int, picture: PictureSource) -> tuple[str, tuple[str, bytes, str]]:
+    """A multipart part. The name is a number: paths of the caller's machine are nobody else's business."""
+    content = picture if isinstance(picture, bytes) else Path(picture).read_bytes()
+    return "files", (f"{number}", content, "application/octet-stream")
+
+
+# When to try again
+
+
+@dataclass(frozen=True, slots=True)
+class Retries:
+    """How patiently a repeatable call is tried again.
+
+    Attributes:
+        attempts: in all, the first included.
+        first_wait_s: before the second attempt; doubles from there, and each wait is shortened at random
+            by up to a half so that clients that were refused together do not come back together.
+        longest_wait_s: no single wait is longer, whatever ``Retry-After`` asks for.
+    """
+
+    attempts: int = 6
+    first_wait_s: float = 0.25
+    longest_wait_s: float = 15.0
+
+    def wait(
+        self, call: Call[Any], tries: int, outcome: httpx.Response | httpx.TransportError
+    ) -> float | None:
+        """Seconds to wait before the next attempt, or None if there is to be none.
+
+        Args:
+            call: what was sent.
+            tries: how often already, from 1.
+            outcome: what came of the last time.
+        """
+        if not call.repeatable or tries >= self.attempts:
+            return None
+        backoff = min(self.first_wait_s * 2.0 ** (tries - 1), self.longest_wait_s) * random.uniform(0.5, 1.0)
+        if isinstance(outcome, httpx.TransportError):
+            return backoff if isinstance(outcome, httpx.ConnectError) else None
+        if outcome.status_code != httpx.codes.TOO_MANY_REQUESTS:
+            return None
+        asked = _retry_after(outcome.headers.get("retry-after"))
+        return backoff if asked is None else min(max(asked, backoff), self.longest_wait_s)
+
+
+def _retry_after(value: str | None) -> float | None:
+    """Seconds in a ``Retry-After`` header, which gives seconds or a date; None where it gives neither."""
+    if value is None:
+        return None
+    if value.strip().isdigit():
+        return float(value)
+    try:
+        until = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    return max(0.0, (until.astimezone(UTC) - datetime.now(UTC)).total_seconds())
+
+
+def _unreachable(base_url: httpx.URL, error: httpx.TransportError) -> ServiceUnreachable:
+    reason = str(error) or type(error).__name__
+    return ServiceUnreachable(
+        f"no answer from {base_url}: {reason}. Is the service running (`penumbra serve`)?"
+    )
+
+
+def _default_timeout() -> httpx.Timeout:
+    """Connecting is quick or hopeless; an answer may take as long as the service's own deadline and some."""
+    return httpx.Timeout(60.0, connect=5.0)
+
+
+# The two clients
+
+
+class Client:
+    """A service, for code that waits.
+
+    Args:
+        url: the service's address.
+        timeout: httpx's; 5 s to connect and 60 s for an answer unless given.
+        retries: how patiently calls that may be repeated are.
+        transport: another way to reach the service, for tests.
+    """
+
+    def __init__(
+        self,
+        url: str = DEFAULT_URL,
+        *,
+        timeout: httpx.Timeout | float | None = None,
+        retries: Retries | None = None,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        self._http = httpx.Client(base_url=url, timeout=timeout or _default_timeout(), transport=transport)
+        self._retries = retries or Retries()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def send(self, call: Call[T]) -> T:
+        """Send a call, again where that is safe, and read its answer.
+
+        Raises:
+            ProblemError: the service refused.
+            ServiceUnreachable: no answer came.
+            UnexpectedAnswer: something else answered.
+        """
+        tries = 0
+        while True:
+            tries += 1
+            outcome: httpx.Response | httpx.TransportError
+            try:
+                outcome = self._http.send(call.request(self._http))
+            except httpx.TransportError as error:
+                outcome = error
+            wait = self._retries.wait(call, tries, outcome)
+            if wait is not None:
+                time.sleep(wait)
+            elif isinstance(outcome, httpx.TransportError):
+                raise _unreachable(self._http.base_url, outcome) from outcome
+            else:
+                return call.result(outcome)
+
+    def create_gallery(self, name: str, *, keep_pictures: bool = False) -> Gallery:
+        """Make a gallery. ``ProblemError`` 409 if the name is taken."""
+        return self.send(_create_gallery(name, keep_pictures))
+
+    def galleries(self, *, page_size: int = 100) -> Iterator[Gallery]:
+        """All galleries, fetched page by page."""
+        cursor: str | None = None
+        while True:
+            page = self.send(_gallery_page(page_size, cursor))
+            yield from page.items
+            cursor = page.next_cursor
+            if cursor is None:
+                return
+
+    def gallery(self, name: str) -> Gallery:
+        """One gallery. ``ProblemError`` 404 if there is none of that name."""
+        return self.send(_gallery(name))
+
+    def delete_gallery(self, name: str) -> None:
+        """Erase a gallery with everything in it."""
+        self.send(_delete_gallery(name))
+
+    def delete_image(self, gallery: str, image: str) -> None:
+        """Erase one picture, by the id that enrolling gave."""
+        self.send(_delete_image(gallery, image))
+
+    def enrol(
+        self,
+        gallery: str,
+        pictures: Iterable[NewPicture],
+        *,
+        on_answer: Callable[[list[EnrolledPicture]], None] | None = None,
+    ) -> list[EnrolledPicture]:
+        """Enrol any number of pictures, 64 a call.
+
+        Args:
+            gallery: where to.
+            pictures: read lazily.
+            on_answer: called after each call with what became of its pictures, for a progress bar.
+
+        Returns:
+            What became of each picture, in order. A picture that failed does not raise.
+        """
+        outcomes: list[EnrolledPicture] = []
+        for call in _enrolments(gallery, pictures):
+            answered = self.send(call)
+            outcomes += answered
+            if on_answer is not None:
+                on_answer(answered)
+        return outcomes
+
+    def query(
+        self,
+        gallery: str,
+        pictures: Sequence[PictureSource],
+        *,
+        top_k: int = 10,
+        by: Literal["person", "image"] = "person",
+        unify: str = "auto",
+    ) -> QueryAnswer:
+        """Who in the gallery is the person in these 1 to 16 pictures?
+
+        Args:
+            gallery: where to look.
+            pictures: all of one person.
+            top_k: results at most.
+            by: rank people by their best picture, or pictures.
+            unify: ``auto``, ``off``, or the name of what is hidden in the query (``models.occlusion``).
+        """
+        return self.send(_query(gallery, pictures, top_k, by, unify))
+
+    def model(self) -> Model:
+        """The served model."""
+        return self.send(_model())
+
+    def ready(self) -> bool:
+        """Whether the service takes work now; False while it starts or stops."""
+        return self.send(_ready())
+
+
+class AsyncClient:
+    """A service, for asyncio. The same as :class:`Client`, whose docstrings say what each method does."""
+
+    def __init__(
+        self,
+        url: str = DEFAULT_URL,
+        *,
+        timeout: httpx.Timeout | float | None = None,
+        retries: Retries | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self._http = httpx.AsyncClient(
+            base_url=url, timeout=timeout or _default_timeout(), transport=transport
+        )
+        self._retries = retries or Retries()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    async def send(self, call: Call[T]) -> T:
+        """As :meth:`Client.send`."""
+        tries = 0
+        while True:
+            tries += 1
+            outcome: httpx.Response | httpx.TransportError
+            try:
+                outcome = await self._http.send(call.request(self._http))
+            except httpx.TransportError as error:
+                outcome = error
+            wait = self._retries.wait(call, tries, outcome)
+            if wait is not None:
+                await asyncio.sleep(wait)
+            elif isinstance(outcome, httpx.TransportError):
+                raise _unreachable(self._http.base_url, outcome) from outcome
+            else:
+                return call.result(outcome)
+
+    async def create_gallery(self, name: str, *, keep_pictures: bool = False) -> Gallery:
+        """As :meth:`Client.create_gallery`."""
+        return await self.send(_create_gallery(name, keep_pictures))
+
+    async def galleries(self, *, page_size: int = 100) -> AsyncIterator[Gallery]:
+        """As :meth:`Client.galleries`."""
+        cursor: str | None = None
+        while True:
+            page = await self.send(_gallery_page(page_size, cursor))
+            for gallery in page.items:
+                yield gallery
+            cursor = page.next_cursor
+            if cursor is None:
+                return
+
+    async def gallery(self, name: str) -> Gallery:
+        """As :meth:`Client.gallery`."""
+        return await self.send(_gallery(name))
+
+    async def delete_gallery(self, name: str) -> None:
+        """As :meth:`Client.delete_gallery`."""
+        await self.send(_delete_gallery(name))
+
+    async def delete_image(self, gallery: str, image: str) -> None:
+        """As :meth:`Client.delete_image`."""
+        await self.send(_delete_image(gallery, image))
+
+    async def enrol(
+        self,
+        gallery: str,
+        pictures: Iterable[NewPicture],
+        *,
+        on_answer: Callable[[list[EnrolledPicture]], None] | None = None,
+    ) -> list[EnrolledPicture]:
+        """As :meth:`Client.enrol`; files are read in a thread."""
+        outcomes: list[EnrolledPicture] = []
+        calls = _enrolments(gallery, pictures)
+        while (call := await asyncio.to_thread(next, calls, None)) is not None:
+            answered = await self.send(call)
+            outcomes += answered
+            if on_answer is not None:
+                on_answer(answered)
+        return outcomes
+
+    async def query(
+        self,
+        gallery: str,
+        pictures: Sequence[PictureSource],
+        *,
+        top_k: int = 10,
+        by: Literal["person", "image"] = "person",
+        unify: str = "auto",
+    ) -> QueryAnswer:
+        """As :meth:`Client.query`."""
+        return await self.send(await asyncio.to_thread(_query, gallery, pictures, top_k, by, unify))
+
+    async def model(self) -> Model:
+        """As :meth:`Client.model`."""
+        return await self.send(_model())
+
+    async def ready(self) -> bool:
+        """As :meth:`Client.ready`."""
+        return await self.send(_ready())

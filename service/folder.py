@@ -1,0 +1,143 @@
+"""Pictures of people in a folder, ready to enrol: a folder per person, a naming pattern, or a manifest."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from service.client import NewPicture
+
+__all__ = ["FolderError", "compile_pattern", "read_folder", "read_manifest"]
+
+SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
+"""Files that are taken for pictures; others in the folder are left alone."""
+
+_FIELDS: Final = ("person", "camera")
+_MANIFEST_COLUMNS: Final = ("path", "person", "camera", "time", "client_id")
+
+
+class FolderError(ValueError):
+    """The folder, pattern or manifest is not what enrolling takes. The message says what was expected."""
+
+
+def read_folder(folder: Path, pattern: str | None = None) -> list[NewPicture]:
+    """The pictures in a folder, sorted by path, each with its relative path as client id.
+
+    Args:
+        folder: searched to any depth.
+        pattern: see :func:`compile_pattern`; without one, the first folder below is the person.
+
+    Raises:
+        FolderError: there are no pictures, or one whose person cannot be told.
+    """
+    if not folder.is_dir():
+        raise FolderError(f"{folder} is not a folder")
+    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    if not files:
+        raise FolderError(f"no pictures ({', '.join(sorted(SUFFIXES))}) in {folder}")
+    matcher = compile_pattern(pattern) if pattern is not None else None
+    pictures: list[NewPicture] = []
+    strangers: list[str] = []
+    for path in files:
+        relative = path.relative_to(folder)
+        person: str | None = relative.parts[0] if len(relative.parts) > 1 else None
+        camera: str | None = None
+        if matcher is not None:
+            found = matcher.fullmatch(relative.with_suffix("").as_posix())
+            person = found.group("person") if found else None
+            camera = found.groupdict().get("camera") if found else None
+        if person is None:
+            strangers.append(relative.as_posix())
+        else:
+            pictures.append(NewPicture(path, person, camera=camera, client_id=relative.as_posix()))
+    if strangers:
+        raise FolderError(_whose(folder, pattern, strangers))
+    return pictures
+
+
+def _whose(folder: Path, pattern: str | None, strangers: Sequence[str]) -> str:
+    """What to do about pictures whose person is not known."""
+    first = ", ".join(strangers[:3]) + (", …" if len(strangers) > 3 else "")
+    if pattern is not None:
+        return f"{len(strangers)} pictures in {folder} do not match {pattern!r}: {first}"
+    return (
+        f"{len(strangers)} pictures lie in {folder} itself, so their person is not known: {first}. "
+        "Put each person's pictures in a folder of their own, or give --pattern (e.g. '{person}_c{camera}*') "
+        "or --manifest."
+    )
+
+
+def compile_pattern(pattern: str) -> re.Pattern[str]:
+    """A naming pattern as a regular expression for a relative path without its extension.
+
+    ``{person}`` and ``{camera}`` stand for what is between the rest, ``*`` for anything; everything else
+    is meant as written. ``{person}_c{camera}s*`` reads Market-1501's ``0002_c1s1_000451_03``. A pattern
+    without ``/`` is about the file's name, whatever folder it is in.
+
+    Raises:
+        FolderError: ``{person}`` is missing, or something stands in braces twice or is unknown.
+    """
+    parts = re.split(r"(\{[^{}]*\}|\*)", pattern)
+    names = [part[1:-1] for part in parts if part.startswith("{")]
+    if "person" not in names or len(set(names)) < len(names) or not set(names) <= set(_FIELDS):
+        raise FolderError(
+            f"the pattern {pattern!r} must have {{person}} and may have {{camera}} and *, "
+            "e.g. '{person}_c{camera}*'"
+        )
+    text = "" if "/" in pattern else "(?:.*/)?"
+    for part in parts:
+        if part.startswith("{"):
+            text += f"(?P<{part[1:-1]}>[^/]+?)"
+        else:
+            text += ".*" if part == "*" else re.escape(part)
+    return re.compile(text)
+
+
+def read_manifest(manifest: Path, folder: Path) -> list[NewPicture]:
+    """The pictures that a CSV file lists.
+
+    Columns ``path`` (relative to ``folder``) and ``person`` are required; ``camera``, ``time`` (RFC 3339)
+    and ``client_id`` (else the path) may follow; every other column becomes metadata.
+
+    Raises:
+        FolderError: a column or a value is missing, a time is none, or a file is not there.
+    """
+    with manifest.open(newline="", encoding="utf-8-sig") as lines:
+        rows = csv.DictReader(lines)
+        columns = set(rows.fieldnames or ())
+        if not {"path", "person"} <= columns:
+            raise FolderError(
+                f"{manifest} needs the columns path and person, it has {', '.join(sorted(columns))}"
+            )
+        pictures = list(_listed(manifest, folder, rows))
+    if not pictures:
+        raise FolderError(f"{manifest} lists no pictures")
+    return pictures
+
+
+def _listed(manifest: Path, folder: Path, rows: csv.DictReader[str]) -> Iterator[NewPicture]:
+    for row in rows:
+        where = f"{manifest}, line {rows.line_num}"
+        if None in row:
+            raise FolderError(f"{where}: more values than columns")
+        if not row["path"] or not row["person"]:
+            raise FolderError(f"{where}: path and person must not be empty")
+        path = folder / row["path"]
+        if not path.is_file():
+            raise FolderError(f"{where}: there is no file {path}")
+        more = {name: value for name, value in row.items() if name not in _MANIFEST_COLUMNS and value}
+        try:
+            yield NewPicture(
+                path,
+                row["person"],
+                camera=row.get("camera") or None,
+                time=datetime.fromisoformat(row["time"]) if row.get("time") else None,
+                client_id=row.get("client_id") or row["path"],
+                metadata=more or None,
+            )
+        except ValueError as error:
+            raise FolderError(f"{where}: {error}") from error

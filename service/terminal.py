@@ -1,0 +1,41 @@
+"""What commands draw on a terminal: progress on standard error, so that standard output can be piped."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, Task, TextColumn, TimeRemainingColumn
+from rich.progress import ProgressColumn as RichColumn
+from rich.text import Text
+
+__all__ = ["messages", "picture_progress", "tables"]
+
+
+def messages() -> Console:
+    """Where progress, remarks and faults go."""
+    return Console(stderr=True, highlight=False)
+
+
+def tables() -> Console:
+    """Where answers go. Piped, a table is as wide as it needs to be instead of 80 columns."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=160)
+
+
+class _Rate(RichColumn):
+    """Pictures per second."""
+
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text(f"{speed:,.0f} pictures/s" if speed else "", style="progress.data.speed")
+
+
+def picture_progress(console: Console | None = None) -> Progress:
+    """A progress bar that counts pictures and says how many a second."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        _Rate(),
+        TimeRemainingColumn(),
+        console=console or messages(),
+    )
