@@ -191,7 +191,7 @@ def fit(recipe: Recipe, options: FitOptions) -> dict[str, Any]:
 
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "recipe.toml").write_text(dump_recipe(recipe), encoding="utf-8")
-    steps_per_epoch = len(sampler.epoch(0))
+    steps_per_epoch = len(sampler)
     total = steps_per_epoch * recipe.epochs
     record: dict[str, Any] = earlier.record if earlier is not None else {
         "data": data_lines,
@@ -229,8 +229,6 @@ def fit(recipe: Recipe, options: FitOptions) -> dict[str, Any]:
             epoch, position = divmod(step, steps_per_epoch)
             if position == 0 or step == first:
                 rows = torch.from_numpy(sampler.epoch(epoch)).to(fabric.device)
-            if position >= len(rows):
-                continue  # epochs differ by a batch or so; a short one simply ends early
             torch.manual_seed(_seed_of(recipe.seed, step, fabric.global_rank))
             factor = learning_rate(recipe.optimiser, step, steps_per_epoch, recipe.epochs)
             for group in optimiser.param_groups:

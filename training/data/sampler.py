@@ -13,7 +13,8 @@ class IdentitySampler:
 
     In an epoch every picture is drawn about once: each person's pictures are shuffled and cut into
     groups of K (the last filled up from the person's own pictures), and batches are made by taking one
-    group from each of P different people until fewer than P people are left.
+    group from each of P different people. Every epoch has the same number of batches; towards its end,
+    when fewer than P people have a group left, others are drawn a second time.
 
     An epoch's batches depend on nothing but seed and epoch, so a run that resumes in the middle of one
     sees what the uninterrupted run would have seen.
@@ -39,16 +40,25 @@ class IdentitySampler:
         self._rows = [np.flatnonzero(identities == name) for name in names]
         self._people, self._pictures, self._seed = people, pictures, seed
 
+    def __len__(self) -> int:
+        """Batches in an epoch."""
+        groups = sum(-(-len(rows) // self._pictures) for rows in self._rows)
+        return max(groups // self._people, 1)
+
     def epoch(self, number: int) -> npt.NDArray[np.int64]:
         """Rows of all batches of an epoch: int64 [batches, P·K], a person's K rows side by side."""
         random = np.random.Generator(np.random.PCG64(np.random.SeedSequence((self._seed, number))))
         groups = [self._groups(rows, random) for rows in self._rows]
         left = np.array([len(of_person) for of_person in groups])
         batches = []
-        while (left > 0).sum() >= self._people:
-            # People with more groups left come first more often, so that few groups are left over.
-            weight = np.where(left > 0, random.random(len(left)) ** (1.0 / np.maximum(left, 1)), -1.0)
-            chosen = np.argsort(-weight)[: self._people]
+        for _ in range(len(self)):
+            # Drawing without replacement, each person as likely as they have groups left: Efraimidis and
+            # Spirakis (2006). People without any come last, and are shuffled anew.
+            key = np.where(left > 0, random.random(len(left)) ** (1.0 / np.maximum(left, 1)), -random.random(len(left)))
+            chosen = np.argsort(-key)[: self._people]
+            for person in chosen[left[chosen] == 0]:
+                groups[person] = self._groups(self._rows[person], random)
+                left[person] = len(groups[person])
             left[chosen] -= 1
             batches.append(np.concatenate([groups[person][left[person]] for person in chosen]))
         return np.stack(batches)

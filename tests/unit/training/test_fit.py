@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from training.fit import FitOptions, fit, learning_rate
+from training.recipe import Optimiser, Recipe
+from training.systems import build_system
+from training.systems.checkpoint import load_checkpoint, load_network, start_from
+
+
+def _recipe(system: str = "oamn", **changes: Any) -> Recipe:
+    values: dict[str, Any] = {
+        "name": "tiny",
+        "system": system,
+        "epochs": 2,
+        "model": {"backbone": "osnet_x0_25", "height": 64, "width": 32, "dimension": 32},
+        "data": [{"kind": "synthetic", "people": 8, "cameras": 2, "per_camera": 2}],
+        "sampling": {"people": 4, "pictures": 2},
+        "augmentation": {"pad": 2},
+        "optimiser": {"kind": "adamw", "rate": 2e-3, "schedule": "cosine", "warmup": 0.5},
+    }
+    return Recipe.model_validate({**values, **changes})
+
+
+def _options(out: Path, **changes: Any) -> FitOptions:
+    return FitOptions(root=None, out=out, device="cpu", quiet=True, **changes)
+
+
+@pytest.mark.parametrize("system", ["baseline", "oamn"])
+@pytest.mark.parametrize("cut", [1, 3, 4])
+def test_a_run_cut_at_any_step_and_resumed_equals_the_uninterrupted_run(
+    system: str, cut: int, tmp_path: Path
+) -> None:
+    recipe = _recipe(system)
+    fit(recipe, _options(tmp_path / "whole"))
+    fit(recipe, _options(tmp_path / "cut", stop_after=cut))
+    assert load_checkpoint(tmp_path / "cut" / "checkpoint.pt").step == cut
+    fit(recipe, _options(tmp_path / "cut", resume=True))
+    whole = load_checkpoint(tmp_path / "whole" / "checkpoint.pt")
+    resumed = load_checkpoint(tmp_path / "cut" / "checkpoint.pt")
+    assert whole.step == resumed.step
+    for name, value in whole.network.items():
+        torch.testing.assert_close(resumed.network[name], value, rtol=0, atol=0, msg=name)
+
+
+@pytest.mark.parametrize("system", ["baseline", "oamn"])
+def test_a_system_overfits_eight_drawn_people(system: str, tmp_path: Path) -> None:
+    recipe = _recipe(
+        system,
+        epochs=30,
+        augmentation={"flip": 0.0, "pad": 0},
+        data=[{"kind": "synthetic", "people": 8, "cameras": 2, "per_camera": 2, "seed": 3}],
+        sampling={"people": 8, "pictures": 2},
+    )
+    fit(recipe, _options(tmp_path))
+    network, _ = load_network(tmp_path / "checkpoint.pt")
+    from models.networks.normalisation import normalise
+    from training.fit import load_training_data
+
+    store, _ = load_training_data(recipe, None, quiet=True)
+    with torch.no_grad():
+        embeddings = network.embed(normalise(store.pictures)).embeddings
+    scores = embeddings @ embeddings.T - 2.0 * torch.eye(len(embeddings))
+    assert bool((store.identities[scores.argmax(dim=1)] == store.identities).all())
+
+
+def test_the_grader_learns_where_the_occluder_lies(tmp_path: Path) -> None:
+    record = fit(_recipe(epochs=30, sampling={"people": 8, "pictures": 2}), _options(tmp_path))
+    assert record["history"][-1]["grader"] < 0.6 * record["history"][0]["grader"]
+
+
+def test_a_run_leaves_its_recipe_and_record(tmp_path: Path) -> None:
+    fit(_recipe(epochs=1), _options(tmp_path))
+    record = json.loads((tmp_path / "record.json").read_text())
+    assert record["data"] == ["synthetic pedestrians, seed 1: 32 pictures of 8 people"]
+    assert record["passes"] == 4 * 8 * 5
+    assert 'system = "oamn"' in (tmp_path / "recipe.toml").read_text()
+    assert list((tmp_path / "tensorboard").glob("events*"))
+
+
+def test_an_existing_run_is_never_overwritten(tmp_path: Path) -> None:
+    fit(_recipe(epochs=1), _options(tmp_path))
+    with pytest.raises(ValueError, match="holds a run already"):
+        fit(_recipe(epochs=1), _options(tmp_path))
+    with pytest.raises(ValueError, match="not the one that"):
+        fit(_recipe(epochs=3), _options(tmp_path, resume=True))
+
+
+def test_real_data_without_a_root_is_refused_before_anything_starts(tmp_path: Path) -> None:
+    recipe = _recipe(data=[{"kind": "protocol", "protocol": "market1501-val"}])
+    with pytest.raises(ValueError, match="--root"):
+        fit(recipe, _options(tmp_path / "run"))
+    assert not (tmp_path / "run").exists()
+
+
+def test_oamn_starts_from_a_baseline_without_its_classifier(tmp_path: Path) -> None:
+    fit(_recipe("baseline", epochs=1), _options(tmp_path / "first"))
+    network = build_system(_recipe("oamn")).network(8)
+    fresh = start_from(network, tmp_path / "first" / "checkpoint.pt")
+    assert {name.split(".")[0] for name in fresh} == {"head", "mask_module", "grader"}
+    assert {name for name in fresh if name.startswith("head")} == {"head.classifier.weight"}
+    loaded = load_checkpoint(tmp_path / "first" / "checkpoint.pt").network
+    own = network.state_dict()
+    assert all(torch.equal(own[name], value) for name, value in loaded.items() if name.startswith("backbone"))
+    other = build_system(_recipe("oamn", model={"backbone": "osnet_x0_5", "height": 64, "width": 32})).network(8)
+    with pytest.raises(ValueError, match="another backbone"):
+        start_from(other, tmp_path / "first" / "checkpoint.pt")
+
+
+def test_a_file_that_is_no_checkpoint_is_named(tmp_path: Path) -> None:
+    (tmp_path / "notes.pt").write_text("hello")
+    with pytest.raises(ValueError, match=r"notes\.pt is not a checkpoint"):
+        load_checkpoint(tmp_path / "notes.pt")
+
+
+def test_schedules_warm_up_step_down_and_end_at_zero() -> None:
+    steps = Optimiser(schedule="steps", milestones=(2, 4), warmup=1.0)
+    rates = [learning_rate(steps, step, 10, 6) for step in (0, 9, 10, 20, 40)]
+    assert rates[0] < 0.1 and rates[1] > 0.9
+    assert rates[2:] == pytest.approx([1.0, 0.1, 0.01])
+    cosine = Optimiser(schedule="cosine")
+    assert [learning_rate(cosine, step, 10, 4) for step in (0, 20, 40)] == pytest.approx([1.0, 0.5, 0.0])

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from training.recipe import RecipeError, dump_recipe, load_recipe
+
+RECIPES = sorted((Path(__file__).parents[3] / "training" / "recipes").glob("*.toml"))
+
+MINIMAL = 'name = "x"\nsystem = "oamn"\n[[data]]\nkind = "synthetic"\npeople = 4\n'
+
+
+def _write(path: Path, text: str) -> Path:
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_every_shipped_recipe_validates_and_survives_a_round_trip(path: Path, tmp_path: Path) -> None:
+    recipe = load_recipe(path)
+    assert load_recipe(_write(tmp_path / "again.toml", dump_recipe(recipe))) == recipe
+
+
+def test_oamn_recipe_has_the_papers_settings() -> None:
+    recipe = load_recipe(next(path for path in RECIPES if path.name == "oamn.toml"))
+    assert (recipe.model.backbone, recipe.model.height, recipe.model.width) == ("resnet50", 256, 128)
+    assert (recipe.sampling.people, recipe.sampling.pictures) == (32, 2)
+    assert (recipe.losses.mask, recipe.losses.triplet, recipe.losses.identity, recipe.losses.grading) == (5, 0.5, 1, 1)
+    assert (recipe.losses.margin, recipe.losses.squared, recipe.model.split) == (0.5, True, 3)
+
+
+def test_a_variant_says_only_what_differs(tmp_path: Path) -> None:
+    _write(tmp_path / "base.toml", MINIMAL + "[optimiser]\nrate = 0.5\nwarmup = 3.0\n")
+    variant = load_recipe(_write(tmp_path / "variant.toml", 'base = "base.toml"\n[optimiser]\nrate = 0.25\n'))
+    assert (variant.optimiser.rate, variant.optimiser.warmup) == (0.25, 3.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        (MINIMAL + "[losses]\nmargn = 1.0\n", "losses.margn"),
+        ('name = "x"\nsystem = "oamnn"\n[[data]]\nkind = "synthetic"\npeople = 4\n', "system"),
+        (MINIMAL + "[model]\nheight = 100\n", "model.height"),
+        (MINIMAL + '[model]\nbackbone = "vgg"\n', "unknown backbone 'vgg'"),
+        ('name = "x"\nsystem = "oamn"\n', "data"),
+        ("name = ", "is not TOML"),
+    ],
+)
+def test_a_mistake_is_named_with_its_key(tmp_path: Path, text: str, names: str) -> None:
+    with pytest.raises(RecipeError, match=names):
+        load_recipe(_write(tmp_path / "recipe.toml", text))
+
+
+def test_a_circle_or_a_missing_base_is_named(tmp_path: Path) -> None:
+    _write(tmp_path / "a.toml", 'base = "b.toml"\n')
+    _write(tmp_path / "b.toml", 'base = "a.toml"\n')
+    with pytest.raises(RecipeError, match="inherits from itself"):
+        load_recipe(tmp_path / "a.toml")
+    with pytest.raises(RecipeError, match="no recipe at"):
+        load_recipe(_write(tmp_path / "c.toml", 'base = "missing.toml"\n'))
