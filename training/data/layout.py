@@ -1,4 +1,4 @@
-"""Finding a data set's folder under the root a user gave, and saying what was there instead where it is missing."""
+"""Finding a data set's folder under the root a user gave, and saying what is there instead."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ def parse_name(name: str) -> int:
 def read(root: Path, part: str, leave_out: frozenset[int] = LEFT_OUT) -> tuple[Picture, ...]:
     """The pictures of one part, by person; people in ``leave_out`` left out.
 
-    The data set names no cameras. Gallery pictures get camera 1 and probes 2; the protocol has no camera rule.
+    The data set names no cameras: gallery pictures get camera 1, probes 2; there is no camera rule.
 
     Args:
         root: the folder that holds ``Partial_iLIDS``, or that folder itself.

@@ -1,4 +1,4 @@
-"""What a data set is made of: pictures with a person and a camera, and the protocols built from them. No torch."""
+"""What a data set is made of: pictures with a person and a camera, and protocols of them. No torch."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["DatasetError", "Occluder", "Picture", "Protocol", "people"]
 
 
 class DatasetError(ValueError):
-    """A data set is not laid out as its reader expects. The message shows what was expected and what was found."""
+    """A data set is not laid out as its reader expects. The message says what was expected and found."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,7 +80,7 @@ def _size_of(path: Path) -> tuple[int, int]:
 
 
 def draw(picture: Image.Image, donor: Image.Image, occluder: Occluder) -> Image.Image:
-    """The picture with the patch scaled (bilinear) onto the occluder's rectangle; RGB, the picture's own size."""
+    """The picture with the patch scaled (bilinear) onto the occluder's rectangle; RGB, of its own size."""
     covered = picture.convert("RGB")
     top, left, bottom, right = occlusion.rectangle(occluder.code, covered.height, covered.width)
     box_top, box_left, box_bottom, box_right = occluder.box

@@ -22,12 +22,15 @@ from pathlib import Path
 from typing import Final
 
 from training.data import cuhk03, market1501, partial_ilids
-from training.data.records import Picture, Protocol, people
+from training.data.layout import list_pictures
+from training.data.records import DatasetError, Picture, Protocol, people
 from training.evaluation import occluders
 
-__all__ = ["EXPECTED", "NAMES", "Counts", "count", "load", "split_people"]
+__all__ = ["EXPECTED", "NAMES", "Counts", "count", "load", "of_folder", "split_people"]
 
-_VAL_NOTE: Final = "Validation people taken from Market-1501's training half: not comparable with published Market-1501 figures."
+_VAL_NOTE: Final = (
+    "Validation people from Market-1501's training half: not comparable with published Market-1501 figures."
+)
 _CUHK_NOTE: Final = "Every fifth identity of CUHK03 (detected): not comparable with published CUHK03 figures."
 _ILIDS_NOTE: Final = (
     "117 of 119 people: for 20 and 100 the gallery picture and the uncropped probe are one picture. "
@@ -83,6 +86,29 @@ def load(name: str, root: Path) -> Protocol:
     except KeyError:
         raise ValueError(f"unknown protocol {name!r}; one of {', '.join(NAMES)}") from None
     return build(root)
+
+
+def of_folder(folder: Path) -> Protocol:
+    """A protocol from any folder of pictures whose names begin with the person, then an underscore.
+
+    Each person's first picture by name asks, the others answer; no camera rule.
+
+    Raises:
+        DatasetError: there are no pictures, a name has no underscore, or nobody has two pictures.
+    """
+    query: dict[str, Picture] = {}
+    gallery: list[Picture] = []
+    for path in list_pictures(folder):
+        name, underscore, _ = path.name.partition("_")
+        if not underscore:
+            raise DatasetError(f"{path.name!r} in {folder} does not begin with a person and an underscore")
+        if name in query:
+            gallery.append(Picture(path, query[name].person, 0))
+        else:
+            query[name] = Picture(path, len(query), 0)
+    if not gallery:
+        raise DatasetError(f"nobody in {folder} has two pictures")
+    return Protocol(folder.name, (), tuple(query.values()), tuple(gallery), False, "A folder of pictures.")
 
 
 def count(protocol: Protocol) -> Counts:
