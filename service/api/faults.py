@@ -1,0 +1,133 @@
+"""Every fault as ``application/problem+json`` (RFC 9457): ours, the framework's, and the unexpected."""
+
+from __future__ import annotations
+
+import http
+from collections.abc import Mapping
+from typing import Any, Final
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, Response
+
+from service.api.request_id import REQUEST_ID
+from service.problems import TYPE_PREFIX, BadRequest, Problem
+
+MEDIA_TYPE: Final = "application/problem+json"
+
+
+class FieldFault(BaseModel):
+    """One field of a request that does not validate."""
+
+    field: str = Field(description="Where, e.g. `items[3].person` or `top_k`.", examples=["items[0].person"])
+    message: str = Field(description="What is wrong with it.", examples=["Field required"])
+
+
+class ProblemDocument(BaseModel):
+    """A problem as answered (RFC 9457). Some kinds carry further members, e.g. `errors` or `items`."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str = Field(examples=[TYPE_PREFIX + "unknown-gallery"])
+    title: str = Field(examples=["Unknown gallery"])
+    status: int = Field(examples=[404])
+    detail: str = Field(examples=["There is no gallery 'shop'."])
+    request_id: str | None = Field(default=None, examples=["5f0c2b7a9d3e4f1c8a6b7d0e2f4a6c8e"])
+    errors: list[FieldFault] | None = None
+
+
+def document(problem: Problem, **members: Any) -> dict[str, Any]:
+    """A problem as JSON members; for a picture's fault inside an answer, where the request has no fault."""
+    return {
+        "type": problem.type,
+        "title": problem.title,
+        "status": problem.status,
+        "detail": problem.detail,
+        **members,
+    }
+
+
+def problem_response(
+    problem: Problem, *, headers: Mapping[str, str] | None = None, **members: Any
+) -> JSONResponse:
+    """A problem as the whole answer, with the request's id and whatever ``members`` are given."""
+    return JSONResponse(
+        document(problem, request_id=REQUEST_ID.get(), **members),
+        status_code=problem.status,
+        media_type=MEDIA_TYPE,
+        headers={**problem.headers, **(headers or {})},
+    )
+
+
+def documented(*problems: type[Problem]) -> dict[int | str, dict[str, Any]]:
+    """The ``responses`` of an OpenAPI operation that can answer these problems."""
+    by_status: dict[int | str, dict[str, Any]] = {}
+    for problem in problems:
+        about = f"{problem.title} (`{problem.slug}`)"
+        if problem.status in by_status:
+            by_status[problem.status]["description"] += f"; {about}"
+            continue
+        example = {
+            "type": TYPE_PREFIX + problem.slug,
+            "title": problem.title,
+            "status": problem.status,
+            "detail": (problem.__doc__ or problem.title).split("\n")[0],
+            "request_id": "5f0c2b7a9d3e4f1c8a6b7d0e2f4a6c8e",
+        }
+        by_status[problem.status] = {
+            "description": about,
+            "content": {
+                MEDIA_TYPE: {
+                    "schema": {"$ref": "#/components/schemas/ProblemDocument"},
+                    "example": example,
+                }
+            },
+        }
+    return by_status
+
+
+def field_name(location: tuple[int | str, ...]) -> str:
+    """``("items", 3, "person")`` as ``items[3].person``."""
+    name = ""
+    for part in location:
+        name += f"[{part}]" if isinstance(part, int) else f".{part}" if name else part
+    return name
+
+
+def install(app: FastAPI) -> None:
+    """Answer problems, validation errors and HTTP errors of ``app`` as problem documents."""
+
+    async def on_problem(_: Request, error: Exception) -> Response:
+        assert isinstance(error, Problem)
+        return problem_response(error)
+
+    async def on_invalid(_: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)
+        # The first part says body, query or path; whoever sent the field knows where it was.
+        faults = [
+            FieldFault(
+                field=field_name(tuple(fault["loc"][1:])) or str(fault["loc"][0]), message=fault["msg"]
+            )
+            for fault in error.errors()
+        ]
+        detail = "; ".join(f"{fault.field}: {fault.message}" for fault in faults)
+        return problem_response(BadRequest(detail), errors=[fault.model_dump() for fault in faults])
+
+    async def on_http_error(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        phrase = http.HTTPStatus(error.status_code).phrase
+        detail = error.detail if error.detail != phrase else f"{phrase}: {request.method} {request.url.path}."
+        body = {
+            "type": TYPE_PREFIX + phrase.lower().replace(" ", "-"),
+            "title": phrase,
+            "status": error.status_code,
+            "detail": detail,
+            "request_id": REQUEST_ID.get(),
+        }
+        return JSONResponse(body, error.status_code, headers=error.headers, media_type=MEDIA_TYPE)
+
+    app.add_exception_handler(Problem, on_problem)
+    app.add_exception_handler(RequestValidationError, on_invalid)
+    app.add_exception_handler(HTTPException, on_http_error)

@@ -1,0 +1,81 @@
+"""Reading ``multipart/form-data``: pictures under ``files``, options under their names, nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Final
+
+from fastapi import Request
+from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
+
+from service.problems import BadRequest
+
+FILES: Final = "files"
+
+_MAX_FIELD_BYTES: Final = 4 * 1024 * 1024
+"""Of one option; `items` of 64 pictures with own metadata fits by far."""
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A form as sent.
+
+    Attributes:
+        files: the pictures' bytes, in order.
+        fields: the other parts, by name.
+    """
+
+    files: list[bytes]
+    fields: dict[str, str]
+
+
+async def read_form(request: Request, *, max_files: int, fields: Collection[str]) -> Form:
+    """Read a request's form.
+
+    Args:
+        request: whose body is read.
+        max_files: most parts named ``files``; at least one must be there.
+        fields: names of the options this call knows.
+
+    Raises:
+        BadRequest: not multipart, damaged, a part of an unknown name, an option twice or sent as a file,
+            or no or too many pictures. The detail says which.
+    """
+    kind = request.headers.get("content-type", "")
+    if not kind.lower().startswith("multipart/form-data"):
+        raise BadRequest(
+            f"Pictures travel as multipart/form-data with parts named '{FILES}'; this request is "
+            f"{kind.split(';')[0] or 'without a content type'}."
+        )
+    try:
+        form = await request.form(
+            max_files=max_files, max_fields=len(fields) + 1, max_part_size=_MAX_FIELD_BYTES
+        )
+    except HTTPException as error:
+        raise BadRequest(f"The form cannot be read: {error.detail}.") from error
+    pictures: list[bytes] = []
+    options: dict[str, str] = {}
+    try:
+        for name, value in form.multi_items():
+            if name == FILES:
+                if not isinstance(value, UploadFile):
+                    raise BadRequest(
+                        f"The part '{FILES}' is a text field; send each picture as a file, with a filename."
+                    )
+                pictures.append(await value.read())
+            elif name not in fields:
+                known = ", ".join(f"'{field}'" for field in (FILES, *sorted(fields)))
+                raise BadRequest(f"The form has a part named '{name[:100]}'; known are {known}.")
+            elif isinstance(value, UploadFile):
+                raise BadRequest(f"The part '{name}' is a file; send it as a text field, without a filename.")
+            elif name in options:
+                raise BadRequest(f"The form has the field '{name}' twice.")
+            else:
+                options[name] = value
+    finally:
+        await form.close()
+    if not pictures:
+        raise BadRequest(f"The form has no picture: send at least one part named '{FILES}'.")
+    return Form(pictures, options)

@@ -1,0 +1,61 @@
+"""Counts, times and logs every request, and answers what nobody foresaw with a plain 500 problem."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.api.faults import problem_response
+from service.metrics import Metrics
+from service.problems import Problem
+
+log = logging.getLogger("service.access")
+
+
+class Observation:
+    """ASGI middleware around routing, so that even a fault in there is counted and answered."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        status = 0
+
+        async def watched(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched)
+        except Exception:
+            # The stack trace is for the log; the caller gets the request id to ask about.
+            log.exception("%s %s failed", scope["method"], scope["path"])
+            if status:
+                raise  # half an answer is out: the server must break the connection off
+            answer = problem_response(
+                Problem("The service failed on this request. The log has the reason under the request id.")
+            )
+            await answer(scope, receive, watched)
+        finally:
+            seconds = time.perf_counter() - started
+            # By template, not by path: gallery names would make a time series each.
+            route = getattr(scope.get("route"), "path", "unmatched")
+            self._metrics.requests.labels(scope["method"], route, str(status)).inc()
+            self._metrics.request_seconds.labels(scope["method"], route).observe(seconds)
+            log.info(
+                "%s %s %d %.1f ms",
+                scope["method"],
+                scope["path"],
+                status,
+                1000 * seconds,
+                extra={"route": route, "status": status, "milliseconds": round(1000 * seconds, 1)},
+            )

@@ -1,0 +1,280 @@
+"""What REST takes and answers, as pydantic models with examples. Unknown members are errors."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    StringConstraints,
+    field_validator,
+)
+
+from models import occlusion
+from models.bundle import BundleMetadata
+from service.api.faults import ProblemDocument
+from service.matching.unification import CHOICES
+
+GALLERY_NAME = r"^[a-z0-9][a-z0-9._-]{0,63}$"
+
+MAX_METADATA_BYTES = 16 * 1024
+
+GalleryName = Annotated[str, StringConstraints(pattern=GALLERY_NAME)]
+Words = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]{1,256}$")]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+# Galleries
+
+
+class GalleryCreate(_Strict):
+    """A gallery to be made."""
+
+    name: GalleryName = Field(description="Lower-case letters, digits, '.', '_', '-'.", examples=["shop"])
+    keep_pictures: bool = Field(
+        default=False, description="Keep the pictures' bytes, not only what the model makes of them."
+    )
+
+
+class Gallery(_Strict):
+    """A gallery as it is."""
+
+    name: str = Field(examples=["shop"])
+    images: int = Field(description="Pictures enrolled.", examples=[1204])
+    people: int = Field(description="Persons with at least one picture.", examples=[317])
+    keep_pictures: bool
+    created_at: datetime
+
+
+class GalleryPage(_Strict):
+    """Some galleries in the order of their names."""
+
+    items: list[Gallery]
+    next_cursor: str | None = Field(description="Give it as `cursor` for the next page; null on the last.")
+
+
+# Pictures
+
+
+class Scores(_Strict):
+    """The grader's four scores, 0 to 1."""
+
+    top: float
+    bottom: float
+    left: float
+    right: float
+
+
+class Occlusion(_Strict):
+    """What the grader thinks is hidden of a picture."""
+
+    type: str = Field(description=f"One of {', '.join(occlusion.NAMES)}.", examples=["bottom_half"])
+    scores: Scores | None = Field(description="null where the model has no grader.")
+
+
+class Item(_Strict):
+    """What is told of one picture when it is enrolled."""
+
+    person: Words = Field(description="Whom it shows; the caller's own name or number, as text.")
+    camera: Words | None = None
+    time: AwareDatetime | None = Field(default=None, description="RFC 3339, with time zone.")
+    client_id: Words | None = Field(
+        default=None, description="The caller's id of this picture; enrolling it again changes nothing."
+    )
+    metadata: dict[str, JsonValue] = Field(
+        default_factory=dict, description=f"The caller's own, as JSON up to {MAX_METADATA_BYTES} bytes."
+    )
+
+    @field_validator("metadata")
+    @classmethod
+    def _storable(cls, metadata: dict[str, JsonValue]) -> dict[str, JsonValue]:
+        # NaN and infinities, which Python reads but which are no JSON, are a ValueError too.
+        if len(json.dumps(metadata, allow_nan=False)) > MAX_METADATA_BYTES:
+            raise ValueError(f"more than {MAX_METADATA_BYTES} bytes of JSON")
+        return metadata
+
+
+class EnrolledItem(_Strict):
+    """What became of one picture."""
+
+    id: str | None = Field(description="The picture's id; null if it failed.")
+    client_id: str | None
+    status: Literal["enrolled", "exists", "failed"]
+    occlusion: Occlusion | None
+    problem: ProblemDocument | None = Field(default=None, description="Only if it failed.")
+
+
+class EnrolAnswer(_Strict):
+    """One entry per picture, in the order sent."""
+
+    items: list[EnrolledItem]
+
+
+# Queries
+
+
+class QueryForm(_Strict):
+    """A query's options, as form fields."""
+
+    top_k: int = Field(default=10, ge=1, description="How many results.")
+    by: Literal["person", "image"] = Field(
+        default="person", description="One result a person (the best picture), or one a picture."
+    )
+    unify: Literal[CHOICES] = Field(  # type: ignore[valid-type]
+        default="auto",
+        description="auto: hide in each picture what the grader finds hidden in the other; off: compare "
+        "whole pictures; a type's name: the query's occlusion, where the caller knows it.",
+    )
+
+
+class MatchedImage(_Strict):
+    """The gallery picture that matched."""
+
+    id: str
+    camera: str | None
+    time: datetime | None
+    occlusion: Occlusion
+
+
+class Result(_Strict):
+    """One ranked person or picture."""
+
+    rank: int = Field(description="From 1.")
+    person: str
+    score: float = Field(description="Cosine, -1 to 1; with several query pictures their mean.")
+    probability: float | None = Field(description="null while the model is not calibrated.")
+    decision: Literal["match", "uncertain", "unknown"] | None = Field(
+        description="null while the model is not calibrated."
+    )
+    image: MatchedImage
+    compared: str = Field(
+        description="Types hidden on both sides, joined by '+', or 'none'.", examples=["bottom_half"]
+    )
+
+
+class QueryPicture(_Strict):
+    """How the service saw one query picture."""
+
+    occlusion: Occlusion
+
+
+class QueryUnderstood(QueryPicture):
+    """How the service saw the query: its first picture, and every picture."""
+
+    pictures: list[QueryPicture]
+
+
+class Timings(_Strict):
+    """Where the time went, milliseconds. Zero for what the feature cache saved."""
+
+    decode: float
+    queue: float
+    embed: float
+    search: float
+    total: float
+
+
+class QueryAnswer(_Strict):
+    """The ranked answer to a query."""
+
+    query: QueryUnderstood
+    results: list[Result]
+    model: str = Field(description="The model's fingerprint.")
+    timings: Timings
+
+
+# The service itself
+
+
+class Model(BundleMetadata):
+    """The served bundle's metadata, and where it is computed."""
+
+    fingerprint: str = Field(description="SHA-256 of the bundle's file.")
+    provider: str = Field(description="Where ONNX Runtime computes.", examples=["cpu"])
+
+
+class Alive(_Strict):
+    """The process answers."""
+
+    status: Literal["alive"] = "alive"
+
+
+class Ready(_Strict):
+    """Every part that a request needs answers."""
+
+    status: Literal["ready"] = "ready"
+    parts: dict[str, bool] = Field(examples=[{"model": True, "catalog": True}])
+
+
+QUERY_EXAMPLE: dict[str, Any] = {
+    "query": {
+        "occlusion": {
+            "type": "bottom_half",
+            "scores": {"top": 0.02, "bottom": 0.93, "left": 0.03, "right": 0.02},
+        },
+        "pictures": [
+            {
+                "occlusion": {
+                    "type": "bottom_half",
+                    "scores": {"top": 0.02, "bottom": 0.93, "left": 0.03, "right": 0.02},
+                }
+            }
+        ],
+    },
+    "results": [
+        {
+            "rank": 1,
+            "person": "anna",
+            "score": 0.8137,
+            "probability": None,
+            "decision": None,
+            "image": {
+                "id": "01KAFQ7V0Z9D4S2XW8TB3M6HNC",
+                "camera": "entrance",
+                "time": "2026-01-31T12:00:00Z",
+                "occlusion": {
+                    "type": "none",
+                    "scores": {"top": 0.24, "bottom": 0.27, "left": 0.25, "right": 0.24},
+                },
+            },
+            "compared": "bottom_half",
+        }
+    ],
+    "model": "9f2c6c1c8d3e7b40a55e1f0c2d9b8a7766554433221100ffeeddccbbaa998877",
+    "timings": {"decode": 0.9, "queue": 0.1, "embed": 6.2, "search": 0.3, "total": 8.1},
+}
+
+ENROL_EXAMPLE: dict[str, Any] = {
+    "items": [
+        {
+            "id": "01KAFQ7V0Z9D4S2XW8TB3M6HNC",
+            "client_id": "anna-1.jpg",
+            "status": "enrolled",
+            "occlusion": {
+                "type": "none",
+                "scores": {"top": 0.24, "bottom": 0.27, "left": 0.25, "right": 0.24},
+            },
+        },
+        {
+            "id": None,
+            "client_id": "notes.txt",
+            "status": "failed",
+            "occlusion": None,
+            "problem": {
+                "type": "https://penumbra.invalid/problems/not-a-picture",
+                "title": "Not a picture",
+                "status": 422,
+                "detail": "The 311 bytes are no picture; accepted are JPEG, PNG, WEBP, BMP, TIFF.",
+            },
+        },
+    ]
+}
