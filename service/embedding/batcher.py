@@ -49,7 +49,8 @@ class Rows:
     """One picture's share of a batch.
 
     Attributes:
-        embeddings: float32 [n, D], one row per code asked for, in that order.
+        embeddings: float32 [n, D], one row per code asked for, in that order; a view of the batch's, so
+            whoever keeps it copies it.
         grades: float32 [n, 4], or None without a grader.
         queue_s: seconds from joining the queue until a batch took the picture.
         embed_s: seconds in the model.
@@ -231,9 +232,8 @@ class Batcher:
                 continue
             outcomes.append(
                 Rows(
-                    # Copies, so that a cached picture does not keep its whole batch in memory.
-                    embeddings[begin:end].copy(),
-                    None if grades is None else grades[begin:end].copy(),
+                    embeddings[begin:end],
+                    None if grades is None else grades[begin:end],
                     queue_s=started - job.joined,
                     embed_s=ended - started,
                 )

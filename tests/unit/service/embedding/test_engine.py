@@ -1,0 +1,58 @@
+"""The engine: the bundle's own answers, on a provider that is named and never guessed."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+
+from models.bundle import Bundle, read_bundle
+from service.embedding.engine import Engine, ProviderError
+from tests.handmade_bundle import write_handmade_bundle
+
+
+@pytest.fixture()
+def bundle(tmp_path: Path) -> Bundle:
+    return read_bundle(write_handmade_bundle(tmp_path / "handmade.onnx", attention=True))
+
+
+def engine_on(bundle: Bundle, provider: str, folder: Path) -> Engine:
+    return Engine(bundle, provider, threads=1, max_rows=4, cache_folder=folder)  # type: ignore[arg-type]
+
+
+def test_engine_answers_what_the_bundle_answers(bundle: Bundle, tmp_path: Path) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (3, 128, 64, 3), dtype=np.uint8)
+    source = np.array([2, 0, 0, 1], dtype=np.int64)
+    codes = np.array([0, 4, 8, 1], dtype=np.int64)
+    expected = bundle.session().run(
+        ["embeddings", "grades"], {"images": images, "source": source, "occlusion": codes}
+    )
+    embeddings, grades = engine_on(bundle, "cpu", tmp_path).run(images, source, codes)
+    np.testing.assert_allclose(embeddings, expected[0], atol=1e-6)
+    np.testing.assert_allclose(grades, expected[1], atol=1e-6)
+
+
+def test_bundle_without_a_grader_answers_no_grades(tmp_path: Path) -> None:
+    bundle = read_bundle(write_handmade_bundle(tmp_path / "plain.onnx", grader=False))
+    images = np.zeros((1, 128, 64, 3), dtype=np.uint8)
+    _, grades = engine_on(bundle, "cpu", tmp_path).run(images, np.array([0]), np.array([0]))
+    assert grades is None
+
+
+def test_provider_is_stated_in_the_log(
+    bundle: Bundle, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO, "service.embedding.engine"):
+        engine = engine_on(bundle, "auto", tmp_path)
+    assert f"computing on {engine.provider}" in caplog.text
+
+
+@pytest.mark.skipif(
+    "OpenVINOExecutionProvider" in onnxruntime.get_available_providers(), reason="OpenVINO is installed"
+)
+def test_provider_that_is_not_installed_is_an_error_and_no_fall_back(bundle: Bundle, tmp_path: Path) -> None:
+    with pytest.raises(ProviderError, match="openvino is not in the installed"):
+        engine_on(bundle, "openvino", tmp_path)
