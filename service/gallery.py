@@ -1,0 +1,517 @@
+"""Galleries: enrol, query, erase. The one place that ties catalog, index, pictures and embedder together.
+
+Order of things, so that an answer given is an answer kept:
+
+* Enrolling: embed, write pictures (if kept), commit to the catalog, add to the index, answer. What was
+  answered is in the catalog; the index is rebuilt from it at every start.
+* Erasing: commit to the catalog, remove from the index, remove pictures, answer.
+* Commit and index update are one step under one lock, in a worker thread. So the index follows the
+  catalog's order, and a caller who goes away half-way cannot part the two.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final, Literal, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from models import occlusion
+from service.embedding.features import Embedder, PictureFeatures
+from service.index.protocol import Entries, VectorIndex
+from service.matching import unification
+from service.problems import BadRequest, ClientIdConflict, Problem, UnknownGallery
+from service.storage.catalog import Catalog, Enrolled, GalleryRecord, NewImage
+from service.storage.pictures import PictureStore
+from service.storage.ulid import new_ulid
+
+_log = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
+
+_WRITE_THREADS: Final = 4
+_READ_THREADS: Final = 8
+_FIRST_LOOK: Final = 4
+"""Pictures first looked at per person asked for; more only if they show too few different people."""
+
+
+@dataclass(frozen=True, slots=True)
+class EnrolItem:
+    """A picture to be enrolled, as the caller gave it.
+
+    Attributes:
+        content: the picture file's bytes.
+        person: name within the gallery.
+        camera, time: where and when it was taken; ``time`` is aware.
+        client_id: the caller's own id, unique in the gallery: sending it again changes nothing.
+        metadata: the caller's own, a JSON object.
+    """
+
+    content: bytes
+    person: str
+    camera: str | None = None
+    time: datetime | None = None
+    client_id: str | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Grade:
+    """What the grader says of a picture.
+
+    Attributes:
+        occlusion: graded code c(x), 0 to 8; 0 without a grader.
+        scores: float32 [4], order top, bottom, left, right; None without a grader.
+    """
+
+    occlusion: int
+    scores: npt.NDArray[np.float32] | None
+
+
+@dataclass(frozen=True, slots=True)
+class EnrolOutcome:
+    """What became of one item.
+
+    Attributes:
+        status: ``enrolled``; ``exists``, this client id was enrolled before with the same bytes, and the
+            answer is about that picture; ``failed``, then ``problem`` says why and nothing was stored.
+        id: public id of the picture; None if failed.
+        client_id: the item's.
+        grade: None if failed.
+        problem: None unless failed.
+    """
+
+    status: Literal["enrolled", "exists", "failed"]
+    id: str | None
+    client_id: str | None
+    grade: Grade | None
+    problem: Problem | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class QueryOptions:
+    """How to query.
+
+    Attributes:
+        top_k: most results, at least 1.
+        by: ``person``: each person once, with their best picture; ``image``: pictures.
+        unify: ``auto``, ``off``, or an occlusion type's name: the caller states the query's occlusion.
+    """
+
+    top_k: int = 10
+    by: Literal["person", "image"] = "person"
+    unify: str = unification.AUTO
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """One result.
+
+    Attributes:
+        rank: from 1.
+        person: name.
+        score: mean over the query pictures of score(q, i), -1 to 1.
+        image: public id of the picture that matched.
+        camera, time: of that picture.
+        grade: of that picture.
+        compared: what was hidden on both sides, e.g. ``bottom_half+left_quarter``, or ``none``.
+    """
+
+    rank: int
+    person: str
+    score: float
+    image: str
+    camera: str | None
+    time: datetime | None
+    grade: Grade
+    compared: str
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Where a query's time went, in milliseconds.
+
+    Attributes:
+        decode, queue, embed: of the slowest picture of each round of embedding, rounds added.
+        search: index and catalog.
+        total: from call to answer.
+    """
+
+    decode: float
+    queue: float
+    embed: float
+    search: float
+    total: float
+
+
+@dataclass(frozen=True, slots=True)
+class QueryAnswer:
+    """The answer to a query.
+
+    Attributes:
+        pictures: grade of each query picture, in order.
+        results: best first.
+        fingerprint: of the model that compared.
+        timings: in milliseconds.
+    """
+
+    pictures: tuple[Grade, ...]
+    results: tuple[Match, ...]
+    fingerprint: str
+    timings: Timings
+
+
+@dataclass(frozen=True, slots=True)
+class GalleryPage:
+    """Galleries in the order of their names, and the cursor of the next page (None: this was the last)."""
+
+    items: tuple[GalleryRecord, ...]
+    next_cursor: str | None
+
+
+class Galleries:
+    """All galleries of one service. Call :meth:`start` before anything else, :meth:`close` at the end.
+
+    Args:
+        catalog: the truth.
+        index: empty; filled by :meth:`start`.
+        embedder: the present model.
+        pictures: where galleries that keep pictures put them.
+    """
+
+    def __init__(
+        self, catalog: Catalog, index: VectorIndex, embedder: Embedder, pictures: PictureStore
+    ) -> None:
+        self._catalog = catalog
+        self._index = index
+        self._embedder = embedder
+        self._pictures = pictures
+        self._writes = threading.Lock()  # commit and index update are one step
+        # queries have their own threads, so that they never wait behind commits
+        self._writers = ThreadPoolExecutor(_WRITE_THREADS, "galleries-write")
+        self._readers = ThreadPoolExecutor(_READ_THREADS, "galleries-read")
+
+    async def start(self) -> None:
+        """Build the index from the catalog; remove pictures that no catalog row speaks of."""
+        await self._write(self._rebuild)
+
+    async def close(self) -> None:
+        """Finish what was begun. Catalog, embedder and cache are closed by whoever made them."""
+        await asyncio.to_thread(self._writers.shutdown)
+        await asyncio.to_thread(self._readers.shutdown)
+
+    # Galleries
+
+    async def create(self, name: str, keep_pictures: bool = False) -> GalleryRecord:
+        """Make an empty gallery.
+
+        Raises:
+            GalleryExists: the name is taken.
+        """
+        return await self._write(lambda: self._catalog.create_gallery(name, keep_pictures))
+
+    async def get(self, name: str) -> GalleryRecord:
+        """A gallery with its counts.
+
+        Raises:
+            UnknownGallery: there is none.
+        """
+        return await self._read(lambda: self._catalog.gallery(name, self._embedder.fingerprint))
+
+    async def list(self, limit: int = 100, cursor: str | None = None) -> GalleryPage:
+        """Galleries in the order of their names, ``limit`` at a time.
+
+        A page goes on after the last name of the one before: galleries made or deleted meanwhile never
+        make another one appear twice or not at all.
+
+        Raises:
+            BadRequest: the cursor is none that a page gave.
+        """
+        after = "" if cursor is None else _name_in(cursor)
+        fingerprint = self._embedder.fingerprint
+        records = await self._read(lambda: self._catalog.galleries(fingerprint, limit + 1, after))
+        page = tuple(records[:limit])
+        return GalleryPage(page, _cursor_after(page[-1].name) if len(records) > limit else None)
+
+    async def delete(self, name: str) -> None:
+        """Delete a gallery with all that is stored of it.
+
+        Raises:
+            UnknownGallery: there is none.
+        """
+        await self._write(lambda: self._delete(name))
+
+    # Pictures
+
+    async def enrol(self, gallery: str, items: Sequence[EnrolItem]) -> tuple[EnrolOutcome, ...]:
+        """Enrol pictures. When this returns, those enrolled are durable and found by every later query.
+
+        A picture that fails, fails alone: its outcome carries the problem.
+
+        Raises:
+            UnknownGallery: there is none, or it was deleted meanwhile; then nothing was stored.
+        """
+        key = await self._read(lambda: self._catalog.key(gallery))
+        codes = tuple(range(occlusion.COUNT))
+        embedded = await asyncio.gather(*(self._embed_alone(item.content, codes) for item in items))
+        good = [
+            (item, result)
+            for item, result in zip(items, embedded, strict=True)
+            if isinstance(result, PictureFeatures)
+        ]
+        stored = iter(
+            await self._write(lambda: self._store(key.number, key.keep_pictures, good)) if good else ()
+        )
+        return tuple(
+            EnrolOutcome("failed", None, item.client_id, None, result)
+            if isinstance(result, Problem)
+            else _outcome(item, next(stored))
+            for item, result in zip(items, embedded, strict=True)
+        )
+
+    async def delete_image(self, gallery: str, id: str) -> None:
+        """Delete a picture, and its person if it was their last. No later query finds it.
+
+        Raises:
+            UnknownGallery, UnknownImage: there is none.
+        """
+        await self._write(lambda: self._delete_image(gallery, id))
+
+    async def query(self, gallery: str, contents: Sequence[bytes], options: QueryOptions) -> QueryAnswer:
+        """Rank a gallery's people or pictures by likeness to the person in the query pictures.
+
+        Args:
+            gallery: name.
+            contents: picture files of one person, at least one.
+            options: how.
+
+        Raises:
+            UnknownGallery: there is none, or it was deleted meanwhile.
+            PictureError, Overloaded, DeadlineExceeded: from the embedder, for any of the pictures.
+            BadRequest: no picture, ``top_k`` below 1, or ``unify`` is not a choice.
+        """
+        began = time.perf_counter()
+        if not contents:
+            raise BadRequest("a query needs at least one picture")
+        if options.top_k < 1:
+            raise BadRequest(f"top_k must be at least 1, not {options.top_k}")
+        if options.unify not in unification.CHOICES:
+            raise BadRequest(f"unify must be one of {', '.join(unification.CHOICES)}, not {options.unify!r}")
+        key = await self._read(lambda: self._catalog.key(gallery))
+        rounds = [await self._embed(contents, (occlusion.NONE,))]
+        parts = tuple(self._index.parts(key.number))
+        if more := set(unification.query_codes(options.unify, parts)) - {occlusion.NONE}:
+            rounds.append(await self._embed(contents, sorted(more)))
+        queries = [
+            unification.QueryPicture(
+                unification.query_occlusion(options.unify, views[0].occlusion),
+                {code: vector for view in views for code, vector in view.embeddings.items()},
+            )
+            for views in zip(*rounds, strict=True)
+        ]
+        began_search = time.perf_counter()
+        results = await self._read(lambda: self._search(key.number, queries, parts, options))
+        ended = time.perf_counter()
+        return QueryAnswer(
+            pictures=tuple(Grade(picture.occlusion, picture.scores) for picture in rounds[0]),
+            results=results,
+            fingerprint=self._embedder.fingerprint,
+            timings=Timings(
+                decode=_milliseconds(max(view.times.decode for view in views) for views in rounds),
+                queue=_milliseconds(max(view.times.queue for view in views) for views in rounds),
+                embed=_milliseconds(max(view.times.embed for view in views) for views in rounds),
+                search=_milliseconds([ended - began_search]),
+                total=_milliseconds([ended - began]),
+            ),
+        )
+
+    # In worker threads
+
+    def _rebuild(self) -> None:
+        began = time.perf_counter()
+        count = 0
+        for stored in self._catalog.features(self._embedder.fingerprint):
+            self._index.add(
+                stored.gallery, Entries(stored.ids, stored.people, stored.occlusions, stored.features)
+            )
+            count += len(stored.ids)
+        orphans = self._pictures.sweep(self._catalog.kept_pictures())
+        _log.info(
+            "index of %d pictures built in %.1f s, %d orphaned files removed",
+            count,
+            time.perf_counter() - began,
+            orphans,
+        )
+
+    def _store(
+        self, gallery: int, keep: bool, pictures: Sequence[tuple[EnrolItem, PictureFeatures]]
+    ) -> Sequence[Enrolled]:
+        new = [
+            NewImage(
+                id=new_ulid(),
+                digest=features.digest,
+                person=item.person,
+                camera=item.camera,
+                time=item.time,
+                client_id=item.client_id,
+                metadata=item.metadata,
+                kept=keep,
+                occlusion=features.occlusion,
+                scores=features.scores,
+                features=np.stack(
+                    [features.embeddings[code] for code in range(occlusion.COUNT)], dtype=np.float16
+                ),
+            )
+            for item, features in pictures
+        ]
+        if keep:
+            self._write_pictures(
+                gallery, [(image.id, item.content) for image, (item, _) in zip(new, pictures, strict=True)]
+            )
+        with self._writes:
+            try:
+                stored = self._catalog.enrol(gallery, self._embedder.fingerprint, new)
+            except UnknownGallery:
+                self._remove_pictures(gallery, [image.id for image in new if keep])
+                raise
+            # any other fault leaves open whether the commit was done: the next start sweeps orphans away
+            added = [(answer, image) for answer, image in zip(stored, new, strict=True) if answer.indexable]
+            if added:
+                self._index.add(gallery, _entries(added))
+        if keep:
+            used = {answer.id for answer in stored}
+            self._remove_pictures(gallery, [image.id for image in new if image.id not in used])
+        return stored
+
+    def _write_pictures(self, gallery: int, pictures: Sequence[tuple[str, bytes]]) -> None:
+        try:
+            for id, content in pictures:
+                self._pictures.write(gallery, id, content)
+        except OSError:
+            self._remove_pictures(gallery, [id for id, _ in pictures])
+            self._catalog.images(gallery, ())  # UnknownGallery if its folder was deleted under our hands
+            raise
+
+    def _delete(self, name: str) -> None:
+        with self._writes:
+            key = self._catalog.delete_gallery(name)
+            self._index.drop(key.number)
+        if key.keep_pictures:
+            try:
+                self._pictures.drop(key.number)
+            except OSError:
+                _log.exception("pictures of gallery number %d stay until the next start", key.number)
+
+    def _delete_image(self, name: str, id: str) -> None:
+        with self._writes:
+            key, removed = self._catalog.delete_image(name, id)
+            self._index.remove(key.number, [removed.number])
+        if removed.kept:
+            self._remove_pictures(key.number, [id])
+
+    def _remove_pictures(self, gallery: int, ids: Iterable[str]) -> None:
+        for id in ids:
+            try:
+                self._pictures.remove(gallery, id)
+            except OSError:
+                _log.exception("picture %s stays until the next start", id)
+
+    def _search(
+        self,
+        gallery: int,
+        queries: Sequence[unification.QueryPicture],
+        parts: Sequence[int],
+        options: QueryOptions,
+    ) -> tuple[Match, ...]:
+        searches = unification.plan(options.unify, queries, parts)
+        look_at = options.top_k * (_FIRST_LOOK if options.by == "person" else 1)
+        deleted: set[int] = set()
+        while True:
+            found = unification.merge(self._index.search(gallery, searches, look_at), look_at)
+            best = unification.without(found, deleted)
+            if options.by == "person":
+                best = unification.best_per_person(best)
+            if len(best.ids) < options.top_k and len(found.ids) == look_at:
+                look_at *= _FIRST_LOOK
+                continue
+            best = unification.select(best, np.arange(min(options.top_k, len(best.ids))))
+            records = self._catalog.images(gallery, best.ids.tolist())
+            missing = set(best.ids.tolist()) - records.keys()
+            if not missing:
+                break
+            deleted |= missing  # between our look into the index and the catalog: the next best move up
+        codes = [query.occlusion for query in queries]
+        return tuple(
+            Match(
+                rank=rank,
+                person=record.person,
+                score=float(score),
+                image=record.id,
+                camera=record.camera,
+                time=record.time,
+                grade=Grade(record.occlusion, record.scores),
+                compared=unification.hidden_on_both_sides(options.unify, codes, int(part)),
+            )
+            for rank, (record, part, score) in enumerate(
+                zip((records[id] for id in best.ids.tolist()), best.parts, best.scores, strict=True), 1
+            )
+        )
+
+    # Between loop and threads
+
+    async def _embed(self, contents: Sequence[bytes], codes: Sequence[int]) -> tuple[PictureFeatures, ...]:
+        return tuple(await asyncio.gather(*(self._embedder.embed(content, codes) for content in contents)))
+
+    async def _embed_alone(self, content: bytes, codes: Sequence[int]) -> PictureFeatures | Problem:
+        """A picture that cannot be embedded is a result here: its neighbours go on."""
+        try:
+            return await self._embedder.embed(content, codes)
+        except Problem as problem:
+            return problem
+
+    async def _read(self, work: Callable[[], Result]) -> Result:
+        return await asyncio.get_running_loop().run_in_executor(self._readers, work)
+
+    async def _write(self, work: Callable[[], Result]) -> Result:
+        return await asyncio.get_running_loop().run_in_executor(self._writers, work)
+
+
+def _entries(pairs: Sequence[tuple[Enrolled, NewImage]]) -> Entries:
+    return Entries(
+        ids=np.array([answer.number for answer, _ in pairs], dtype=np.int64),
+        people=np.array([answer.person for answer, _ in pairs], dtype=np.int64),
+        occlusions=np.array([answer.occlusion for answer, _ in pairs], dtype=np.int64),
+        features=np.stack([image.features for _, image in pairs]),
+    )
+
+
+def _outcome(item: EnrolItem, stored: Enrolled) -> EnrolOutcome:
+    if stored.status == "conflict":
+        problem = ClientIdConflict(f"client_id {item.client_id!r} was used for another picture")
+        return EnrolOutcome("failed", None, item.client_id, None, problem)
+    return EnrolOutcome(stored.status, stored.id, item.client_id, Grade(stored.occlusion, stored.scores))
+
+
+def _cursor_after(name: str) -> str:
+    return base64.urlsafe_b64encode(name.encode()).decode().rstrip("=")
+
+
+def _name_in(cursor: str) -> str:
+    try:
+        return base64.b64decode(cursor + "=" * (-len(cursor) % 4), b"-_", validate=True).decode()
+    except (binascii.Error, ValueError) as error:
+        raise BadRequest("the cursor is none that a page gave") from error
+
+
+def _milliseconds(seconds: Iterable[float]) -> float:
+    return 1000.0 * sum(seconds)

@@ -1,0 +1,1 @@
+"""Nearest neighbours over the catalog's features: one protocol, engines behind it."""

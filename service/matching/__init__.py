@@ -1,0 +1,1 @@
+"""What a query means: which features are compared, and how scores become a ranking."""

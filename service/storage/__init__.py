@@ -1,0 +1,1 @@
+"""What is kept: catalog (SQL), pictures (fsspec), feature cache (Redis or in-process)."""

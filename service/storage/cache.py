@@ -1,0 +1,24 @@
+"""The feature cache: what was once embedded is not embedded again. Derived, never the only copy."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from service.embedding.features import PictureFeatures
+
+
+class FeatureCache(Protocol):
+    """(model fingerprint, SHA-256 of the picture's bytes) -> grade and features under some codes.
+
+    Neither call fails: a cache that does not answer is a miss. Vectors come back bit by bit as they were
+    put (float32), so that an answer does not depend on whether the cache was hit.
+    """
+
+    async def get(self, fingerprint: str, digest: str) -> PictureFeatures | None:
+        """What is known of a picture under a model; None where nothing is. Arrays are read-only."""
+
+    async def put(self, fingerprint: str, features: PictureFeatures) -> None:
+        """Remember features; codes put earlier for the same picture stay known."""
+
+    async def close(self) -> None:
+        """Let go of connections and memory."""

@@ -1,0 +1,636 @@
+"""The catalog: the truth about galleries, people and pictures, in any database SQLAlchemy speaks.
+
+SQLite by default (write-ahead log, ``synchronous=FULL``: a commit that returned survives a power cut;
+``secure_delete``: what is erased is overwritten), PostgreSQL by URL. The calls are synchronous and safe
+from several threads; the service makes them from worker threads.
+
+A picture's row carries the fingerprint of the model that made its features. Rows of another fingerprint
+are *pending*: counted, listed, deletable, but not to be compared with features of the present model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, Literal, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Connection,
+    DateTime,
+    Dialect,
+    Engine,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    Select,
+    SmallInteger,
+    String,
+    UniqueConstraint,
+    create_engine,
+    delete,
+    event,
+    exists,
+    func,
+    make_url,
+    select,
+)
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+from sqlalchemy.types import TypeDecorator
+
+from models import occlusion
+from service.problems import GalleryExists, UnknownGallery, UnknownImage
+from service.storage.ulid import new_ulid
+
+SCHEMA_VERSION: Final = "1"
+
+Result = TypeVar("Result")
+
+_ATTEMPTS: Final = 3  # of a transaction that met a concurrent writer's row
+_CHUNK: Final = 5000  # bound parameters in one statement; SQLite takes 32,766, PostgreSQL 65,535
+
+Number = BigInteger().with_variant(Integer, "sqlite")  # SQLite autoincrements INTEGER only
+
+
+class CatalogError(RuntimeError):
+    """The database is not a catalog that this version can use. The message says why."""
+
+
+class Instant(TypeDecorator[datetime]):
+    """A moment: aware in Python, UTC in the database (SQLite forgets time zones)."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a moment needs a time zone")
+        moment = value.astimezone(UTC)
+        return moment.replace(tzinfo=None) if dialect.name == "sqlite" else moment
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Base(DeclarativeBase):
+    """All tables of the catalog."""
+
+
+class AboutRow(Base):
+    """What the catalog says of itself: ``schema_version`` and ``id``."""
+
+    __tablename__ = "about"
+
+    key: Mapped[str] = mapped_column(String(32), primary_key=True)
+    value: Mapped[str] = mapped_column(String(64))
+
+
+class GalleryRow(Base):
+    """A gallery. Numbers are never used again: the index and the pictures' folders are named by them."""
+
+    __tablename__ = "galleries"
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+    number: Mapped[int] = mapped_column(Number, primary_key=True)
+    name: Mapped[str] = mapped_column(String(64), unique=True)
+    keep_pictures: Mapped[bool] = mapped_column(Boolean)
+    created_at: Mapped[datetime] = mapped_column(Instant)
+
+
+class PersonRow(Base):
+    """A person of one gallery; there is one as long as a picture shows them."""
+
+    __tablename__ = "people"
+    __table_args__ = (UniqueConstraint("gallery", "name"), {"sqlite_autoincrement": True})
+
+    number: Mapped[int] = mapped_column(Number, primary_key=True)
+    gallery: Mapped[int] = mapped_column(ForeignKey("galleries.number"))
+    name: Mapped[str] = mapped_column(String(256))
+
+
+class ImageRow(Base):
+    """A picture. ``number`` is its id in the index and never used again, ``id`` its public id."""
+
+    __tablename__ = "images"
+    __table_args__ = (
+        UniqueConstraint("gallery", "client_id"),
+        Index("images_by_person", "person"),
+        Index("images_by_fingerprint", "gallery", "fingerprint"),
+        {"sqlite_autoincrement": True},
+    )
+
+    number: Mapped[int] = mapped_column(Number, primary_key=True)
+    id: Mapped[str] = mapped_column(String(26), unique=True)
+    gallery: Mapped[int] = mapped_column(ForeignKey("galleries.number"))
+    person: Mapped[int] = mapped_column(ForeignKey("people.number"))
+    digest: Mapped[str] = mapped_column(String(64))
+    camera: Mapped[str | None] = mapped_column(String(256))
+    time: Mapped[datetime | None] = mapped_column(Instant)
+    client_id: Mapped[str | None] = mapped_column(String(256))
+    own_metadata: Mapped[dict[str, Any]] = mapped_column("metadata", JSON)
+    kept: Mapped[bool] = mapped_column(Boolean)
+    enrolled_at: Mapped[datetime] = mapped_column(Instant)
+    fingerprint: Mapped[str] = mapped_column(String(64))
+    occlusion: Mapped[int] = mapped_column(SmallInteger)
+    scores: Mapped[bytes | None] = mapped_column(LargeBinary)  # float32 [4], little endian
+    features: Mapped[bytes] = mapped_column(LargeBinary)  # float16 [9, D], little endian; last: it is long
+
+
+@dataclass(frozen=True, slots=True)
+class GalleryKey:
+    """What a gallery's name stands for: number, and whether its pictures are kept."""
+
+    number: int
+    keep_pictures: bool
+
+
+@dataclass(frozen=True, slots=True)
+class GalleryRecord:
+    """A gallery as shown.
+
+    Attributes:
+        name: unique.
+        images: pictures, pending ones included.
+        people: persons with at least one picture.
+        pending: pictures whose features are of another model than the present one.
+        keep_pictures: whether the pictures' bytes are kept.
+        created_at: aware, UTC.
+    """
+
+    name: str
+    images: int
+    people: int
+    pending: int
+    keep_pictures: bool
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class NewImage:
+    """A picture to be enrolled.
+
+    Attributes:
+        id: public id, :func:`service.storage.ulid.new_ulid`.
+        digest: SHA-256 of the picture's bytes, 64 hex digits.
+        person: the person's name in this gallery.
+        camera, time, client_id, metadata: the caller's; ``time`` is aware.
+        kept: whether the bytes were kept.
+        occlusion: graded code c(i).
+        scores: float32 [4], the grader's; None without a grader.
+        features: float16 [9, D], F(i, u).
+    """
+
+    id: str
+    digest: str
+    person: str
+    camera: str | None
+    time: datetime | None
+    client_id: str | None
+    metadata: Mapping[str, Any]
+    kept: bool
+    occlusion: int
+    scores: npt.NDArray[np.float32] | None
+    features: npt.NDArray[np.float16]
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolled:
+    """What became of one :class:`NewImage`.
+
+    Attributes:
+        status: ``enrolled``: a new row; ``exists``: the client id is known with the same bytes, the row
+            is the earlier one; ``conflict``: the client id is known with other bytes, nothing was done.
+        id, number, person, occlusion, scores: of the row; of the conflicting row in case of conflict.
+        indexable: the new features were stored (new row, or an earlier one that was pending).
+    """
+
+    status: Literal["enrolled", "exists", "conflict"]
+    id: str
+    number: int
+    person: int
+    occlusion: int
+    scores: npt.NDArray[np.float32] | None
+    indexable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRecord:
+    """A picture as shown in an answer.
+
+    Attributes:
+        id: public id.
+        person: name.
+        camera, time: the caller's.
+        occlusion: graded code.
+        scores: float32 [4], the grader's; None without a grader.
+    """
+
+    id: str
+    person: str
+    camera: str | None
+    time: datetime | None
+    occlusion: int
+    scores: npt.NDArray[np.float32] | None
+
+
+@dataclass(frozen=True, slots=True)
+class RemovedImage:
+    """A picture that was deleted: its number in the index, and whether its bytes were kept."""
+
+    number: int
+    kept: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFeatures:
+    """Features of N pictures of one gallery, as the index takes them.
+
+    Attributes:
+        gallery: gallery number.
+        ids, people, occlusions: int64 [N].
+        features: float16 [N, 9, D].
+    """
+
+    gallery: int
+    ids: npt.NDArray[np.int64]
+    people: npt.NDArray[np.int64]
+    occlusions: npt.NDArray[np.int64]
+    features: npt.NDArray[np.float16]
+
+
+class Catalog:
+    """Open the catalog at a SQLAlchemy URL; tables and, for SQLite, the folder are made where missing.
+
+    Raises:
+        CatalogError: the database was written by another version of the schema.
+        sqlalchemy.exc.SQLAlchemyError: the database cannot be reached.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._engine = _engine(url)
+        Base.metadata.create_all(self._engine)
+        about = self._transact(_introduce)
+        if about["schema_version"] != SCHEMA_VERSION:
+            raise CatalogError(
+                f"the catalog has schema version {about['schema_version']}, "
+                f"this program needs {SCHEMA_VERSION}"
+            )
+        self.id: Final = about["id"]
+        """Made with the catalog, 26 characters; names what belongs to it elsewhere."""
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._engine.dispose()
+
+    # Galleries
+
+    def create_gallery(self, name: str, keep_pictures: bool) -> GalleryRecord:
+        """Make an empty gallery.
+
+        Raises:
+            GalleryExists: the name is taken.
+        """
+        created_at = datetime.now(UTC)
+
+        def work(session: Session) -> None:
+            if session.scalar(select(GalleryRow.number).where(GalleryRow.name == name)) is not None:
+                raise GalleryExists(f"there is a gallery {name!r} already")
+            session.add(GalleryRow(name=name, keep_pictures=keep_pictures, created_at=created_at))
+
+        self._transact(work)
+        return GalleryRecord(name, 0, 0, 0, keep_pictures, created_at)
+
+    def key(self, name: str) -> GalleryKey:
+        """What a name stands for at this moment.
+
+        Raises:
+            UnknownGallery: no gallery has it.
+        """
+        with Session(self._engine) as session:
+            return _key(session, name)
+
+    def gallery(self, name: str, fingerprint: str) -> GalleryRecord:
+        """A gallery with its counts; ``pending`` counts what is not of this fingerprint.
+
+        Raises:
+            UnknownGallery: there is none.
+        """
+        with Session(self._engine) as session:
+            row = session.execute(_counted(fingerprint).where(GalleryRow.name == name)).one_or_none()
+        if row is None:
+            raise _unknown(name)
+        return GalleryRecord(*row)
+
+    def galleries(self, fingerprint: str, limit: int, after: str = "") -> list[GalleryRecord]:
+        """Up to ``limit`` galleries in the order of their names, those after the name ``after``."""
+        statement = (
+            _counted(fingerprint).where(GalleryRow.name > after).order_by(GalleryRow.name).limit(limit)
+        )
+        with Session(self._engine) as session:
+            return [GalleryRecord(*row) for row in session.execute(statement)]
+
+    def delete_gallery(self, name: str) -> GalleryKey:
+        """Delete a gallery with all that is stored of it; answers what it was.
+
+        Raises:
+            UnknownGallery: there is none.
+        """
+
+        def work(session: Session) -> GalleryKey:
+            key = _key(session, name)
+            session.execute(delete(ImageRow).where(ImageRow.gallery == key.number))
+            session.execute(delete(PersonRow).where(PersonRow.gallery == key.number))
+            session.execute(delete(GalleryRow).where(GalleryRow.number == key.number))
+            return key
+
+        key = self._transact(work)
+        self._forget()
+        return key
+
+    # Pictures
+
+    def enrol(self, gallery: int, fingerprint: str, images: Sequence[NewImage]) -> list[Enrolled]:
+        """Store pictures in one transaction: when this returns, all of them are durable.
+
+        Args:
+            gallery: gallery number.
+            fingerprint: of the model that made the features.
+
+        Returns:
+            One for each picture, in order.
+
+        Raises:
+            UnknownGallery: it was deleted meanwhile; nothing was stored.
+        """
+        return self._transact(lambda session: _enrol(session, gallery, fingerprint, images))
+
+    def delete_image(self, name: str, id: str) -> tuple[GalleryKey, RemovedImage]:
+        """Delete a picture, and its person if it was their last.
+
+        Raises:
+            UnknownGallery, UnknownImage: there is none.
+        """
+
+        def work(session: Session) -> tuple[GalleryKey, RemovedImage]:
+            key = _key(session, name)
+            row = session.execute(
+                select(ImageRow.number, ImageRow.person, ImageRow.kept).where(
+                    ImageRow.gallery == key.number, ImageRow.id == id
+                )
+            ).one_or_none()
+            if row is None:
+                raise UnknownImage(f"gallery {name!r} has no image {id!r}")
+            session.execute(delete(ImageRow).where(ImageRow.number == row.number))
+            session.execute(
+                delete(PersonRow).where(
+                    PersonRow.number == row.person, ~exists().where(ImageRow.person == row.person)
+                )
+            )
+            return key, RemovedImage(row.number, row.kept)
+
+        answer = self._transact(work)
+        self._forget()
+        return answer
+
+    def images(self, gallery: int, numbers: Sequence[int]) -> dict[int, ImageRecord]:
+        """Pictures of a gallery by number, read at one moment; those deleted meanwhile are left out.
+
+        Raises:
+            UnknownGallery: the gallery was deleted meanwhile.
+        """
+        found: dict[int, ImageRecord] = {}
+        with Session(self._engine) as session:
+            if session.get(GalleryRow, gallery) is None:
+                raise UnknownGallery("the gallery was deleted while it was asked")
+            for start in range(0, len(numbers), _CHUNK):
+                statement = (
+                    select(
+                        ImageRow.number,
+                        ImageRow.id,
+                        PersonRow.name,
+                        ImageRow.camera,
+                        ImageRow.time,
+                        ImageRow.occlusion,
+                        ImageRow.scores,
+                    )
+                    .join(PersonRow, PersonRow.number == ImageRow.person)
+                    .where(ImageRow.gallery == gallery, ImageRow.number.in_(numbers[start : start + _CHUNK]))
+                )
+                for number, id, person, camera, time, code, scores in session.execute(statement):
+                    found[number] = ImageRecord(id, person, camera, time, code, _read_scores(scores))
+        return found
+
+    def features(self, fingerprint: str, batch: int = 1024) -> Iterator[StoredFeatures]:
+        """All features of one model, gallery by gallery, in batches of at most ``batch`` pictures."""
+        with Session(self._engine) as session:
+            numbers = session.scalars(select(GalleryRow.number).order_by(GalleryRow.number)).all()
+        for gallery in numbers:
+            after = 0
+            while True:
+                statement = (
+                    select(ImageRow.number, ImageRow.person, ImageRow.occlusion, ImageRow.features)
+                    .where(
+                        ImageRow.gallery == gallery,
+                        ImageRow.fingerprint == fingerprint,
+                        ImageRow.number > after,
+                    )
+                    .order_by(ImageRow.number)
+                    .limit(batch)
+                )
+                with Session(self._engine) as session:
+                    rows = session.execute(statement).all()
+                if not rows:
+                    break
+                after = rows[-1].number
+                blobs = np.frombuffer(b"".join(row.features for row in rows), dtype="<f2")
+                yield StoredFeatures(
+                    gallery=gallery,
+                    ids=np.array([row.number for row in rows], dtype=np.int64),
+                    people=np.array([row.person for row in rows], dtype=np.int64),
+                    occlusions=np.array([row.occlusion for row in rows], dtype=np.int64),
+                    features=blobs.reshape(len(rows), occlusion.COUNT, -1),
+                )
+
+    def kept_pictures(self) -> set[tuple[int, str]]:
+        """(gallery number, image id) of every picture whose bytes are kept."""
+        with Session(self._engine) as session:
+            rows = session.execute(select(ImageRow.gallery, ImageRow.id).where(ImageRow.kept))
+            return {(gallery, id) for gallery, id in rows}
+
+    # How transactions are made
+
+    def _transact(self, work: Callable[[Session], Result]) -> Result:
+        """Run ``work`` in one transaction; again if another writer's row came between check and insert."""
+        for attempt in range(_ATTEMPTS):
+            try:
+                with Session(self._engine.execution_options(writes=True)) as session, session.begin():
+                    return work(session)
+            except IntegrityError:
+                if attempt == _ATTEMPTS - 1:
+                    raise
+        raise AssertionError("unreachable")
+
+    def _forget(self) -> None:
+        """After erasing: empty SQLite's write-ahead log, which still holds the erased rows."""
+        if self._engine.dialect.name == "sqlite":
+            with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def _engine(url: str) -> Engine:
+    parsed = make_url(url)
+    if parsed.get_backend_name() != "sqlite":
+        return create_engine(parsed, pool_pre_ping=True)
+    if parsed.database in (None, "", ":memory:"):
+        raise CatalogError("the catalog needs a SQLite file: sqlite:////absolute/path, not an in-memory one")
+    Path(str(parsed.database)).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(parsed)
+
+    @event.listens_for(engine, "connect")
+    def connect(connection: Any, _record: object) -> None:
+        connection.isolation_level = None  # BEGIN is ours, see below
+        for pragma in (
+            "busy_timeout=10000",
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "secure_delete=ON",
+            "foreign_keys=ON",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        # a transaction that reads and then writes must take the write lock first: upgrading can fail
+        writes = connection.get_execution_options().get("writes", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine
+
+
+def _introduce(session: Session) -> dict[str, str]:
+    about = {row.key: row.value for row in session.scalars(select(AboutRow))}
+    if not about:
+        about = {"schema_version": SCHEMA_VERSION, "id": new_ulid()}
+        session.add_all(AboutRow(key=key, value=value) for key, value in about.items())
+    return about
+
+
+def _unknown(name: str) -> UnknownGallery:
+    return UnknownGallery(f"there is no gallery {name!r}")
+
+
+def _key(session: Session, name: str) -> GalleryKey:
+    row = session.execute(
+        select(GalleryRow.number, GalleryRow.keep_pictures).where(GalleryRow.name == name)
+    ).one_or_none()
+    if row is None:
+        raise _unknown(name)
+    return GalleryKey(*row)
+
+
+def _counted(fingerprint: str) -> Select[str, int, int, int, bool, datetime]:
+    """Galleries in the order of :class:`GalleryRecord`'s fields."""
+    images = select(func.count()).where(ImageRow.gallery == GalleryRow.number)
+    people = select(func.count()).where(PersonRow.gallery == GalleryRow.number)
+    return select(
+        GalleryRow.name,
+        images.scalar_subquery(),
+        people.scalar_subquery(),
+        images.where(ImageRow.fingerprint != fingerprint).scalar_subquery(),
+        GalleryRow.keep_pictures,
+        GalleryRow.created_at,
+    )
+
+
+def _enrol(session: Session, gallery: int, fingerprint: str, images: Sequence[NewImage]) -> list[Enrolled]:
+    if session.get(GalleryRow, gallery) is None:
+        raise UnknownGallery("the gallery was deleted while pictures were being enrolled")
+    client_ids = {image.client_id for image in images if image.client_id is not None}
+    known: dict[str | None, ImageRow] = {
+        row.client_id: row
+        for row in session.scalars(
+            select(ImageRow).where(ImageRow.gallery == gallery, ImageRow.client_id.in_(client_ids))
+        )
+    }
+    names = {image.person for image in images}
+    people = {
+        row.name: row
+        for row in session.scalars(
+            select(PersonRow).where(PersonRow.gallery == gallery, PersonRow.name.in_(names))
+        )
+    }
+    answers = []
+    now = datetime.now(UTC)
+    for image in images:
+        row = known.get(image.client_id) if image.client_id is not None else None
+        if row is not None:
+            answers.append(_meet_again(session, row, image, fingerprint))
+            continue
+        person = people.get(image.person)
+        if person is None:
+            person = people[image.person] = PersonRow(gallery=gallery, name=image.person)
+            session.add(person)
+            session.flush()
+        row = ImageRow(
+            id=image.id,
+            gallery=gallery,
+            person=person.number,
+            digest=image.digest,
+            camera=image.camera,
+            time=image.time,
+            client_id=image.client_id,
+            own_metadata=dict(image.metadata),
+            kept=image.kept,
+            enrolled_at=now,
+            **_model_columns(image, fingerprint),
+        )
+        session.add(row)
+        session.flush()
+        if image.client_id is not None:
+            known[image.client_id] = row
+        answers.append(_answer("enrolled", row, indexable=True))
+    return answers
+
+
+def _meet_again(session: Session, row: ImageRow, image: NewImage, fingerprint: str) -> Enrolled:
+    """A client id that is known: the same picture again, or another one under its id."""
+    if row.digest != image.digest:
+        return _answer("conflict", row, indexable=False)
+    pending = row.fingerprint != fingerprint
+    if pending:
+        for column, value in _model_columns(image, fingerprint).items():
+            setattr(row, column, value)
+        session.flush()
+    return _answer("exists", row, indexable=pending)
+
+
+def _model_columns(image: NewImage, fingerprint: str) -> dict[str, Any]:
+    """The columns that depend on the model."""
+    return {
+        "fingerprint": fingerprint,
+        "occlusion": image.occlusion,
+        "scores": None if image.scores is None else image.scores.astype("<f4").tobytes(),
+        "features": image.features.astype("<f2").tobytes(),
+    }
+
+
+def _answer(status: Literal["enrolled", "exists", "conflict"], row: ImageRow, indexable: bool) -> Enrolled:
+    return Enrolled(
+        status, row.id, row.number, row.person, row.occlusion, _read_scores(row.scores), indexable
+    )
+
+
+def _read_scores(blob: bytes | None) -> npt.NDArray[np.float32] | None:
+    return None if blob is None else np.frombuffer(blob, dtype="<f4")
