@@ -107,20 +107,20 @@ class BadItems(Problem):
     title = "Items do not validate"
 
 
+class NoneEnrolled(Problem):
+    """Not one of several pictures could be enrolled; the answer carries each one's problem."""
+
+    status = 422
+    slug = "none-enrolled"
+    title = "No picture enrolled"
+
+
 class BodyTooLarge(Problem):
     """The request's body has more bytes than accepted."""
 
     status = 413
     slug = "body-too-large"
     title = "Request body too large"
-
-
-class UnifyUnavailable(Problem):
-    """The served bundle cannot unify in the way asked for."""
-
-    status = 422
-    slug = "unify-unavailable"
-    title = "Unification not available with this model"
 
 
 # Galleries

@@ -222,7 +222,7 @@ class Batcher:
         ended = time.perf_counter()
         self._metrics.batch_pictures.observe(len(batch))
         self._metrics.batch_rows.observe(len(codes))
-        sound: npt.NDArray[np.bool_] = np.isfinite(embeddings).all(axis=1)
+        sound = np.asarray(np.isfinite(embeddings).all(axis=1))
         outcomes: list[Rows | Problem] = []
         end = 0
         for job in batch:

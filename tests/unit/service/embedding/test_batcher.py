@@ -63,7 +63,7 @@ async def until(condition: Callable[[], bool]) -> None:
         await asyncio.sleep(0.005)
 
 
-@pytest.fixture()
+@pytest.fixture
 def model() -> Model:
     return Model()
 

@@ -14,7 +14,7 @@ from service.embedding.engine import Engine, ProviderError
 from tests.handmade_bundle import write_handmade_bundle
 
 
-@pytest.fixture()
+@pytest.fixture
 def bundle(tmp_path: Path) -> Bundle:
     return read_bundle(write_handmade_bundle(tmp_path / "handmade.onnx", attention=True))
 

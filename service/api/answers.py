@@ -1,0 +1,72 @@
+"""From what the galleries say to what REST answers."""
+
+from __future__ import annotations
+
+from models import occlusion
+from service import gallery
+from service.api import schemas
+from service.api.faults import ProblemDocument, document
+from service.storage.catalog import GalleryRecord
+
+
+def grade(graded: gallery.Grade) -> schemas.Occlusion:
+    """A grade: the type's name, and the four scores by place."""
+    scores = None
+    if graded.scores is not None:
+        top, bottom, left, right = (round(float(score), 6) for score in graded.scores)
+        scores = schemas.Scores(top=top, bottom=bottom, left=left, right=right)
+    return schemas.Occlusion(type=occlusion.NAMES[graded.occlusion], scores=scores)
+
+
+def gallery_record(record: GalleryRecord) -> schemas.Gallery:
+    """A gallery with its counts."""
+    return schemas.Gallery(
+        name=record.name,
+        images=record.images,
+        people=record.people,
+        keep_pictures=record.keep_pictures,
+        created_at=record.created_at,
+    )
+
+
+def enrolled(outcome: gallery.EnrolOutcome) -> schemas.EnrolledItem:
+    """What became of one picture."""
+    problem = outcome.problem
+    return schemas.EnrolledItem(
+        id=outcome.id,
+        client_id=outcome.client_id,
+        status=outcome.status,
+        occlusion=None if outcome.grade is None else grade(outcome.grade),
+        problem=None if problem is None else ProblemDocument(**document(problem)),
+    )
+
+
+def query_answer(answer: gallery.QueryAnswer) -> schemas.QueryAnswer:
+    """A ranked answer."""
+    pictures = [schemas.QueryPicture(occlusion=grade(picture)) for picture in answer.pictures]
+    times = answer.timings
+    return schemas.QueryAnswer(
+        query=schemas.QueryUnderstood(occlusion=pictures[0].occlusion, pictures=pictures),
+        results=[
+            schemas.Result(
+                rank=match.rank,
+                person=match.person,
+                score=match.score,
+                probability=None,
+                decision=None,
+                image=schemas.MatchedImage(
+                    id=match.image, camera=match.camera, time=match.time, occlusion=grade(match.grade)
+                ),
+                compared=match.compared,
+            )
+            for match in answer.results
+        ],
+        model=answer.fingerprint,
+        timings=schemas.Timings(
+            decode=round(times.decode, 3),
+            queue=round(times.queue, 3),
+            embed=round(times.embed, 3),
+            search=round(times.search, 3),
+            total=round(times.total, 3),
+        ),
+    )

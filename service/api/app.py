@@ -1,0 +1,81 @@
+"""The application: routers, middlewares and parts joined. ``create_app(Settings())`` is all of it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from fastapi_offline import FastAPIOffline
+from starlette.middleware import Middleware
+
+from service.api import faults, galleries, health, images, metrics, model, query
+from service.api.assembly import assemble
+from service.api.body_limit import BodyLimit
+from service.api.observation import Observation
+from service.api.request_id import RequestIds
+from service.metrics import Metrics
+from service.settings import Settings
+
+_DESCRIPTION = """Finds a person again, across cameras, when only part of the person can be seen.
+
+Make a gallery, enrol pictures of people, and ask who in it is the person in another picture. Pictures
+travel as multipart parts named `files`; faults come back as `application/problem+json` (RFC 9457)."""
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The ASGI application. Its parts start with its lifespan, and end with it."""
+    measured = Metrics()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with assemble(settings, measured) as assembly:
+            app.state.assembly = assembly
+            yield
+
+    # FastAPI's own page loads its scripts from elsewhere; this one serves them itself.
+    app = FastAPIOffline(
+        title="Penumbra",
+        description=_DESCRIPTION,
+        version=_version(),
+        lifespan=lifespan,
+        docs_url="/docs",
+        redoc_url=None,
+        middleware=[
+            Middleware(RequestIds),
+            Middleware(Observation, metrics=measured),
+            Middleware(BodyLimit, max_bytes=settings.max_body_bytes),
+        ],
+    )
+    faults.install(app)
+    for part in (galleries, images, query, model, health, metrics):
+        app.include_router(part.router)
+    app.openapi = lambda: _described(app)  # type: ignore[method-assign]
+    return app
+
+
+def _described(app: FastAPI) -> dict[str, Any]:
+    """The OpenAPI description, without the validation answer that is FastAPI's and not this app's."""
+    if app.openapi_schema is None:
+        schema = get_openapi(
+            title=app.title, version=app.version, description=app.description, routes=app.routes
+        )
+        for path in schema["paths"].values():
+            for operation in path.values():
+                answer = operation["responses"].get("422", {})
+                if "HTTPValidationError" in str(answer):
+                    del operation["responses"]["422"]
+        for name in ("HTTPValidationError", "ValidationError"):
+            schema["components"]["schemas"].pop(name, None)
+        app.openapi_schema = schema
+    return app.openapi_schema
+
+
+def _version() -> str:
+    try:
+        return version("penumbra-reid")
+    except PackageNotFoundError:  # run from a checkout that is not installed
+        return "0"

@@ -1,0 +1,116 @@
+"""Puts the service together from its settings, in order, and takes it apart in the reverse order."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from models.bundle import read_bundle
+from service.embedding.batcher import Batcher
+from service.embedding.embedder import BundleEmbedder
+from service.embedding.engine import Engine
+from service.gallery import Galleries
+from service.index.flat import FlatIndex
+from service.metrics import Metrics
+from service.settings import Settings
+from service.storage.cache import FeatureCache
+from service.storage.catalog import Catalog
+from service.storage.memory import MemoryCache
+from service.storage.pictures import PictureStore
+from service.storage.redis import RedisCache
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Assembly:
+    """The running parts that the routers speak to."""
+
+    settings: Settings
+    metrics: Metrics
+    engine: Engine
+    batcher: Batcher
+    embedder: BundleEmbedder
+    galleries: Galleries
+
+    async def parts_ready(self) -> dict[str, bool]:
+        """Which parts would serve a request now: the model's worker, and the catalog."""
+        return {"model": self.batcher.ready, "catalog": await self._catalog_answers()}
+
+    async def _catalog_answers(self) -> bool:
+        try:
+            async with asyncio.timeout(2.0):
+                await self.galleries.list(limit=1)
+        except Exception:  # whatever the database's driver raises: it does not answer
+            log.exception("the catalog does not answer")
+            return False
+        return True
+
+
+@asynccontextmanager
+async def assemble(settings: Settings, metrics: Metrics) -> AsyncIterator[Assembly]:
+    """Everything started and warm; on leaving, what was accepted is finished before a part closes.
+
+    Raises:
+        FileNotFoundError, models.bundle.BundleError: the bundle.
+        service.embedding.engine.ProviderError: the provider.
+        service.storage.catalog.CatalogError, sqlalchemy.exc.SQLAlchemyError: the catalog.
+    """
+    async with AsyncExitStack() as stack:
+        bundle = await asyncio.to_thread(read_bundle, settings.bundle)
+        engine = await asyncio.to_thread(
+            Engine,
+            bundle,
+            settings.provider,
+            settings.inference_threads,
+            settings.max_batch,
+            settings.data_dir / "engines",
+        )
+        metrics.model.labels(bundle.metadata.name, bundle.fingerprint, engine.provider).set(1)
+
+        cache: FeatureCache
+        if settings.redis_url is None:
+            cache = MemoryCache(settings.cache_bytes)
+        else:
+            cache = RedisCache(settings.redis_url, settings.cache_ttl_s, on_fault=metrics.cache_faults.inc)
+        stack.push_async_callback(cache.close)
+
+        catalog = await asyncio.to_thread(Catalog, settings.catalog_url)
+        stack.callback(catalog.close)
+
+        batcher = Batcher(engine, metrics, max_rows=settings.max_batch)
+        await batcher.start()
+        stack.push_async_callback(batcher.close)
+
+        embedder = BundleEmbedder(
+            bundle,
+            batcher,
+            cache,
+            metrics,
+            decode_threads=settings.decode_threads,
+            queue_limit=settings.queue_limit,
+            deadline_s=settings.deadline_s,
+            max_picture_bytes=settings.max_picture_bytes,
+            max_pixels=settings.max_pixels,
+        )
+        stack.callback(embedder.close)
+        metrics.watch_queue(lambda: embedder.in_work)
+
+        pictures = PictureStore(settings.pictures_url, catalog.id)
+        galleries = Galleries(catalog, FlatIndex(bundle.metadata.dimension), embedder, pictures)
+        stack.push_async_callback(galleries.close)
+        await galleries.start()
+
+        log.info("serving %s (%s)", bundle.metadata.name, bundle.fingerprint[:12])
+        yield Assembly(settings, metrics, engine, batcher, embedder, galleries)
+        log.info("stopping: what was accepted is finished first")
+
+
+def assembly_of(state: object) -> Assembly:
+    """The assembly that the application's lifespan left in ``app.state``."""
+    assembly = getattr(state, "assembly", None)
+    assert isinstance(assembly, Assembly), "the application's lifespan has not started"
+    return assembly

@@ -1,0 +1,31 @@
+"""``/healthz`` and ``/readyz``, for whoever watches over the process."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+from starlette.responses import JSONResponse, Response
+
+from service.api.assembly import assembly_of
+from service.api.faults import documented, problem_response
+from service.api.schemas import Alive, Ready
+from service.problems import Unavailable
+
+router = APIRouter(tags=["service"])
+
+
+@router.get("/healthz", summary="Liveness")
+async def healthz() -> Alive:
+    """The process answers; if this fails, start it anew."""
+    return Alive()
+
+
+@router.get("/readyz", response_model=Ready, responses=documented(Unavailable), summary="Readiness")
+async def readyz(request: Request) -> Response:
+    """The embedding worker lives and is warm, and the catalog answers; otherwise send requests elsewhere."""
+    assembly = assembly_of(request.app.state)
+    parts = await assembly.parts_ready()
+    assembly.metrics.ready.set(all(parts.values()))
+    if all(parts.values()):
+        return JSONResponse(Ready(parts=parts).model_dump())
+    missing = ", ".join(name for name, ready in parts.items() if not ready)
+    return problem_response(Unavailable(f"Not ready: {missing}."), parts=parts)

@@ -1,0 +1,170 @@
+"""``/v1/galleries/{gallery}/images``: enrol pictures and erase them."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from fastapi import APIRouter, Request
+from pydantic import TypeAdapter, ValidationError
+from starlette.responses import JSONResponse, Response
+
+from service.api import answers
+from service.api.assembly import assembly_of
+from service.api.faults import documented, field_name, problem_response
+from service.api.multipart import read_form
+from service.api.schemas import ENROL_EXAMPLE, EnrolAnswer, EnrolledItem, Item
+from service.gallery import EnrolItem
+from service.problems import (
+    BadItems,
+    BadRequest,
+    BodyTooLarge,
+    BrokenPicture,
+    ClientIdConflict,
+    DeadlineExceeded,
+    EmptyPicture,
+    NoneEnrolled,
+    NotAPicture,
+    Overloaded,
+    PictureTooLarge,
+    Unavailable,
+    UnknownGallery,
+    UnknownImage,
+    UnsupportedFormat,
+)
+
+router = APIRouter(prefix="/v1/galleries/{gallery}/images", tags=["pictures"])
+
+_ITEMS: Final = TypeAdapter(list[Item])
+
+_FORM: Final[dict[str, Any]] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["files", "items"],
+                    "additionalProperties": False,
+                    "properties": {
+                        "files": {
+                            "type": "array",
+                            "minItems": 1,
+                            "maxItems": 64,
+                            "items": {"type": "string", "format": "binary"},
+                            "description": "The pictures: JPEG, PNG, WebP, BMP or TIFF.",
+                        },
+                        "items": {
+                            "type": "string",
+                            "contentMediaType": "application/json",
+                            "description": "A JSON array with one object per file, in order: "
+                            "`person` (required), `camera`, `time` (RFC 3339), `client_id`, `metadata`.",
+                            "example": '[{"person": "anna", "camera": "entrance", "client_id": "anna-1"}]',
+                        },
+                    },
+                }
+            }
+        },
+    }
+}
+
+
+@router.post(
+    "",
+    status_code=201,
+    response_model=EnrolAnswer,
+    responses={
+        201: {"content": {"application/json": {"example": ENROL_EXAMPLE}}},
+        **documented(
+            BadRequest,
+            BadItems,
+            NoneEnrolled,
+            EmptyPicture,
+            NotAPicture,
+            BrokenPicture,
+            UnsupportedFormat,
+            PictureTooLarge,
+            BodyTooLarge,
+            ClientIdConflict,
+            UnknownGallery,
+            Overloaded,
+            Unavailable,
+            DeadlineExceeded,
+        ),
+    },
+    openapi_extra=_FORM,
+    summary="Enrol pictures",
+)
+async def enrol(request: Request, gallery: str) -> Response:
+    """Enrol 1 to 64 pictures of people.
+
+    201 means that they are stored durably and found by every later query. A bad picture fails alone, with
+    its problem in its item; if every picture failed, the answer is a problem that carries the items. A
+    single picture that fails is answered with its own problem. Enrolling a `client_id` again is harmless.
+    """
+    assembly = assembly_of(request.app.state)
+    form = await read_form(request, max_files=assembly.settings.max_files, fields={"items"})
+    items = read_items(form.fields.get("items"), len(form.files))
+    outcomes = await assembly.galleries.enrol(
+        gallery,
+        [
+            EnrolItem(content, item.person, item.camera, item.time, item.client_id, item.metadata)
+            for content, item in zip(form.files, items, strict=True)
+        ],
+    )
+    answer = [_without_absent(answers.enrolled(outcome)) for outcome in outcomes]
+    problems = [outcome.problem for outcome in outcomes if outcome.problem is not None]
+    if len(problems) < len(outcomes):
+        return JSONResponse({"items": answer}, status_code=201)
+    if len({type(problem) for problem in problems}) == 1 and (
+        len(problems) == 1 or isinstance(problems[0], Overloaded | Unavailable | DeadlineExceeded)
+    ):
+        raise problems[0]  # no fault of these pictures, or of the only one
+    first = "; ".join(f"files[{index}]: {problem.detail}" for index, problem in enumerate(problems[:3]))
+    return problem_response(
+        NoneEnrolled(f"None of the {len(problems)} pictures could be enrolled. {first}"),
+        items=answer,
+    )
+
+
+@router.delete(
+    "/{image}",
+    status_code=204,
+    responses=documented(UnknownGallery, UnknownImage),
+    summary="Erase a picture",
+)
+async def delete_image(request: Request, gallery: str, image: str) -> None:
+    """From catalog, index and files; its person too if it was their last picture."""
+    await assembly_of(request.app.state).galleries.delete_image(gallery, image)
+
+
+def read_items(text: str | None, files: int) -> list[Item]:
+    """The form field ``items``, one for each of the files.
+
+    Raises:
+        BadItems: absent, no JSON, an item does not validate (the detail names its index and field), or
+            not as many as there are files.
+    """
+    if text is None:
+        raise BadItems(
+            "The form field 'items' is missing: send a JSON array with one object per file, "
+            'for example [{"person": "anna"}].'
+        )
+    try:
+        items = _ITEMS.validate_json(text)
+    except ValidationError as error:
+        faults = [f"{field_name(('items', *fault['loc']))}: {fault['msg']}" for fault in error.errors()]
+        more = f" (and {len(faults) - 5} more)" if len(faults) > 5 else ""
+        raise BadItems("; ".join(faults[:5]) + more) from error
+    if len(items) != files:
+        raise BadItems(
+            f"There are {files} files but {len(items)} items; each file needs its item, in the same order."
+        )
+    return items
+
+
+def _without_absent(item: EnrolledItem) -> dict[str, Any]:
+    """An item as JSON members; ``problem`` only where there is one."""
+    members = item.model_dump(mode="json", exclude={"problem"})
+    if item.problem is not None:
+        members["problem"] = item.problem.model_dump(mode="json", exclude_none=True)
+    return members

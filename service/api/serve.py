@@ -1,0 +1,80 @@
+"""Run the service until it is told to stop."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import signal
+from types import FrameType
+
+import uvicorn
+
+from service.api import logs
+from service.api.app import create_app
+from service.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+class ServeRefused(RuntimeError):
+    """The service does not start with these settings. The message says why and what to change."""
+
+
+def run(settings: Settings) -> int:
+    """Serve until SIGTERM or SIGINT, then finish what was accepted and return.
+
+    Returns:
+        Exit status: 0 after a stop that was asked for, 3 if the start failed (the log says why).
+
+    Raises:
+        ServeRefused: other machines could reach it without a key.
+    """
+    refuse_open_door(settings)
+    logs.configure(settings.log_format, settings.log_level)
+    config = uvicorn.Config(
+        create_app(settings),
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,  # service.api.observation logs requests, with their ids
+        server_header=False,
+        timeout_graceful_shutdown=max(1, round(settings.shutdown_grace_s)),
+        lifespan="on",
+    )
+    server = uvicorn.Server(config)
+    # uvicorn drains on these signals and then raises them again for whoever handled them before: us.
+    before = {number: signal.signal(number, _stopped) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        server.run()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    return 0 if server.started else 3
+
+
+def refuse_open_door(settings: Settings) -> None:
+    """Nobody is asked for a key, so only this machine may ask, unless the settings say otherwise.
+
+    Raises:
+        ServeRefused: the host is not a loopback address and ``allow_anonymous`` is false.
+    """
+    if settings.allow_anonymous or _is_loopback(settings.host):
+        return
+    raise ServeRefused(
+        f"refusing to bind to {settings.host}: other machines could reach the service, and it asks nobody "
+        "for a key. Bind to 127.0.0.1, or, where the network in front of it decides who may ask, set "
+        "PENUMBRA_ALLOW_ANONYMOUS=true."
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:  # another name could come to mean anything
+        return False
+
+
+def _stopped(number: int, _: FrameType | None) -> None:
+    log.info("stopped by %s", signal.Signals(number).name)
