@@ -1,0 +1,147 @@
+"""What a folder of drawn pictures promises."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from models import occlusion
+from training.cli import app
+from training.data.records import DatasetError, Picture
+from training.data.synthetic import Plan, draw, read_manifest, read_pictures, write_dataset
+from training.data.synthetic.dataset import MANIFEST
+
+SMALL = Plan(people=4, cameras=3, per_camera=2, seed=3, height=32, width=16, occluded_share=0.5)
+
+
+def test_manifest_comes_back_as_written(tmp_path: Path) -> None:
+    written = write_dataset(tmp_path / "out", SMALL)
+    assert read_manifest(tmp_path / "out") == written
+    assert len(written) == 4 * 3 * 2
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {d.path.name for d in written} | {MANIFEST}
+    assert read_pictures(tmp_path / "out")[0] == Picture(tmp_path / "out" / "00001_c1_00.png", 1, 1)
+
+
+def test_files_hold_the_pictures_that_the_manifest_describes(tmp_path: Path) -> None:
+    for drawn in write_dataset(tmp_path / "out", SMALL):
+        index = int(drawn.path.stem[-2:])
+        picture = draw(
+            drawn.person, drawn.camera, index, seed=3, height=32, width=16, occlusion=drawn.occlusion
+        )
+        assert np.array_equal(np.asarray(Image.open(drawn.path)), picture.image)
+        assert drawn.fraction == pytest.approx(picture.fraction, abs=1e-6)
+
+
+def test_two_runs_write_the_same_bytes(tmp_path: Path) -> None:
+    write_dataset(tmp_path / "a", SMALL)
+    write_dataset(tmp_path / "b", SMALL)
+    for path in (tmp_path / "a").iterdir():
+        assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes()
+
+
+def test_queries_show_occluded_people_from_cameras_that_the_gallery_lacks(tmp_path: Path) -> None:
+    plan = Plan(people=10, cameras=3, per_camera=2, seed=5, height=32, width=16, queries=16)
+    drawn = write_dataset(tmp_path / "out", plan)
+    gallery = [picture for picture in drawn if picture.role == "gallery"]
+    queries = [picture for picture in drawn if picture.role == "query"]
+    assert len(queries) == 16
+    assert all(picture.occlusion == occlusion.NONE for picture in gallery)
+    assert Counter(picture.occlusion for picture in queries) == dict.fromkeys(range(1, 9), 2)
+    seen = {(picture.person, picture.camera) for picture in gallery}
+    assert all((picture.person, picture.camera) not in seen for picture in queries)
+    assert {picture.person for picture in queries} <= {picture.person for picture in gallery}
+
+
+def test_folder_with_something_in_it_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "thesis.txt").write_text("four years")
+    with pytest.raises(FileExistsError, match="not empty"):
+        write_dataset(tmp_path / "out", SMALL)
+    assert [path.name for path in tmp_path.rglob("*")] == ["out", "thesis.txt"]
+
+
+def test_empty_folder_is_filled(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    assert len(write_dataset(tmp_path / "out", SMALL)) == 24
+    assert len(read_manifest(tmp_path / "out")) == 24
+
+
+def test_interrupted_run_leaves_no_folder_that_looks_finished(tmp_path: Path) -> None:
+    def interrupt(done: int, total: int) -> None:
+        assert not (tmp_path / "out").exists()
+        assert len(list(tmp_path.glob(".out.unfinished-*"))) == 1
+        if done == 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_dataset(tmp_path / "out", SMALL, progress=interrupt)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_folder_filled_meanwhile_is_left_alone(tmp_path: Path) -> None:
+    def intrude(done: int, total: int) -> None:
+        if done == total:
+            (tmp_path / "out").mkdir()
+            (tmp_path / "out" / "thesis.txt").write_text("four years")
+
+    with pytest.raises(FileExistsError, match="not empty"):
+        write_dataset(tmp_path / "out", SMALL, progress=intrude)
+    assert [path.name for path in tmp_path.rglob("*")] == ["out", "thesis.txt"]
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        {"people": 0, "cameras": 2},
+        {"people": 2, "cameras": 0},
+        {"people": 2, "cameras": 2, "occluded_share": 1.1},
+        {"people": 2, "cameras": 2, "queries": 3},
+        {"people": 2, "cameras": 1, "queries": 1},
+    ],
+)
+def test_plan_that_cannot_be_drawn_is_refused(numbers: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match=r"must be|at most|two cameras"):
+        Plan(**numbers)
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("path,person\n", "columns"),
+        (
+            "path,role,person,camera,occlusion,fraction\na.png,gallery,1,1,middle,0\n",
+            "line 2: unknown occlusion",
+        ),
+        ("path,role,person,camera,occlusion,fraction\na.png,judge,1,1,none,0\n", "line 2: role"),
+        ("path,role,person,camera,occlusion,fraction\na.png,gallery\n", "line 2"),
+    ],
+)
+def test_broken_manifest_is_named_with_its_line(tmp_path: Path, text: str, fault: str) -> None:
+    (tmp_path / MANIFEST).write_text(text)
+    with pytest.raises(DatasetError, match=fault):
+        read_manifest(tmp_path)
+
+
+def test_folder_without_manifest_is_no_data_set(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=r"no manifest\.csv"):
+        read_manifest(tmp_path)
+
+
+def test_command_writes_and_tells_what_it_wrote(tmp_path: Path) -> None:
+    sizes = ["--people", "3", "--cameras", "2", "--queries", "2", "--height", "32", "--width", "16"]
+    arguments = ["synth", str(tmp_path / "out"), *sizes, "--format", "jpg", "--json"]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.output
+    told = json.loads(result.stdout)
+    assert told["queries"] == 2
+    assert told["gallery"] == 4
+    assert len(list((tmp_path / "out").glob("*.jpg"))) == told["pictures"] == 6
+    again = CliRunner().invoke(app, arguments)
+    assert again.exit_code == 1
+    assert "not empty" in again.output

@@ -1,0 +1,19 @@
+"""Synthetic pedestrians: drawn people, cameras and occluders with exact truth, by seed. No torch.
+
+=================  ====================================================================================
+``generator.py``   :func:`draw`, one picture: backdrop, person, occluder, then the camera
+``dataset.py``     :func:`write_dataset`, a folder of them with a manifest
+``identity.py``    who is drawn: build, skin, hair, clothes, bag, hat
+``figure.py``      a walking body from four sides; ``head.py``, ``bag.py`` and ``cloth.py`` are its parts
+``backdrop.py``    where a camera hangs; ``texture.py`` has bricks, planks, leaves and grain
+``occluder.py``    what stands between
+``camera.py``      views, colour cast, brightness, blur, noise
+``dice.py``        where every random choice comes from
+``benchmark.py``   ``python -m training.data.synthetic.benchmark`` prints pictures/s
+=================  ====================================================================================
+"""
+
+from training.data.synthetic.dataset import Drawn, Plan, read_manifest, read_pictures, write_dataset
+from training.data.synthetic.generator import SyntheticPicture, draw
+
+__all__ = ["Drawn", "Plan", "SyntheticPicture", "draw", "read_manifest", "read_pictures", "write_dataset"]

@@ -1,0 +1,139 @@
+"""One drawn picture: a person, a camera, and what stands between."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageDraw, ImageFilter
+
+from models import occlusion as occlusions
+from training.data.synthetic.backdrop import MARGIN, backdrop_of
+from training.data.synthetic.camera import camera_of, develop
+from training.data.synthetic.canvas import Frame
+from training.data.synthetic.dice import Dice, Subject
+from training.data.synthetic.figure import Pose, View, draw_figure
+from training.data.synthetic.identity import identity_of
+from training.data.synthetic.occluder import Kind, draw_occluder
+
+__all__ = ["SyntheticPicture", "draw"]
+
+_SUPERSAMPLING: Final = 2
+_SMALLEST: Final = 16
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SyntheticPicture:
+    """A picture and the truth about it.
+
+    Attributes:
+        image: uint8 [H, W, 3], RGB.
+        person, camera: whose and where; numbers as given to :func:`draw`.
+        view: which side of the person is seen.
+        occlusion: code of ``models.occlusion``, 0 to 8.
+        occluder: what hides the person, None where the code is 0.
+        fraction: hidden share of the picture's pixels, 0 to 1: the mean of ``mask``.
+        mask: bool [H, W], true where the occluder is.
+    """
+
+    image: npt.NDArray[np.uint8]
+    person: int
+    camera: int
+    view: View
+    occlusion: int
+    occluder: Kind | None
+    fraction: float
+    mask: npt.NDArray[np.bool_]
+
+
+def draw(
+    person: int,
+    camera: int,
+    index: int,
+    *,
+    seed: int,
+    height: int = 128,
+    width: int = 64,
+    occlusion: int | None = 0,
+    occluded_share: float = 0.5,
+) -> SyntheticPicture:
+    """Draw picture number ``index`` of a person in a camera.
+
+    The picture depends on the arguments alone, not on what was drawn before. The occluder has a stream of
+    its own: the same person, camera and index without an occluder is the same picture with nothing in front.
+
+        >>> draw(3, 1, 0, seed=7, occlusion=4).image.shape
+        (128, 64, 3)
+
+    Args:
+        person, camera, index: 0 to 2³²-1. Numbers name people and cameras of this seed; another seed, others.
+        seed: 0 to 2³²-1.
+        height, width: of the picture in pixels, at least 16.
+        occlusion: code to hide, 0 for nothing, None to leave it to the dice.
+        occluded_share: with ``occlusion=None``: probability of an occluder, 0 to 1; each code is then as
+            likely.
+
+    Raises:
+        ValueError: an argument is out of its range.
+    """
+    if min(height, width) < _SMALLEST:
+        raise ValueError(
+            f"a picture must be at least {_SMALLEST} pixels high and wide, not {height} × {width}"
+        )
+    if not 0 <= occluded_share <= 1:
+        raise ValueError(f"occluded_share must be 0 to 1, not {occluded_share}")
+    if occlusion is not None and not 0 <= occlusion < occlusions.COUNT:
+        raise ValueError(f"occlusion code must be 0 to {occlusions.COUNT - 1}, not {occlusion}")
+    dice = Dice(seed, Subject.PICTURE, person, camera, index)
+    hiding = Dice(seed, Subject.OCCLUSION, person, camera, index)
+    drawn_code = hiding.integer(1, occlusions.COUNT - 1) if hiding.chance(occluded_share) else occlusions.NONE
+    code = drawn_code if occlusion is None else occlusion
+    habits = camera_of(seed, camera)
+    size = (_SUPERSAMPLING * width, _SUPERSAMPLING * height)
+
+    scene = _ground(seed, camera, size, dice)
+    view = dice.weighted(habits.views)
+    _place_person(scene, seed, person, view, dice)
+    mask = np.zeros((height, width), dtype=np.bool_)
+    kind: Kind | None = None
+    if code != occlusions.NONE:
+        occluder = draw_occluder(code, size, hiding)
+        scene.paste(occluder.picture, (0, 0), occluder.mask)
+        mask = np.asarray(occluder.mask.reduce(_SUPERSAMPLING)) >= 128
+        kind = occluder.kind
+    return SyntheticPicture(
+        image=develop(scene, habits, dice),
+        person=person,
+        camera=camera,
+        view=view,
+        occlusion=code,
+        occluder=kind,
+        fraction=float(mask.mean()),
+        mask=mask,
+    )
+
+
+def _ground(seed: int, camera: int, size: tuple[int, int], dice: Dice) -> Image.Image:
+    """A part of the camera's backdrop, as seen from where this picture was cut."""
+    wide, high = size
+    strip = backdrop_of(seed, camera, wide, high)
+    left, top = dice.integer(0, strip.width - wide), dice.integer(0, int(high * MARGIN) - 1)
+    return strip.crop((left, top, left + wide, top + high))
+
+
+def _place_person(scene: Image.Image, seed: int, person: int, view: View, dice: Dice) -> None:
+    """The person, with a shadow on the ground, about the middle of the box as a detector would cut it."""
+    wide, high = scene.size
+    tall = high * dice.uniform(0.87, 0.97)
+    x = wide * (0.5 + dice.uniform(-0.06, 0.06))
+    y = high * dice.uniform(0.012, 0.04) + max(0.0, 0.5 * (high * 0.96 - tall))
+    frame = Frame(x, y, tall * 2.24 * wide / high, tall)
+    feet = y + 0.975 * tall
+    long, side = wide * dice.uniform(0.26, 0.42), dice.uniform(-0.12, 0.12) * wide
+    shadow = Image.new("L", (wide, int(0.07 * high)))
+    ImageDraw.Draw(shadow).ellipse((x + side - long, 0.016 * high, x + side + long, 0.052 * high), fill=110)
+    scene.paste((16, 16, 22), (0, int(feet - 0.032 * high)), shadow.filter(ImageFilter.BoxBlur(high / 100)))
+    pose = Pose(view, dice.uniform(0.0, 6.2832), dice.uniform(0.26, 0.46))
+    draw_figure(scene, frame, identity_of(seed, person), pose)
