@@ -14,7 +14,12 @@ from training.evaluation.features import Features
 from training.export.graph import BundleGraph
 from training.systems.checkpoint import load_network
 
-__all__ = ["CheckpointEmbedder"]
+__all__ = ["CheckpointEmbedder", "checkpoint_name"]
+
+
+def checkpoint_name(path: Path) -> str:
+    """``run/checkpoint.pt``: every run calls its checkpoint the same, so the run's folder goes along."""
+    return f"{path.resolve().parent.name}/{path.name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +51,7 @@ class CheckpointEmbedder:
         """
         chosen = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
         network, _ = load_network(path)
-        return cls(path.name, BundleGraph(network).to(chosen), torch.device(chosen))
+        return cls(checkpoint_name(path), BundleGraph(network).to(chosen), torch.device(chosen))
 
     @property
     def height(self) -> int:

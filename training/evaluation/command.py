@@ -28,7 +28,7 @@ class Result:
     """One line of the table.
 
     Attributes:
-        model: the file's name.
+        model: the file's name; of a checkpoint with the run's folder before it.
         fingerprint: of a bundle; None for a checkpoint.
         dataset: the protocol.
         unify: ``"off"``, ``"auto"`` or ``"auto+own"``.
@@ -173,8 +173,8 @@ def _table(results: Sequence[Result], protocol: Protocol) -> Table:
     table = Table(
         title=f"{protocol.name}: {len(protocol.query)} queries, {len(protocol.gallery)} gallery pictures"
     )
-    for name in ("model", "unify"):
-        table.add_column(name)
+    table.add_column("model", overflow="fold")
+    table.add_column("unify")
     for name in ("rank-1", "rank-5", "rank-10", "mAP", "queries", "left out"):
         table.add_column(name, justify="right")
     for result in results:

@@ -52,7 +52,7 @@ class Embedder(Interface):
     """A model that embeds pictures.
 
     Attributes:
-        name: of the file.
+        name: what a table calls the model: the file's name, of a checkpoint with the run's folder before it.
         fingerprint: of a bundle; None for a checkpoint.
         height, width, dimension: pixels, pixels, D.
         has_grader: whether it grades occlusion.

@@ -15,6 +15,7 @@ from rich.console import Console
 from models.bundle import Bundle, BundleMetadata, Figure, GateReport, Training
 from training.data.records import Protocol
 from training.evaluation import protocols
+from training.evaluation.checkpoint_features import checkpoint_name
 from training.evaluation.command import measure, progress_bar
 from training.evaluation.unified import Choice
 from training.export import gate
@@ -193,7 +194,7 @@ def command(
     """
     if datasets and root is None:
         raise ValueError("say where the data sets lie with --root")
-    known = read_figures(figures, checkpoint.name) if figures is not None else []
+    known = read_figures(figures, checkpoint_name(checkpoint)) if figures is not None else []
     loaded = [protocols.load(name, root) for name in datasets if root is not None]
     if pictures is not None:
         protocol = protocols.of_folder(pictures)
