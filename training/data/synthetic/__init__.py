@@ -6,7 +6,7 @@
 ``identity.py``    who is drawn: build, skin, hair, clothes, bag, hat
 ``figure.py``      a walking body from four sides; ``head.py``, ``bag.py`` and ``cloth.py`` are its parts
 ``backdrop.py``    where a camera hangs; ``texture.py`` has bricks, planks, leaves and grain
-``occluder.py``    what stands between
+``occluder.py``    what stands between; ``occluders/`` has a file for each kind
 ``camera.py``      views, colour cast, brightness, blur, noise
 ``dice.py``        where every random choice comes from
 ``benchmark.py``   ``python -m training.data.synthetic.benchmark`` prints pictures/s

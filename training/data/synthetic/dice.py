@@ -1,8 +1,8 @@
 """Where every random choice of a drawn picture comes from: one independent stream per subject.
 
 A stream is keyed by what it belongs to (``(seed, subject, person, ...)``), never by how much was drawn
-before, so that picture k is the same whether one picture is drawn or a million, in any order, in any number of
-processes.
+before, so that picture k is the same whether one picture is drawn or a million, in any order, in any number
+of processes.
 Only PCG64's uniform doubles and bounded integers are used: numpy keeps both stable across machines.
 """
 
