@@ -1,4 +1,4 @@
-"""`penumbra-train`: fit, evaluate, export, datasets, synth.
+"""`penumbra-train`: fit, throughput, evaluate, export, datasets, synth.
 
 Nothing heavy is imported until a command needs it, so that the data sets, drawn pedestrians and the
 evaluation of bundles work where torch is not installed. A fault of the user's (a wrong path, a recipe
@@ -7,9 +7,11 @@ that does not validate) is told in one line with exit status 1; anything else is
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -46,6 +48,13 @@ class Device(StrEnum):
     cuda = "cuda"
 
 
+class PictureFormat(StrEnum):
+    """How drawn pictures are written."""
+
+    png = "png"
+    jpg = "jpg"
+
+
 Root = Annotated[
     Path, typer.Option(help="Folder that holds the data sets' own folders (or such a folder itself).")
 ]
@@ -65,6 +74,88 @@ def _faults_in_one_line() -> Iterator[None]:
     except (ValueError, OSError) as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(1) from error
+
+
+Recipe = Annotated[Path, typer.Argument(help="Recipe (TOML), e.g. training/recipes/oamn.toml.")]
+DataRoot = Annotated[
+    Path | None,
+    typer.Option(help="Folder that holds the data sets' own folders, where the recipe needs any."),
+]
+
+
+@app.command(
+    epilog="Examples: penumbra-train fit training/recipes/oamn.toml --root ~/data --imagenet resnet50.pth "
+    "--out runs/oamn | penumbra-train fit RECIPE --root ~/data --out runs/oamn --resume | "
+    "torchrun --nproc-per-node 4 -m training.cli fit RECIPE --root ~/data --out runs/oamn"
+)
+def fit(
+    recipe: Recipe,
+    out: Annotated[
+        Path, typer.Option(help="Folder of the run: checkpoint, recipe, record, TensorBoard log.")
+    ],
+    root: DataRoot = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where the run in --out stopped.")] = False,
+    initial: Annotated[
+        Path | None, typer.Option(help="Another run's checkpoint.pt to start the weights from.")
+    ] = None,
+    imagenet: Annotated[
+        Path | None, typer.Option(help="torchvision ResNet-50 state dict to start the backbone from.")
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(help="Instead of the recipe's.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Instead of the recipe's.")] = None,
+    device: Annotated[Device, typer.Option(help="Where to train.")] = Device.auto,
+    checkpoint_every: Annotated[int, typer.Option(min=1, help="Steps between checkpoints.")] = 200,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check recipe and data, print the whole recipe, and stop.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Train a model by a recipe."""
+    with _faults_in_one_line():
+        from training.fit import FitOptions, check, fit
+        from training.recipe import dump_recipe, load_recipe
+
+        chosen = load_recipe(recipe, epochs=epochs, seed=seed)
+        options = FitOptions(
+            root=root,
+            out=out,
+            resume=resume,
+            initial=initial,
+            imagenet=imagenet,
+            device=device.value,
+            checkpoint_every=checkpoint_every,
+        )
+        if dry_run:
+            typer.echo(dump_recipe(chosen))
+            for line in check(chosen, root):
+                typer.echo(f"# {line}")
+            return
+        record = fit(chosen, options)
+        if as_json:
+            typer.echo(json.dumps(record))
+
+
+@app.command(epilog="Example: penumbra-train throughput training/recipes/oamn-scratch.toml --root ~/data")
+def throughput(
+    recipe: Recipe,
+    root: DataRoot = None,
+    device: Annotated[Device, typer.Option(help="Where to run.")] = Device.auto,
+    rounds: Annotated[int, typer.Option(min=1, help="Steps of each kind, in turn.")] = 10,
+    as_json: Json = False,
+) -> None:
+    """Compare the whole training step with the bare network's forward and backward on random pictures."""
+    with _faults_in_one_line():
+        from training.recipe import load_recipe
+        from training.throughput import measure
+
+        found = measure(load_recipe(recipe), root, device.value, rounds)
+        if as_json:
+            typer.echo(json.dumps(asdict(found)))
+        else:
+            typer.echo(
+                f"whole step {found.whole:.0f} pictures/s, bare network {found.bare:.0f} pictures/s, "
+                f"ratio {found.ratio:.2f} (median of {found.rounds} rounds, {found.device})"
+            )
 
 
 @app.command(
@@ -150,6 +241,50 @@ def export(
             notes=notes,
             as_json=as_json,
         )
+
+
+@app.command(
+    epilog="Examples: penumbra-train synth --people 1000 --cameras 6 --seed 7 OUT   (training)    "
+    "penumbra-train synth --people 50 --cameras 4 --queries 40 --seed 1 OUT   (gallery and queries)"
+)
+def synth(
+    out: Annotated[Path, typer.Argument(help="New or empty folder for pictures and manifest.csv.")],
+    people: Annotated[int, typer.Option(min=1, help="How many people.")] = 100,
+    cameras: Annotated[int, typer.Option(min=1, help="How many cameras.")] = 6,
+    per_camera: Annotated[int, typer.Option(min=1, help="Pictures of each person in each camera.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="Who the people are; same seed, same pictures.")] = 0,
+    occluded: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of gallery pictures with something in front.")
+    ] = 0.0,
+    queries: Annotated[
+        int,
+        typer.Option(
+            min=0, help="Occluded pictures that ask, from cameras in which the gallery lacks that person."
+        ),
+    ] = 0,
+    height: Annotated[int, typer.Option(min=16, help="Of a picture, in pixels.")] = 128,
+    width: Annotated[int, typer.Option(min=16, help="Of a picture, in pixels.")] = 64,
+    picture_format: Annotated[
+        PictureFormat, typer.Option("--format", help="Of the files.")
+    ] = PictureFormat.png,
+    as_json: Json = False,
+) -> None:
+    """Draw synthetic pedestrians: people, cameras, occluders, and a manifest that tells the truth of each."""
+    with _faults_in_one_line():
+        from training.data.synthetic.command import command
+        from training.data.synthetic.dataset import Plan
+
+        plan = Plan(
+            people=people,
+            cameras=cameras,
+            per_camera=per_camera,
+            seed=seed,
+            height=height,
+            width=width,
+            occluded_share=occluded,
+            queries=queries,
+        )
+        command(out, plan, picture_format=picture_format.value, as_json=as_json)
 
 
 @datasets.command("list", epilog="Example: penumbra-train datasets list")

@@ -146,7 +146,7 @@ def read_pixels(
     """Decode pictures in threads and fit each to the model: uint8 [n, height, width, 3], RGB.
 
     Raises:
-        OSError: a file is missing or is not a picture.
+        OSError: a file is missing or is not a picture; the message names it.
     """
     pixels = np.empty((len(pictures), height, width, 3), dtype=np.uint8)
 

@@ -101,11 +101,17 @@ def read_picture(picture: Picture) -> Image.Image:
     """Decode a picture, with its occluder drawn over it where it has one. RGB.
 
     Raises:
-        OSError: a file is missing or is not a picture.
+        OSError: a file is missing or is not a picture; the message names it.
     """
-    with Image.open(picture.path) as image:
-        decoded = image.convert("RGB")
+    decoded = _decode(picture.path)
     if picture.occluder is None:
         return decoded
-    with Image.open(picture.occluder.patch_of) as donor:
-        return draw(decoded, donor, picture.occluder)
+    return draw(decoded, _decode(picture.occluder.patch_of), picture.occluder)
+
+
+def _decode(path: Path) -> Image.Image:
+    try:
+        with Image.open(path) as image:
+            return image.convert("RGB")
+    except OSError as error:
+        raise OSError(f"{path} cannot be read as a picture: {error}") from error

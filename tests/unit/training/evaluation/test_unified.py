@@ -134,7 +134,9 @@ def test_wrong_codes_are_refused(embedder: BundleEmbedder, mixed: Protocol) -> N
         embed(embedder, pixels, np.array([0, 1]), np.array([0]))
 
 
-def test_a_picture_that_cannot_be_decoded_is_an_error_not_a_black_picture(tmp_path: Path) -> None:
-    (tmp_path / "bad.jpg").write_bytes(b"no picture")
-    with pytest.raises(OSError, match="identify"):
+@pytest.mark.parametrize("kept", [0, 20, 600])
+def test_a_picture_that_cannot_be_decoded_is_named_in_the_error(tmp_path: Path, kept: int) -> None:
+    whole = draw(tmp_path / "whole.jpg", 1, 1).read_bytes()
+    (tmp_path / "bad.jpg").write_bytes(whole[:kept])
+    with pytest.raises(OSError, match=r"bad\.jpg cannot be read"):
         read_pixels([Picture(tmp_path / "bad.jpg", 1, 1)], 128, 64)
