@@ -25,7 +25,7 @@ Place = Literal["street", "station", "park", "campus", "shop"]
 _PLACES: Final[tuple[Place, ...]] = ("street", "park", "station", "campus", "shop")
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=24)
 def backdrop_of(seed: int, camera: int, width: int, height: int) -> Image.Image:
     """What a camera sees without the people: RGB, 7·width × (1 + MARGIN)·height; not to be changed."""
     dice = Dice(seed, Subject.BACKDROP, camera)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -15,6 +18,7 @@ from models import occlusion
 from training.cli import app
 from training.data.records import DatasetError, Picture
 from training.data.synthetic import Plan, draw, read_manifest, read_pictures, write_dataset
+from training.data.synthetic.benchmark import main
 from training.data.synthetic.dataset import MANIFEST
 
 SMALL = Plan(people=4, cameras=3, per_camera=2, seed=3, height=32, width=16, occluded_share=0.5)
@@ -145,3 +149,23 @@ def test_command_writes_and_tells_what_it_wrote(tmp_path: Path) -> None:
     again = CliRunner().invoke(app, arguments)
     assert again.exit_code == 1
     assert "not empty" in again.output
+
+
+def test_drawing_needs_no_torch_and_no_onnx_runtime(tmp_path: Path) -> None:
+    program = (
+        "import sys\n"
+        "for name in ('torch', 'torchvision', 'onnx', 'onnxruntime', 'faiss'):\n"
+        "    sys.modules[name] = None  # importing it fails, as where it is not installed\n"
+        "from training.cli import app\n"
+        f"app(['synth', {str(tmp_path / 'out')!r}, '--people', '2', '--cameras', '2', '--queries', '1'])\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
+    assert len(read_manifest(tmp_path / "out")) == 3
+
+
+def test_benchmark_measures_drawing(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["--pictures", "4", "--height", "32", "--width", "16"])
+    assert re.fullmatch(
+        r"4 pictures of 32x16: \d+ pictures/s of one core's time, \d+ pictures/s on the clock\n",
+        capsys.readouterr().out,
+    )
