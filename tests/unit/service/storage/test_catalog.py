@@ -1,0 +1,280 @@
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from service.problems import GalleryExists, UnknownGallery, UnknownImage
+from service.storage.catalog import Catalog, CatalogError, NewImage
+from service.storage.ulid import new_ulid
+
+MODEL = "a" * 64
+OTHER_MODEL = "b" * 64
+DIMENSION = 8
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 'folder' / 'catalog.sqlite3'}"
+
+
+@pytest.fixture
+def catalog(url: str) -> Iterator[Catalog]:
+    opened = Catalog(url)
+    yield opened
+    opened.close()
+
+
+def image(seed: int = 0, **changes: Any) -> NewImage:
+    rng = np.random.default_rng(seed)
+    made = NewImage(
+        id=new_ulid(),
+        digest=f"{seed:064x}",
+        person=f"person {seed}",
+        camera=None,
+        time=None,
+        client_id=None,
+        metadata={},
+        kept=False,
+        occlusion=seed % 9,
+        scores=rng.random(4).astype(np.float32),
+        features=rng.normal(size=(9, DIMENSION)).astype(np.float16),
+    )
+    return replace(made, **changes)
+
+
+def gallery(catalog: Catalog, name: str = "shop") -> int:
+    catalog.create_gallery(name, keep_pictures=False)
+    return catalog.key(name).number
+
+
+def test_features_come_back_bit_by_bit_after_reopening(catalog: Catalog, url: str) -> None:
+    number = gallery(catalog)
+    images = [image(seed) for seed in range(5)]
+    stored = catalog.enrol(number, MODEL, images)
+    catalog.close()
+    reopened = Catalog(url)
+    batches = list(reopened.features(MODEL, batch=2))
+    assert [len(batch.ids) for batch in batches] == [2, 2, 1]
+    features = np.concatenate([batch.features for batch in batches])
+    assert features.dtype == np.float16
+    assert (features == np.stack([one.features for one in images])).all()
+    assert np.concatenate([batch.ids for batch in batches]).tolist() == [one.number for one in stored]
+    assert np.concatenate([batch.occlusions for batch in batches]).tolist() == [0, 1, 2, 3, 4]
+    assert np.concatenate([batch.people for batch in batches]).tolist() == [one.person for one in stored]
+    assert reopened.id == catalog.id
+    reopened.close()
+
+
+def test_what_the_caller_said_comes_back(catalog: Catalog) -> None:
+    number = gallery(catalog)
+    moment = datetime(2024, 5, 6, 7, 8, 9, 123456, tzinfo=timezone(timedelta(hours=2)))
+    (one,) = catalog.enrol(number, MODEL, [image(1, camera="door", time=moment, metadata={"a": [1, None]})])
+    shown = catalog.images(number, [one.number])[one.number]
+    assert (shown.id, shown.person, shown.camera) == (one.id, "person 1", "door")
+    assert shown.time == moment
+    assert shown.time.tzinfo is UTC
+    assert shown.scores is not None
+    assert (shown.scores == image(1).scores).all()
+
+
+def test_a_bundle_without_grader_has_no_scores(catalog: Catalog) -> None:
+    number = gallery(catalog)
+    (one,) = catalog.enrol(number, MODEL, [image(scores=None)])
+    assert one.scores is None
+    assert catalog.images(number, [one.number])[one.number].scores is None
+
+
+def test_the_same_client_id_and_bytes_are_enrolled_once(catalog: Catalog) -> None:
+    number = gallery(catalog)
+    (first,) = catalog.enrol(number, MODEL, [image(1, client_id="x")])
+    (again, other) = catalog.enrol(number, MODEL, [image(1, client_id="x"), image(2, client_id="x")])
+    assert (again.status, again.id, again.occlusion) == ("exists", first.id, first.occlusion)
+    assert not again.indexable
+    assert (other.status, other.indexable) == ("conflict", False)
+    assert catalog.gallery("shop", MODEL).images == 1
+
+
+def test_a_client_id_twice_in_one_call_is_enrolled_once(catalog: Catalog) -> None:
+    number = gallery(catalog)
+    answers = catalog.enrol(
+        number, MODEL, [image(1, client_id="x"), image(1, client_id="x"), image(3, client_id="x")]
+    )
+    assert [answer.status for answer in answers] == ["enrolled", "exists", "conflict"]
+    assert answers[1].id == answers[0].id
+
+
+def test_a_client_id_belongs_to_its_gallery(catalog: Catalog) -> None:
+    for name in ("shop", "station"):
+        (answer,) = catalog.enrol(gallery(catalog, name), MODEL, [image(1, client_id="x")])
+        assert answer.status == "enrolled"
+
+
+def test_the_same_bytes_without_client_id_are_two_pictures(catalog: Catalog) -> None:
+    number = gallery(catalog)
+    first, second = catalog.enrol(number, MODEL, [image(1), image(1)])
+    assert first.id != second.id
+    assert first.person == second.person
+    record = catalog.gallery("shop", MODEL)
+    assert (record.images, record.people) == (2, 1)
+
+
+def test_pictures_of_another_model_are_pending_and_never_handed_to_the_index(catalog: Catalog) -> None:
+    number = gallery(catalog)
+    catalog.enrol(number, OTHER_MODEL, [image(1, client_id="x")])
+    (present,) = catalog.enrol(number, MODEL, [image(2)])
+    assert catalog.gallery("shop", MODEL).pending == 1
+    assert [batch.ids.tolist() for batch in catalog.features(MODEL)] == [[present.number]]
+
+
+def test_enrolling_a_pending_picture_again_brings_it_to_the_present_model(catalog: Catalog) -> None:
+    number = gallery(catalog)
+    (before,) = catalog.enrol(number, OTHER_MODEL, [image(1, client_id="x")])
+    fresh = image(5, client_id="x", digest=image(1).digest)
+    (after,) = catalog.enrol(number, MODEL, [fresh])
+    assert (after.status, after.id, after.occlusion, after.indexable) == ("exists", before.id, 5, True)
+    assert catalog.gallery("shop", MODEL).pending == 0
+    (batch,) = catalog.features(MODEL)
+    assert (batch.features[0] == fresh.features).all()
+
+
+def test_a_person_goes_with_the_last_picture(catalog: Catalog) -> None:
+    number = gallery(catalog)
+    first, second = catalog.enrol(number, MODEL, [image(1, kept=True), image(1)])
+    key, removed = catalog.delete_image("shop", first.id)
+    assert (key.number, removed.number, removed.kept) == (number, first.number, True)
+    assert catalog.gallery("shop", MODEL).people == 1
+    catalog.delete_image("shop", second.id)
+    assert catalog.gallery("shop", MODEL).people == 0
+    with pytest.raises(UnknownImage):
+        catalog.delete_image("shop", second.id)
+
+
+def test_a_picture_is_not_deleted_through_another_gallery(catalog: Catalog) -> None:
+    (one,) = catalog.enrol(gallery(catalog), MODEL, [image(1)])
+    gallery(catalog, "station")
+    with pytest.raises(UnknownImage):
+        catalog.delete_image("station", one.id)
+    assert catalog.gallery("shop", MODEL).images == 1
+
+
+def test_numbers_are_never_used_again(catalog: Catalog) -> None:
+    number = gallery(catalog)
+    (one,) = catalog.enrol(number, MODEL, [image(1)])
+    catalog.delete_image("shop", one.id)
+    (two,) = catalog.enrol(number, MODEL, [image(2)])
+    assert two.number > one.number
+    catalog.delete_gallery("shop")
+    assert gallery(catalog) > number
+
+
+def test_a_deleted_gallery_is_unknown_and_empty_when_made_again(catalog: Catalog) -> None:
+    number = gallery(catalog)
+    (one,) = catalog.enrol(number, MODEL, [image(1)])
+    catalog.delete_gallery("shop")
+    for call in (
+        lambda: catalog.key("shop"),
+        lambda: catalog.gallery("shop", MODEL),
+        lambda: catalog.delete_gallery("shop"),
+        lambda: catalog.delete_image("shop", one.id),
+        lambda: catalog.images(number, [one.number]),
+        lambda: catalog.enrol(number, MODEL, [image(1)]),
+    ):
+        with pytest.raises(UnknownGallery):
+            call()
+    gallery(catalog)
+    assert catalog.gallery("shop", MODEL).images == 0
+    assert list(catalog.features(MODEL)) == []
+
+
+def test_a_taken_name_is_refused(catalog: Catalog) -> None:
+    gallery(catalog)
+    with pytest.raises(GalleryExists):
+        catalog.create_gallery("shop", keep_pictures=True)
+
+
+def test_paging_is_by_name_and_does_not_shift(catalog: Catalog) -> None:
+    for name in ("d", "b", "a", "c"):
+        gallery(catalog, name)
+    assert [record.name for record in catalog.galleries(MODEL, 2)] == ["a", "b"]
+    catalog.delete_gallery("a")
+    assert [record.name for record in catalog.galleries(MODEL, 2, after="b")] == ["c", "d"]
+
+
+def test_nothing_of_a_call_is_stored_if_one_row_cannot_be(catalog: Catalog) -> None:
+    number = gallery(catalog)
+    naive = image(2, time=datetime(2024, 1, 1))  # noqa: DTZ001 - the fault under test
+    with pytest.raises(Exception, match="time zone"):
+        catalog.enrol(number, MODEL, [image(1), naive])
+    record = catalog.gallery("shop", MODEL)
+    assert (record.images, record.people) == (0, 0)
+
+
+def test_many_writers_at_once_lose_nothing(catalog: Catalog) -> None:
+    number = gallery(catalog)
+
+    def write(seed: int) -> str:
+        (answer,) = catalog.enrol(number, MODEL, [image(1, client_id=f"id {seed % 10}")])
+        return answer.status
+
+    with ThreadPoolExecutor(8) as threads:
+        statuses = list(threads.map(write, range(40)))
+    assert statuses.count("enrolled") == 10
+    assert statuses.count("exists") == 30
+    record = catalog.gallery("shop", MODEL)
+    assert (record.images, record.people) == (10, 1)
+
+
+def test_more_numbers_than_a_statement_takes(catalog: Catalog) -> None:
+    number = gallery(catalog)
+    (one,) = catalog.enrol(number, MODEL, [image(1)])
+    assert list(catalog.images(number, range(one.number, one.number + 40_000))) == [one.number]
+
+
+def test_sqlite_is_set_to_keep_what_it_promised_and_to_forget_what_is_erased(
+    catalog: Catalog,
+) -> None:
+    with catalog._engine.connect() as connection:
+
+        def pragma(name: str) -> object:
+            return connection.exec_driver_sql(f"PRAGMA {name}").scalar()
+
+        assert pragma("journal_mode") == "wal"
+        assert pragma("synchronous") == 2  # FULL
+        assert pragma("secure_delete") == 1
+        assert pragma("foreign_keys") == 1
+
+
+def test_an_erased_person_is_in_none_of_the_files(catalog: Catalog, tmp_path: Path) -> None:
+    number = gallery(catalog)
+    (one,) = catalog.enrol(number, MODEL, [image(1, person="Somebody Unforgettable")])
+
+    def on_disk() -> bool:
+        files = (tmp_path / "folder").iterdir()
+        return any(b"Somebody Unforgettable" in file.read_bytes() for file in files)
+
+    assert on_disk()
+    catalog.delete_image("shop", one.id)
+    assert not on_disk()
+
+
+def test_a_catalog_of_another_schema_is_refused(catalog: Catalog, url: str) -> None:
+    catalog.close()
+    database = sqlite3.connect(url.removeprefix("sqlite:///"))
+    database.execute("update about set value = '99' where key = 'schema_version'")
+    database.commit()
+    database.close()
+    with pytest.raises(CatalogError, match="99"):
+        Catalog(url)
+
+
+def test_an_in_memory_catalog_is_refused() -> None:
+    with pytest.raises(CatalogError, match="file"):
+        Catalog("sqlite://")
