@@ -160,7 +160,7 @@ def test_drawing_needs_no_torch_and_no_onnx_runtime(tmp_path: Path) -> None:
         f"app(['synth', {str(tmp_path / 'out')!r}, '--people', '2', '--cameras', '2', '--queries', '1'])\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
-    assert len(read_manifest(tmp_path / "out")) == 3
+    assert len(read_manifest(tmp_path / "out")) == 4
 
 
 def test_benchmark_measures_drawing(capsys: pytest.CaptureFixture[str]) -> None:
