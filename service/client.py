@@ -49,6 +49,7 @@ __all__ = [
     "Occlusion",
     "ProblemError",
     "QueryAnswer",
+    "QueryPicture",
     "QueryResult",
     "QueryUnderstood",
     "Retries",
@@ -209,10 +210,16 @@ class QueryResult(_Answer):
     compared: str
 
 
-class QueryUnderstood(_Answer):
-    """How the service saw the query."""
+class QueryPicture(_Answer):
+    """How the service saw one query picture."""
 
     occlusion: Occlusion
+
+
+class QueryUnderstood(QueryPicture):
+    """How the service saw the query: its first picture, and every one of them."""
+
+    pictures: list[QueryPicture] = []
 
 
 class QueryAnswer(_Answer):
@@ -234,6 +241,7 @@ class Model(BaseModel):
     system: str
     backbone: str
     has_grader: bool
+    provider: str
 
 
 # What is sent

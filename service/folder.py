@@ -13,7 +13,7 @@ from service.client import NewPicture
 
 __all__ = ["FolderError", "compile_pattern", "read_folder", "read_manifest"]
 
-SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
+SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
 """Files that are taken for pictures; others in the folder are left alone."""
 
 _FIELDS: Final = ("person", "camera")

@@ -14,6 +14,7 @@ from models import occlusion
 __all__ = ["RankRow", "RankedTile", "draw_rank_list"]
 
 Colour = tuple[int, int, int]
+Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 RIGHT: Final[Colour] = (22, 138, 74)
 WRONG: Final[Colour] = (204, 41, 41)
@@ -26,11 +27,11 @@ RULE: Final[Colour] = (226, 230, 236)
 
 TILE: Final = (96, 192)
 FRAME: Final = 5
-GAP: Final = 22
-MARGIN: Final = 28
-CAPTION: Final = 52
+GAP: Final = 28
+MARGIN: Final = 32
+CAPTION: Final = 56
 HEADER: Final = 100
-QUERY_COLUMN: Final = TILE[0] + 2 * FRAME + 76
+QUERY_COLUMN: Final = TILE[0] + 2 * FRAME + 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,22 +107,29 @@ def draw_rank_list(rows: Sequence[RankRow], title: str, subtitle: str = "") -> I
         box = _tile(canvas, row.picture, MARGIN, top, ASKED)
         _outline_hidden(pen, box, row.graded)
         left, below = MARGIN, top + TILE[1] + 2 * FRAME + 4
-        pen.text((left, below), "?" if row.person is None else row.person, fill=INK, font=normal)
+        person = "?" if row.person is None else row.person
+        pen.text((left, below), _fit(person, normal, QUERY_COLUMN - 8), fill=INK, font=normal)
         pen.text((left, below + 18), "graded " + row.graded.replace("_", " "), fill=FAINT, font=small)
         for column, match in enumerate(row.matches):
             left = MARGIN + QUERY_COLUMN + column * cell
             colour = RIGHT if match.right else WRONG
             box = _tile(canvas, match.picture, left, top, colour)
             _badge(pen, box, match.right, colour)
-            pen.text((left, below), match.person, fill=colour, font=normal)
-            pen.text(
-                (left + TILE[0] + 2 * FRAME, below), f"{match.score:.2f}", fill=INK, font=normal, anchor="ra"
-            )
             hidden = match.compared.replace("_", " ")
-            pen.text(
-                (left, below + 18), "whole" if hidden == "none" else f"− {hidden}", fill=FAINT, font=small
-            )
+            hidden = "whole pictures" if hidden == "none" else f"without {hidden}"
+            pen.text((left, below), _fit(match.person, normal, cell - 4), fill=colour, font=normal)
+            pen.text((left, below + 18), f"{match.score:.3f}", fill=INK, font=small)
+            pen.text((left, below + 33), _fit(hidden, small, cell - 4), fill=FAINT, font=small)
     return canvas
+
+
+def _fit(text: str, font: Font, width: float) -> str:
+    """The text, cut where it would be wider than ``width`` pixels."""
+    if font.getlength(text) <= width:
+        return text
+    while text and font.getlength(text + "...") > width:
+        text = text[:-1]
+    return text + "..."
 
 
 def _tile(

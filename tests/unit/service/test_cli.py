@@ -1,0 +1,319 @@
+"""What the commands promise, with a service played by a function in place of httpx's transport."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from typer.testing import CliRunner
+
+from service.bench import accuracy
+from service.bench.measures import Figures
+from service.cli import app
+
+COMMANDS = [
+    ["serve"],
+    ["enrol"],
+    ["query"],
+    ["demo"],
+    ["galleries", "list"],
+    ["galleries", "create"],
+    ["galleries", "delete"],
+    ["bench", "accuracy"],
+]
+
+GALLERY = {
+    "name": "shop",
+    "images": 1204,
+    "people": 2,
+    "keep_pictures": False,
+    "created_at": "2026-11-20T12:00:00Z",
+}
+ANSWER = {
+    "query": {
+        "occlusion": {
+            "type": "bottom_half",
+            "scores": {"top": 0.1, "bottom": 0.9, "left": 0.0, "right": 0.0},
+        },
+        "pictures": [],
+    },
+    "results": [
+        {
+            "rank": 1,
+            "person": "[anna]",
+            "score": 0.93148,
+            "probability": None,
+            "decision": None,
+            "image": {
+                "id": "01ABC",
+                "camera": "c7",
+                "time": None,
+                "occlusion": {"type": "none", "scores": None},
+            },
+            "compared": "bottom_half",
+        }
+    ],
+    "model": "f" * 64,
+    "timings": {"decode": 0.5, "total": 9.25},
+}
+
+Handler = Callable[[httpx.Request], httpx.Response]
+
+
+class Played:
+    """A service that keeps galleries as sets of client ids and refuses pictures that begin with ``bad``."""
+
+    def __init__(self) -> None:
+        self.galleries: dict[str, set[str]] = {}
+        self.asked: list[tuple[str, str]] = []
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        request.read()
+        path = request.url.path
+        self.asked.append((request.method, path))
+        if path == "/v1/galleries" and request.method == "POST":
+            name = json.loads(request.content)["name"]
+            if name in self.galleries:
+                return problem(409, "gallery-exists")
+            self.galleries[name] = set()
+            return httpx.Response(201, json={**GALLERY, "name": name})
+        if path == "/v1/galleries":
+            return httpx.Response(200, json={"items": [GALLERY], "next_cursor": None})
+        name = path.split("/")[3]
+        if name not in self.galleries:
+            return problem(404, "unknown-gallery")
+        if path.endswith("/images"):
+            return self._enrol(name, request)
+        if path.endswith("/query"):
+            return httpx.Response(200, json=ANSWER)
+        if request.method == "DELETE":
+            del self.galleries[name]
+            return httpx.Response(204)
+        return httpx.Response(200, json={**GALLERY, "name": name})
+
+    def _enrol(self, name: str, request: httpx.Request) -> httpx.Response:
+        fields, files = multipart(request)
+        items = []
+        for item, content in zip(json.loads(fields["items"]), files, strict=True):
+            client_id = item["client_id"]
+            if content.startswith(b"bad"):
+                fault = {"status": 422, "detail": "no picture at all"}
+                items.append({"id": None, "client_id": client_id, "status": "failed", "problem": fault})
+                continue
+            status = "exists" if client_id in self.galleries[name] else "enrolled"
+            self.galleries[name].add(client_id)
+            items.append({"id": f"id-{client_id}", "client_id": client_id, "status": status})
+        return httpx.Response(201, json={"items": items})
+
+
+def problem(status: int, slug: str) -> httpx.Response:
+    document = {"type": f"https://penumbra.invalid/problems/{slug}", "title": slug, "detail": f"about {slug}"}
+    return httpx.Response(
+        status, content=json.dumps(document), headers={"content-type": "application/problem+json"}
+    )
+
+
+def multipart(request: httpx.Request) -> tuple[dict[str, str], list[bytes]]:
+    """Fields and files of a multipart request."""
+    boundary = b"--" + request.headers["content-type"].split("boundary=")[1].encode()
+    fields: dict[str, str] = {}
+    files: list[bytes] = []
+    for part in request.content.split(boundary)[1:-1]:
+        head, _, body = part.partition(b"\r\n\r\n")
+        if b"filename=" in head:
+            files.append(body.removesuffix(b"\r\n"))
+        else:
+            fields[head.split(b'name="')[1].split(b'"')[0].decode()] = body.removesuffix(b"\r\n").decode()
+    return fields, files
+
+
+@pytest.fixture
+def played(monkeypatch: pytest.MonkeyPatch) -> Played:
+    service = Played()
+    monkeypatch.setattr(httpx.HTTPTransport, "handle_request", lambda _, request: service(request))
+    monkeypatch.delenv("PENUMBRA_URL", raising=False)
+    return service
+
+
+@pytest.fixture
+def people(tmp_path: Path) -> Path:
+    """Two people with a folder each."""
+    for name in ("anna/1.jpg", "anna/2.jpg", "bo/1.jpg"):
+        path = tmp_path / "people" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"picture")
+    return tmp_path / "people"
+
+
+def run(*arguments: str | Path) -> Any:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_help_of_every_command_shows_an_example(command: list[str]) -> None:
+    done = run(*command, "--help")
+    assert done.exit_code == 0
+    assert f"penumbra {' '.join(command)}" in done.stdout.partition("Example")[2]
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = (
+        "import sys; from typer.testing import CliRunner; from service.cli import app;"
+        "assert CliRunner().invoke(app, ['--help']).exit_code == 0;"
+        "heavy = {'numpy', 'httpx', 'fastapi', 'onnxruntime', 'faiss', 'sqlalchemy', 'PIL', 'pydantic'};"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_folder_enrolled_twice_is_enrolled_once(played: Played, people: Path) -> None:
+    first = run("enrol", people, "--gallery", "shop", "--create", "--json")
+    again = run("enrol", people, "--gallery", "shop", "--create", "--json")
+    assert (first.exit_code, again.exit_code) == (0, 0)
+    assert json.loads(first.stdout) == {
+        "gallery": "shop",
+        "enrolled": 3,
+        "exists": 0,
+        "failed": 0,
+        "failures": [],
+    }
+    assert json.loads(again.stdout)["exists"] == 3
+    assert played.galleries["shop"] == {"anna/1.jpg", "anna/2.jpg", "bo/1.jpg"}
+
+
+def test_failed_pictures_are_listed_and_the_rest_is_enrolled(played: Played, people: Path) -> None:
+    (people / "bo" / "2.jpg").write_bytes(b"bad")
+    done = run("enrol", people, "-g", "shop", "--create")
+    assert done.exit_code == 1
+    assert "3 enrolled, 0 were there already, 1 failed" in done.stdout
+    assert "bo/2.jpg: no picture at all" in done.stderr
+    assert len(played.galleries["shop"]) == 3
+
+
+def test_enrolling_into_a_missing_gallery_needs_create(played: Played, people: Path) -> None:
+    done = run("enrol", people, "-g", "shop")
+    assert done.exit_code == 1
+    assert "about unknown-gallery" in done.stderr
+    assert played.galleries == {}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--pattern", "nonsense"], ["--pattern", "{person}", "--manifest", __file__], ["--manifest", __file__]],
+)
+def test_what_cannot_be_enrolled_is_said_before_the_service_is_asked(
+    played: Played, people: Path, arguments: list[str]
+) -> None:
+    done = run("enrol", people, "-g", "shop", "--create", *arguments)
+    assert done.exit_code == 2
+    assert "penumbra:" in done.stderr
+    assert played.asked == []
+
+
+def test_query_shows_person_score_occlusion_and_timings(played: Played, people: Path) -> None:
+    played.galleries["shop"] = set()
+    done = run("query", people / "anna" / "1.jpg", "-g", "shop")
+    assert done.exit_code == 0
+    for shown in ("bottom_half", "bottom 0.90", "[anna]", "0.9315", "01ABC", "c7", "total 9.2 ms"):
+        assert shown in done.stdout
+
+
+def test_query_prints_the_answer_as_json(played: Played, people: Path) -> None:
+    played.galleries["shop"] = set()
+    done = run("query", people / "anna" / "1.jpg", "-g", "shop", "--json")
+    answer = json.loads(done.stdout)
+    assert answer["results"][0]["person"] == "[anna]"
+    assert answer["timings"] == ANSWER["timings"]
+
+
+def test_query_refuses_another_ranking_than_people_and_pictures(played: Played, people: Path) -> None:
+    assert run("query", people / "anna" / "1.jpg", "-g", "shop", "--by", "shoe").exit_code == 2
+    assert played.asked == []
+
+
+def test_galleries_are_listed_created_and_deleted(played: Played) -> None:
+    assert "1,204" in run("galleries", "list").stdout
+    assert json.loads(run("galleries", "list", "--json").stdout)[0]["people"] == 2
+    assert run("galleries", "create", "yard").exit_code == 0
+    assert run("galleries", "create", "yard").exit_code == 1
+    assert CliRunner().invoke(app, ["galleries", "delete", "yard"], input="n\n").exit_code == 1
+    assert "yard" in played.galleries
+    assert run("galleries", "delete", "yard", "--yes").exit_code == 0
+    assert played.galleries == {}
+
+
+def test_address_comes_from_option_or_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    hosts: list[str] = []
+
+    def answer(_: httpx.HTTPTransport, request: httpx.Request) -> httpx.Response:
+        hosts.append(request.url.host)
+        return httpx.Response(200, json={"items": [], "next_cursor": None})
+
+    monkeypatch.setattr(httpx.HTTPTransport, "handle_request", answer)
+    monkeypatch.setenv("PENUMBRA_URL", "http://from-environment")
+    run("galleries", "list")
+    run("galleries", "list", "--url", "http://from-option")
+    assert hosts == ["from-environment", "from-option"]
+
+
+def test_missing_service_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: httpx.HTTPTransport, request: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("connection refused", request=request)
+
+    monkeypatch.setattr(httpx.HTTPTransport, "handle_request", refuse)
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    done = run("galleries", "list", "--url", "http://nowhere")
+    assert done.exit_code == 1
+    assert "http://nowhere" in done.stderr
+    assert "penumbra serve" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [["--provider", "abacus"], ["--port", "99999"]])
+def test_serve_refuses_a_setting_that_is_not_valid(arguments: list[str]) -> None:
+    done = run("serve", *arguments)
+    assert done.exit_code == 2
+    assert arguments[0].removeprefix("--") in done.stderr
+
+
+def line(difference: float) -> accuracy.Comparison:
+    rest = Figures(80.0, 90.0, 95.0, 70.0, 10)
+    offline = Figures(80.0, 90.0, 95.0, 70.0 - difference, 10)
+    return accuracy.Comparison("a-model", "f" * 64, "partial-ilids", "off", rest, offline, 20)
+
+
+@pytest.mark.parametrize(("difference", "code", "equal"), [(0.05, 0, True), (0.2, 1, False)])
+def test_bench_accuracy_ends_with_1_where_rest_and_offline_differ(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, difference: float, code: int, equal: bool
+) -> None:
+    manifest = accuracy.Manifest(name="partial-ilids", camera_rule=False, query=[], gallery=[])
+    monkeypatch.setattr(accuracy, "read_manifest", lambda *_: manifest)
+    monkeypatch.setattr(accuracy, "serve_bundle", lambda *_: nullcontext("http://x"))
+    monkeypatch.setattr(accuracy, "compare", lambda *_: [line(difference)])
+    bundle = tmp_path / "a.onnx"
+    bundle.touch()
+    arguments = ["bench", "accuracy", "--dataset", "partial-ilids", "--root", tmp_path, "--bundle", bundle]
+    done = run(*arguments, "--json")
+    assert done.exit_code == code
+    assert json.loads(done.stdout)[0]["equal"] is equal
+    table = run(*arguments)
+    assert table.exit_code == code
+    assert "a-model" in table.stdout
+    assert ("yes" if equal else "no (") in table.stdout
+
+
+def test_bench_accuracy_needs_a_service_or_a_bundle(tmp_path: Path) -> None:
+    arguments = ["bench", "accuracy", "--dataset", "partial-ilids", "--root", tmp_path]
+    assert run(*arguments).exit_code == 2
+    bundle = tmp_path / "a.onnx"
+    bundle.touch()
+    both = ["--url", "http://x", "--bundle", bundle, "--bundle", bundle]
+    assert run(*arguments, *both).exit_code == 2
