@@ -210,7 +210,7 @@ def test_paging_is_by_name_and_does_not_shift(catalog: Catalog) -> None:
 
 def test_nothing_of_a_call_is_stored_if_one_row_cannot_be(catalog: Catalog) -> None:
     number = gallery(catalog)
-    naive = image(2, time=datetime(2024, 1, 1))  # noqa: DTZ001 - the fault under test
+    naive = image(2, time=datetime(2024, 1, 1))
     with pytest.raises(Exception, match="time zone"):
         catalog.enrol(number, MODEL, [image(1), naive])
     record = catalog.gallery("shop", MODEL)
