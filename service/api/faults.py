@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
+from starlette.routing import compile_path
 
 from service.api.request_id import REQUEST_ID
 from service.problems import TYPE_PREFIX, BadRequest, Problem
@@ -96,6 +97,19 @@ def field_name(location: tuple[int | str, ...]) -> str:
     return name
 
 
+def _methods(request: Request) -> list[str]:
+    """Every method that this path takes; the router's own answer knows the first matching route only."""
+    schema: dict[str, dict[str, Any]] = request.app.openapi()["paths"]
+    return sorted(
+        {
+            method.upper()
+            for template, operations in schema.items()
+            if compile_path(template)[0].match(request.url.path)
+            for method in operations
+        }
+    )
+
+
 def install(app: FastAPI) -> None:
     """Answer problems, validation errors and HTTP errors of ``app`` as problem documents."""
 
@@ -126,7 +140,10 @@ def install(app: FastAPI) -> None:
             "detail": detail,
             "request_id": REQUEST_ID.get(),
         }
-        return JSONResponse(body, error.status_code, headers=error.headers, media_type=MEDIA_TYPE)
+        headers = dict(error.headers or {})
+        if error.status_code == http.HTTPStatus.METHOD_NOT_ALLOWED:
+            headers["Allow"] = ", ".join(_methods(request))
+        return JSONResponse(body, error.status_code, headers=headers, media_type=MEDIA_TYPE)
 
     app.add_exception_handler(Problem, on_problem)
     app.add_exception_handler(RequestValidationError, on_invalid)

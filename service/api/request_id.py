@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import random
 import re
-import uuid
 from contextvars import ContextVar
 from typing import Final
 
@@ -28,7 +28,7 @@ class RequestIds:
             await self._app(scope, receive, send)
             return
         sent = Headers(scope=scope).get(HEADER, "")
-        request_id = sent if _ACCEPTED.fullmatch(sent) else uuid.uuid4().hex
+        request_id = sent if _ACCEPTED.fullmatch(sent) else f"{random.getrandbits(128):032x}"
         token = REQUEST_ID.set(request_id)
 
         async def send_with_id(message: Message) -> None:

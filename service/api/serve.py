@@ -38,6 +38,7 @@ def run(settings: Settings) -> int:
         log_config=None,
         access_log=False,  # service.api.observation logs requests, with their ids
         server_header=False,
+        proxy_headers=False,  # nothing here asks who the caller was
         timeout_graceful_shutdown=max(1, round(settings.shutdown_grace_s)),
         lifespan="on",
     )
