@@ -21,6 +21,7 @@ every query, erasing, and enrolling where each picture has a client id), when th
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import json
 import random
 import time
@@ -562,6 +563,15 @@ def _default_timeout() -> httpx.Timeout:
     return httpx.Timeout(60.0, connect=5.0)
 
 
+def _on_this_machine(url: str) -> bool:
+    """Whether the service is on loopback, which no proxy that the environment names can reach."""
+    host = httpx.URL(url).host
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:  # a name
+        return host == "localhost"
+
+
 # The two clients
 
 
@@ -583,7 +593,12 @@ class Client:
         retries: Retries | None = None,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
-        self._http = httpx.Client(base_url=url, timeout=timeout or _default_timeout(), transport=transport)
+        self._http = httpx.Client(
+            base_url=url,
+            timeout=timeout or _default_timeout(),
+            transport=transport,
+            trust_env=not _on_this_machine(url),
+        )
         self._retries = retries or Retries()
 
     def __enter__(self) -> Self:
@@ -714,7 +729,10 @@ class AsyncClient:
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._http = httpx.AsyncClient(
-            base_url=url, timeout=timeout or _default_timeout(), transport=transport
+            base_url=url,
+            timeout=timeout or _default_timeout(),
+            transport=transport,
+            trust_env=not _on_this_machine(url),
         )
         self._retries = retries or Retries()
 

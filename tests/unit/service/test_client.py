@@ -363,6 +363,26 @@ def test_retry_after_is_waited_for_but_not_longer_than_allowed(monkeypatch: pyte
     assert all(3.0 < wait <= 6.0 for wait in waits(date, retries, monkeypatch))
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]"])
+def test_proxy_named_by_the_environment_is_not_asked_for_a_service_on_this_machine(
+    monkeypatch: pytest.MonkeyPatch, host: str
+) -> None:
+    asked: list[httpx.HTTPTransport] = []
+
+    def answer(transport: httpx.HTTPTransport, _: httpx.Request) -> httpx.Response:
+        asked.append(transport)
+        return httpx.Response(200, json=GALLERY)
+
+    monkeypatch.setenv("HTTP_PROXY", "http://proxy:3128")
+    monkeypatch.setattr(httpx.HTTPTransport, "handle_request", answer)
+    proxied: list[bool] = []
+    for name in (host, "service.example"):
+        with Client(f"http://{name}:8321") as client:
+            client.gallery("shop")
+        proxied.append("Proxy" in type(asked[-1]._pool).__name__)
+    assert proxied == [False, True]
+
+
 async def test_async_client_answers_as_the_sync_one(tmp_path: Path) -> None:
     def answer(request: httpx.Request) -> httpx.Response:
         request.read()
