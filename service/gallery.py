@@ -202,7 +202,11 @@ class Galleries:
         self._readers = ThreadPoolExecutor(_READ_THREADS, "galleries-read")
 
     async def start(self) -> None:
-        """Build the index from the catalog; remove pictures that no catalog row speaks of."""
+        """Build the index from the catalog; remove pictures that no catalog row speaks of.
+
+        Raises:
+            CatalogError: another service runs on the same catalog.
+        """
         await self._write(self._rebuild)
 
     async def close(self) -> None:
@@ -339,6 +343,7 @@ class Galleries:
 
     def _rebuild(self) -> None:
         began = time.perf_counter()
+        self._catalog.claim()
         count = 0
         for stored in self._catalog.features(self._embedder.fingerprint):
             self._index.add(

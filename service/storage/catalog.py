@@ -10,11 +10,12 @@ are *pending*: counted, listed, deletable, but not to be compared with features 
 
 from __future__ import annotations
 
+import fcntl
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, Literal, TypeVar
+from typing import IO, Any, Final, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -280,6 +281,7 @@ class Catalog:
 
     def __init__(self, url: str) -> None:
         self._engine = _engine(url)
+        self._claim: IO[bytes] | None = None
         Base.metadata.create_all(self._engine)
         about = self._transact(_introduce)
         if about["schema_version"] != SCHEMA_VERSION:
@@ -290,9 +292,34 @@ class Catalog:
         self.id: Final = about["id"]
         """Made with the catalog, 26 characters; names what belongs to it elsewhere."""
 
+    def claim(self) -> None:
+        """Claim a SQLite catalog for the index of this process, until :meth:`close` or the process's end.
+
+        An index follows what its own process writes, so two services on one catalog would each miss the
+        other's pictures. Other databases are not claimed.
+
+        Raises:
+            CatalogError: another service has claimed it.
+        """
+        if self._engine.dialect.name != "sqlite":
+            return
+        database = str(self._engine.url.database)
+        claim = Path(f"{database}.owner").open("ab")  # noqa: SIM115 - held as long as the catalog is open
+        try:
+            fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            claim.close()
+            raise CatalogError(
+                f"another service is running on {database}; stop it, or give this one its own data_dir"
+            ) from None
+        self._claim = claim
+
     def close(self) -> None:
-        """Close all connections."""
+        """Close all connections and give up the claim."""
         self._engine.dispose()
+        if self._claim is not None:
+            self._claim.close()
+            self._claim = None
 
     # Galleries
 

@@ -26,7 +26,7 @@ from service.problems import (
     UnknownGallery,
     UnknownImage,
 )
-from service.storage.catalog import Catalog
+from service.storage.catalog import Catalog, CatalogError
 from service.storage.pictures import PictureStore
 
 DIMENSION = 16
@@ -118,6 +118,11 @@ class House:
         self.galleries = Galleries(self.catalog, self.index, self.embedder, self.pictures)
         await self.galleries.start()
         return self.galleries
+
+    def fall(self) -> None:
+        """End as with kill -9: nothing is finished, only what the kernel gives back is given back."""
+        assert self.catalog._claim is not None
+        self.catalog._claim.close()
 
     async def leave(self) -> None:
         await self.galleries.close()
@@ -261,7 +266,7 @@ async def test_a_query_that_is_no_picture_is_told_so(house: House) -> None:
 async def test_an_acknowledged_picture_survives_a_fall_without_goodbye(house: House) -> None:
     outcomes = await enrol(house, *CROWD)
     before = await found(house, picture("p2", 4, 77))
-    # no leave(): a second house on the same folder, as after kill -9
+    house.fall()
     again = House(house.folder)
     await again.enter()
     assert await found(again, picture("p2", 4, 77)) == before
@@ -276,6 +281,7 @@ async def test_a_picture_committed_but_not_indexed_is_found_after_a_restart(hous
     house.index.add = fall  # type: ignore[method-assign]
     with pytest.raises(MemoryError):
         await enrol(house, picture("p1", 4, 1))
+    house.fall()
     again = House(house.folder)
     await again.enter()
     assert len(await found(again, picture("p1", 0, 2))) == 1
@@ -511,6 +517,15 @@ async def test_a_full_disk_enrols_nothing(house: House, monkeypatch: pytest.Monk
 
 
 # Galleries
+
+
+async def test_a_second_service_on_the_same_catalog_does_not_start(house: House) -> None:
+    catalog = Catalog(f"sqlite:///{house.folder / 'catalog.sqlite3'}")
+    second = Galleries(catalog, FlatIndex(DIMENSION), house.embedder, house.pictures)
+    with pytest.raises(CatalogError, match="another service"):
+        await second.start()
+    await second.close()
+    catalog.close()
 
 
 async def test_a_name_is_taken_until_its_gallery_is_deleted(house: House) -> None:
