@@ -1,0 +1,33 @@
+"""The form field ``items``: whatever is sent is read or refused with words."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.api.images import read_items
+from service.problems import BadItems
+
+TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=40)
+
+
+@given(
+    st.lists(
+        st.fixed_dictionaries({"person": TEXT}, optional={"camera": TEXT, "client_id": TEXT}), max_size=5
+    )
+)
+def test_items_are_read_as_they_were_written(items: list[dict[str, str]]) -> None:
+    read = read_items(json.dumps(items), len(items))
+    assert [
+        item.model_dump(include={"person", "camera", "client_id"}, exclude_none=True) for item in read
+    ] == items
+
+
+@given(st.text(max_size=60))
+def test_any_other_text_is_refused_with_words(text: str) -> None:
+    with pytest.raises(BadItems) as refusal:
+        read_items(text, 1)
+    assert refusal.value.detail

@@ -1,0 +1,20 @@
+"""Who may reach the service: this machine only, unless the settings say otherwise."""
+
+from __future__ import annotations
+
+import pytest
+
+from service.api.serve import ServeRefused, refuse_open_door
+from service.settings import Settings
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.0.1", "::1", "localhost"])
+def test_loopback_needs_no_permission(host: str) -> None:
+    refuse_open_door(Settings(host=host))
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.1", "penumbra.example", ""])
+def test_any_other_address_needs_permission(host: str) -> None:
+    with pytest.raises(ServeRefused, match="PENUMBRA_ALLOW_ANONYMOUS"):
+        refuse_open_door(Settings(host=host))
+    refuse_open_door(Settings(host=host, allow_anonymous=True))

@@ -1,0 +1,47 @@
+"""Settings: read from the environment once, frozen, and strict about arguments."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from service.settings import Settings
+
+
+def test_environment_is_read_under_the_prefix(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PENUMBRA_PORT", "9000")
+    monkeypatch.setenv("PENUMBRA_DATA_DIR", str(tmp_path))
+    settings = Settings()
+    assert settings.port == 9000
+    assert settings.catalog_url == f"sqlite:///{tmp_path}/catalog.sqlite3"
+    assert settings.pictures_url == f"file://{tmp_path}/pictures"
+
+
+def test_argument_goes_before_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PENUMBRA_PORT", "9000")
+    assert Settings(port=9001).port == 9001
+
+
+def test_catalog_stays_where_it_is_said_to_be(tmp_path: Path) -> None:
+    assert Settings(data_dir=tmp_path, catalog_url="postgresql://db/p").catalog_url == "postgresql://db/p"
+
+
+def test_settings_do_not_change_after_the_start() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        Settings().port = 1
+
+
+def test_argument_that_names_no_setting_is_an_error() -> None:
+    with pytest.raises(ValidationError, match="colour"):
+        Settings(colour="red")  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"port": 65_536}, {"provider": "abacus"}, {"deadline_s": 0}, {"max_files": 65}, {"max_batch": 0}],
+)
+def test_setting_out_of_its_range_is_an_error(wrong: dict[str, object]) -> None:
+    with pytest.raises(ValidationError, match=next(iter(wrong))):
+        Settings(**wrong)  # type: ignore[arg-type]
