@@ -15,7 +15,8 @@ answer. The two clients only send calls and wait between attempts; neither knows
 
 What is tried again, with growing waits: calls that change nothing when they are repeated (every read,
 every query, erasing, and enrolling where each picture has a client id), when the service is overloaded
-(429; its ``Retry-After`` is honoured) or no connection could be made. Nothing else is.
+(429; its ``Retry-After`` is honoured) or no connection could be made; and single pictures with a client
+id that a busy service turned away while it took others of the same call. Nothing else is.
 """
 
 from __future__ import annotations
@@ -25,10 +26,12 @@ import ipaddress
 import json
 import random
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Generic, Literal, Self, TypeAlias, TypeVar, cast
@@ -69,6 +72,9 @@ BYTES_PER_CALL: Final = 32 * 1024 * 1024
 
 PictureSource: TypeAlias = Path | str | bytes
 """A picture: where its file is, or the file's bytes."""
+
+_Part: TypeAlias = tuple[str, tuple[str, bytes, str]]
+"""A multipart part as httpx takes it: field, (file name, content, media type)."""
 
 T = TypeVar("T")
 
@@ -291,7 +297,7 @@ class Call(Generic[T]):
     params: Mapping[str, str | int] = field(default_factory=dict)
     json: Any = None
     form: Mapping[str, str] | None = None
-    files: Sequence[tuple[str, tuple[str, bytes, str]]] | None = None
+    files: Sequence[_Part] | None = None
     rescue: Callable[[ProblemError], T | None] | None = None
 
     def request(self, http: httpx.Client | httpx.AsyncClient) -> httpx.Request:
@@ -413,27 +419,10 @@ def _query(
     )
 
 
-def _enrolments(gallery: str, pictures: Iterable[NewPicture]) -> Iterator[Call[list[EnrolledPicture]]]:
-    """The calls that enrol ``pictures``, each made when it is its turn."""
-    chunk: list[NewPicture] = []
-    parts: list[tuple[str, tuple[str, bytes, str]]] = []
-    size = 0
-    for picture in pictures:
-        part = _part(len(chunk), picture.picture)
-        if chunk and (len(chunk) == PICTURES_PER_CALL or size + len(part[1][1]) > BYTES_PER_CALL):
-            yield _enrolment(gallery, chunk, parts)
-            chunk, parts, size = [], [], 0
-        chunk.append(picture)
-        parts.append(part)
-        size += len(part[1][1])
-    if chunk:
-        yield _enrolment(gallery, chunk, parts)
-
-
 def _enrolment(
     gallery: str,
     pictures: Sequence[NewPicture],
-    parts: Sequence[tuple[str, tuple[str, bytes, str]]],
+    parts: Sequence[_Part],
 ) -> Call[list[EnrolledPicture]]:
     """One call that enrols up to 64 pictures.
 
@@ -493,10 +482,83 @@ def _item(picture: NewPicture) -> dict[str, Any]:
     return {name: value for name, value in known.items() if value is not None}
 
 
-def _part(number: int, picture: PictureSource) -> tuple[str, tuple[str, bytes, str]]:
+def _part(number: int, picture: PictureSource) -> _Part:
     """A multipart part. The name is a number: paths of the caller's machine are nobody else's business."""
     content = picture if isinstance(picture, bytes) else Path(picture).read_bytes()
     return "files", (f"{number}", content, "application/octet-stream")
+
+
+class _Enrolment:
+    """Cuts an enrolment into calls, and puts their answers together in the order of the pictures.
+
+    A busy service takes some pictures of a call and turns others away (429, 503, 504). Those that have a
+    client id are sent again, as long as each call gets some of its pictures in.
+
+    Attributes:
+        outcomes: what became of each picture, once there is no further call.
+    """
+
+    def __init__(
+        self,
+        gallery: str,
+        pictures: Iterable[NewPicture],
+        on_answer: Callable[[list[EnrolledPicture]], None] | None,
+    ) -> None:
+        self.outcomes: list[EnrolledPicture] = []
+        self._gallery = gallery
+        self._coming = enumerate(pictures)
+        self._waiting: deque[tuple[int, NewPicture]] = deque()
+        self._sent: list[tuple[int, NewPicture]] = []
+        self._known: dict[int, EnrolledPicture] = {}
+        self._on_answer = on_answer
+
+    def next_call(self) -> Call[list[EnrolledPicture]] | None:
+        """What to send now: 64 pictures, or as many as are left or as fit; None at the end."""
+        self._sent, size = [], 0
+        parts: list[_Part] = []
+        while len(self._sent) < PICTURES_PER_CALL:
+            if not self._waiting:
+                self._waiting.extend(islice(self._coming, 1))
+            if not self._waiting:
+                break
+            part = _part(len(parts), self._waiting[0][1].picture)
+            size += len(part[1][1])
+            if parts and size > BYTES_PER_CALL:
+                break
+            self._sent.append(self._waiting.popleft())
+            parts.append(part)
+        if not self._sent:
+            self.outcomes = [self._known[position] for position in sorted(self._known)]
+            return None
+        return _enrolment(self._gallery, [picture for _, picture in self._sent], parts)
+
+    def take(self, answered: list[EnrolledPicture]) -> None:
+        """The answer to the last call.
+
+        Raises:
+            UnexpectedAnswer: it is not about as many pictures as were sent.
+        """
+        if len(answered) != len(self._sent):
+            raise UnexpectedAnswer(
+                f"{len(self._sent)} pictures were sent, the answer is about {len(answered)}"
+            )
+        some_got_in = not all(_turned_away(outcome) for outcome in answered)
+        told: list[EnrolledPicture] = []
+        again: list[tuple[int, NewPicture]] = []
+        for (position, picture), outcome in zip(self._sent, answered, strict=True):
+            if some_got_in and picture.client_id is not None and _turned_away(outcome):
+                again.append((position, picture))
+            else:
+                self._known[position] = outcome
+                told.append(outcome)
+        self._waiting.extendleft(reversed(again))
+        if self._on_answer is not None:
+            self._on_answer(told)
+
+
+def _turned_away(outcome: EnrolledPicture) -> bool:
+    """Whether a picture failed because the service was busy, not because of itself."""
+    return outcome.problem is not None and outcome.problem.status in (429, 503, 504)
 
 
 # When to try again
@@ -680,13 +742,10 @@ class Client:
         Returns:
             What became of each picture, in order. A picture that failed does not raise.
         """
-        outcomes: list[EnrolledPicture] = []
-        for call in _enrolments(gallery, pictures):
-            answered = self.send(call)
-            outcomes += answered
-            if on_answer is not None:
-                on_answer(answered)
-        return outcomes
+        enrolment = _Enrolment(gallery, pictures, on_answer)
+        while (call := enrolment.next_call()) is not None:
+            enrolment.take(self.send(call))
+        return enrolment.outcomes
 
     def query(
         self,
@@ -801,14 +860,10 @@ class AsyncClient:
         on_answer: Callable[[list[EnrolledPicture]], None] | None = None,
     ) -> list[EnrolledPicture]:
         """As :meth:`Client.enrol`; files are read in a thread."""
-        outcomes: list[EnrolledPicture] = []
-        calls = _enrolments(gallery, pictures)
-        while (call := await asyncio.to_thread(next, calls, None)) is not None:
-            answered = await self.send(call)
-            outcomes += answered
-            if on_answer is not None:
-                on_answer(answered)
-        return outcomes
+        enrolment = _Enrolment(gallery, pictures, on_answer)
+        while (call := await asyncio.to_thread(enrolment.next_call)) is not None:
+            enrolment.take(await self.send(call))
+        return enrolment.outcomes
 
     async def query(
         self,
