@@ -18,6 +18,7 @@ from models.bundle import BundleMetadata, Training
 from service.embedding.features import PictureFeatures, StageTimes
 from service.gallery import EnrolItem, EnrolOutcome, Galleries, QueryOptions
 from service.index.flat import FlatIndex
+from service.index.protocol import Entries
 from service.problems import (
     BadRequest,
     ClientIdConflict,
@@ -410,6 +411,26 @@ async def test_a_picture_deleted_between_index_and_catalog_leaves_its_place_to_t
     house.catalog.delete_image("shop", ranked[1])
     assert await found(house, picture("p1", 0, 9), top_k=2) == ranked[2:4]
     assert len(outcomes) == 5
+
+
+async def test_a_delete_between_commit_and_index_leaves_no_ghost(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add, committed, deleted = house.index.add, threading.Event(), threading.Event()
+
+    def add_late(gallery: int, entries: Entries) -> None:
+        committed.set()
+        deleted.wait(0.3)  # long enough for a delete that nothing holds back
+        add(gallery, entries)
+
+    monkeypatch.setattr(house.index, "add", add_late)
+    enrolling = asyncio.create_task(enrol(house, picture("p1", 0, 1)))
+    await asyncio.to_thread(committed.wait, 30)
+    (image,) = house.catalog.images(1, range(1, 10)).values()
+    await house.galleries.delete_image("shop", image.id)
+    deleted.set()
+    await enrolling
+    assert house.index.parts(1) == {}
 
 
 async def test_a_gallery_deleted_while_a_query_runs_is_unknown(house: House) -> None:
