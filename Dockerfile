@@ -10,14 +10,18 @@ ARG BASE_IMAGE=python:3.12-slim-bookworm
 
 FROM ${BASE_IMAGE} AS base
 RUN command -v python3 > /dev/null \
-    || (apt-get update && apt-get install --yes --no-install-recommends python3 && rm -rf /var/lib/apt/lists/*)
+    || (apt-get update \
+        && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends python3 \
+        && rm -rf /var/lib/apt/lists/*)
 
 
 # pip in an environment of its own, and an empty one without pip that will travel. The packages are empty here, so that
 # the layers with the dependencies are built again only when pyproject.toml or constraints.txt change.
 FROM base AS build
 RUN python3 -c 'import ensurepip' 2> /dev/null \
-    || (apt-get update && apt-get install --yes --no-install-recommends python3-venv && rm -rf /var/lib/apt/lists/*)
+    || (apt-get update \
+        && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends python3-venv \
+        && rm -rf /var/lib/apt/lists/*)
 RUN python3 -m venv /opt/build && python3 -m venv --without-pip /opt/penumbra
 WORKDIR /source
 COPY pyproject.toml constraints.txt README.md LICENSE ./
