@@ -7,13 +7,14 @@ import re
 from contextvars import ContextVar
 from typing import Final
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 HEADER: Final = "X-Request-ID"
 REQUEST_ID: Final[ContextVar[str]] = ContextVar("request_id", default="-")
 """The id of the request being answered; ``"-"`` outside of one."""
 
+_RAW_HEADER: Final = HEADER.lower().encode()
 _ACCEPTED: Final = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 
@@ -33,7 +34,7 @@ class RequestIds:
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message)[HEADER] = request_id
+                message["headers"] = [*message.get("headers", ()), (_RAW_HEADER, request_id.encode())]
             await send(message)
 
         try:
