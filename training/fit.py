@@ -13,30 +13,54 @@ import math
 import platform
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, Literal
 
 import numpy as np
 import torch
 from lightning_fabric import Fabric
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from torch import nn
 from torch.utils.tensorboard import SummaryWriter
 
+from models.networks.backbones import ResNet50
+from training.data.records import Protocol
 from training.data.sampler import IdentitySampler
 from training.data.store import PictureStore, decode_pictures, draw_pictures
 from training.data.transforms import augment
 from training.evaluation import protocols
+from training.evaluation.checkpoint_features import CheckpointEmbedder
+from training.evaluation.command import measure
+from training.evaluation.unified import Choice
+from training.export.graph import BundleGraph
 from training.recipe import Optimiser, Recipe, SyntheticData, dump_recipe
 from training.systems import build_system
 from training.systems.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, start_from
-from training.systems.step import Batch
+from training.systems.step import Batch, Step
 
-__all__ = ["FitOptions", "fit", "learning_rate", "load_training_data"]
+__all__ = [
+    "FitOptions",
+    "assemble_batch",
+    "build_optimiser",
+    "check",
+    "fit",
+    "learning_rate",
+    "load_training_data",
+    "precision_of",
+]
 
-_PRECISIONS = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
+_PRECISIONS: Final[dict[str, Literal["32-true", "bf16-mixed"]]] = {"32": "32-true", "bf16": "bf16-mixed"}
+_LOOK_EVERY: Final = 20
+"""Steps between looks at the losses; each look waits for the device."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +90,9 @@ class FitOptions:
     quiet: bool = False
 
 
-def load_training_data(recipe: Recipe, root: Path | None, *, quiet: bool = False) -> tuple[PictureStore, list[str]]:
+def load_training_data(
+    recipe: Recipe, root: Path | None, *, quiet: bool = False
+) -> tuple[PictureStore, list[str]]:
     """All of a recipe's pictures in memory, and a line on each data set.
 
     Raises:
@@ -90,12 +116,31 @@ def load_training_data(recipe: Recipe, root: Path | None, *, quiet: bool = False
             what = f"synthetic pedestrians, seed {entry.seed}"
         else:
             if root is None:
-                raise ValueError(f"the recipe trains on {entry.protocol}: say where the data lies with --root")
+                raise ValueError(
+                    f"the recipe trains on {entry.protocol}: say where the data lies with --root"
+                )
             part = decode_pictures(protocols.load(entry.protocol, root).train, height, width, quiet=quiet)
             what = f"{entry.protocol}, training half"
         parts.append(part)
         lines.append(f"{what}: {len(part[0])} pictures of {len(np.unique(part[1]))} people")
     return PictureStore.of(parts), lines
+
+
+def check(recipe: Recipe, root: Path | None) -> list[str]:
+    """Load a recipe's data and make its batches without training; a line on each data set.
+
+    Raises:
+        ValueError, OSError: as :func:`fit` would.
+    """
+    store, lines = load_training_data(recipe, root)
+    sampling = recipe.sampling
+    batches = len(IdentitySampler(store.identities.numpy(), sampling.people, sampling.pictures, recipe.seed))
+    return [*lines, f"{batches} batches of {sampling.people} × {sampling.pictures} an epoch"]
+
+
+def precision_of(recipe: Recipe) -> Literal["32-true", "bf16-mixed"]:
+    """Fabric's name for the recipe's arithmetic."""
+    return _PRECISIONS[recipe.precision]
 
 
 def learning_rate(options: Optimiser, step: int, steps_per_epoch: int, epochs: int) -> float:
@@ -109,7 +154,7 @@ def learning_rate(options: Optimiser, step: int, steps_per_epoch: int, epochs: i
     return float(0.1 ** sum(epoch >= milestone for milestone in options.milestones))
 
 
-def _optimiser(network: nn.Module, options: Optimiser) -> torch.optim.Optimizer:
+def build_optimiser(network: nn.Module, options: Optimiser) -> torch.optim.Optimizer:
     """Parameter groups: backbone and new layers, each with and without weight decay."""
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
     for name, parameter in network.named_parameters():
@@ -126,11 +171,35 @@ def _optimiser(network: nn.Module, options: Optimiser) -> torch.optim.Optimizer:
     return torch.optim.SGD(settings, momentum=0.9, nesterov=True)
 
 
-def _batch(store: PictureStore, rows: torch.Tensor, recipe: Recipe) -> Batch:
-    """Gather and augment a batch on the store's device."""
-    chosen = augment(store.pictures[rows], recipe.augmentation.flip, recipe.augmentation.pad)
+def assemble_batch(store: PictureStore, rows: torch.Tensor, recipe: Recipe) -> Batch:
+    """Gather and augment a batch on the store's device; random numbers from the default generator."""
+    how = recipe.augmentation
+    chosen = augment(store.pictures[rows], how.flip, how.pad, how.partial, how.colour)
     others = torch.randint(0, len(store.pictures), (len(rows),), device=rows.device)
     return Batch(chosen, store.identities[rows], store.pictures[others])
+
+
+@dataclass
+class _Window:
+    """Losses and speed since the last look, kept on the device so that looking seldom costs little."""
+
+    sums: dict[str, torch.Tensor] = field(default_factory=dict)
+    steps: int = 0
+    passes: int = 0
+    started: float = field(default_factory=time.perf_counter)
+
+    def add(self, step: Step, passes: int) -> None:
+        for name, value in {**step.parts, "total": step.total}.items():
+            self.sums[name] = self.sums.get(name, 0.0) + value.detach()
+        self.steps += 1
+        self.passes += passes
+
+    def means(self) -> dict[str, float]:
+        return {name: float(value) / self.steps for name, value in self.sums.items()}
+
+    def speed(self) -> float:
+        """Pictures through the network per second."""
+        return self.passes / (time.perf_counter() - self.started)
 
 
 def fit(recipe: Recipe, options: FitOptions) -> dict[str, Any]:
@@ -144,29 +213,24 @@ def fit(recipe: Recipe, options: FitOptions) -> dict[str, Any]:
     Raises:
         ValueError: recipe, data, checkpoint and options do not fit together; raised before anything starts.
         OSError: data cannot be read.
+        RuntimeError: a loss is no longer finite; the last checkpoint stands.
     """
-    console = Console(stderr=True, quiet=options.quiet)
     checkpoint_path = options.out / "checkpoint.pt"
-    earlier = load_checkpoint(checkpoint_path) if options.resume and checkpoint_path.exists() else None
-    if earlier is None and checkpoint_path.exists():
-        raise ValueError(f"{options.out} holds a run already: go on with --resume, or choose another --out")
-    if earlier is not None and earlier.recipe != recipe:
-        raise ValueError(f"the recipe is not the one that {checkpoint_path} was trained by")
-
+    earlier = _earlier(recipe, options, checkpoint_path)
     fabric = Fabric(
-        accelerator="cuda" if options.device == "cuda" else options.device,
+        accelerator=options.device,
         devices="auto" if options.device != "cpu" else 1,
-        precision=_PRECISIONS[recipe.precision],  # type: ignore[arg-type]
+        precision=precision_of(recipe),
     )
     fabric.launch()
-    if recipe.sampling.people % fabric.world_size:
-        raise ValueError(
-            f"sampling.people = {recipe.sampling.people} does not divide among {fabric.world_size} processes"
-        )
-    store, data_lines = load_training_data(recipe, options.root, quiet=options.quiet or not fabric.is_global_zero)
-    sampler = IdentitySampler(
-        store.identities.numpy(), recipe.sampling.people, recipe.sampling.pictures, recipe.seed
-    )
+    leads = fabric.is_global_zero
+    console = Console(stderr=True, quiet=options.quiet or not leads)
+    people, ranks = recipe.sampling.people, fabric.world_size
+    if people % ranks:
+        raise ValueError(f"sampling.people = {people} does not divide among {ranks} processes")
+    validation = _validation(recipe, options.root)
+    store, data_lines = load_training_data(recipe, options.root, quiet=options.quiet or not leads)
+    sampler = IdentitySampler(store.identities.numpy(), people, recipe.sampling.pictures, recipe.seed)
     store = store.to(fabric.device)
     for line in data_lines:
         console.print(line)
@@ -176,107 +240,165 @@ def fit(recipe: Recipe, options: FitOptions) -> dict[str, Any]:
     bare = system.network(store.people)
     if earlier is not None:
         bare.load_state_dict(earlier.network)
-    elif options.initial is not None:
-        fresh = start_from(bare, options.initial)
-        console.print(f"start from {options.initial.name}; fresh: {', '.join(sorted(fresh)) or 'nothing'}")
-    elif options.imagenet is not None:
-        if not hasattr(bare.backbone, "load_imagenet"):
-            raise ValueError(f"backbone {recipe.model.backbone} takes no ImageNet weights, only resnet50 does")
-        bare.backbone.load_imagenet(options.imagenet)
+    else:
+        _initialise(bare, options, console)
     bare = bare.to(memory_format=torch.channels_last)
-    network, optimiser = fabric.setup(bare, _optimiser(bare, recipe.optimiser))
+    network, optimiser = fabric.setup(bare, build_optimiser(bare, recipe.optimiser))
     if earlier is not None:
         optimiser.load_state_dict(earlier.optimiser)
-    network.train()
 
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "recipe.toml").write_text(dump_recipe(recipe), encoding="utf-8")
+    record = earlier.record if earlier is not None else _new_record(options, data_lines, fabric.device)
+    record["command"] = " ".join(["penumbra-train", *sys.argv[1:]])
     steps_per_epoch = len(sampler)
     total = steps_per_epoch * recipe.epochs
-    record: dict[str, Any] = earlier.record if earlier is not None else {
+    first = earlier.step if earlier is not None else 0
+    last = total if options.stop_after is None else min(total, first + options.stop_after)
+    share = people // ranks * recipe.sampling.pictures
+    mine = slice(fabric.global_rank * share, (fabric.global_rank + 1) * share)
+
+    log = SummaryWriter(str(options.out / "tensorboard"), purge_step=first) if leads else None
+    window = _Window()
+    started, seconds_before = time.perf_counter(), record["seconds"]
+    epochs_rows: dict[int, torch.Tensor] = {}
+    with _progress(console, options.quiet or not leads) as progress:
+        bar = progress.add_task(f"fit {recipe.name}", total=total, completed=first, losses="")
+        for step in range(first, last):
+            epoch, position = divmod(step, steps_per_epoch)
+            if epoch not in epochs_rows:
+                epochs_rows = {epoch: torch.from_numpy(sampler.epoch(epoch)).to(fabric.device)}
+            torch.manual_seed(_seed_of(recipe.seed, step, fabric.global_rank))
+            factor = learning_rate(recipe.optimiser, step, steps_per_epoch, recipe.epochs)
+            for group in optimiser.param_groups:
+                group["lr"] = group["peak"] * factor
+            network.train()
+            outcome = system.step(network, assemble_batch(store, epochs_rows[epoch][position][mine], recipe))
+            optimiser.zero_grad()
+            fabric.backward(outcome.total)
+            if recipe.optimiser.clip:
+                fabric.clip_gradients(network, optimiser, max_norm=recipe.optimiser.clip)
+            optimiser.step()
+            window.add(outcome, outcome.passes * ranks)
+            record["passes"] += outcome.passes * ranks
+
+            done, ends_epoch = step + 1, position == steps_per_epoch - 1
+            saves = done % options.checkpoint_every == 0 or done == last
+            if window.steps == _LOOK_EVERY or ends_epoch or saves:
+                means, speed = window.means(), window.speed()
+                window = _Window()
+                if not math.isfinite(means["total"]):
+                    raise RuntimeError(
+                        f"the loss is no longer finite at step {done}: lower optimiser.rate or set "
+                        f"optimiser.clip; the last checkpoint is {checkpoint_path}"
+                    )
+                text = " ".join(f"{name} {value:.3f}" for name, value in means.items())
+                progress.update(bar, completed=done, losses=f"{text} | {speed:.0f} pictures/s")
+                if log is not None:
+                    for name, value in means.items():
+                        log.add_scalar(f"loss/{name}", value, done)
+                    log.add_scalar("pictures per second", speed, done)
+                    log.add_scalar("learning rate", recipe.optimiser.rate * factor, done)
+                if ends_epoch:
+                    rounded = {name: round(value, 4) for name, value in means.items()}
+                    record["history"].append({"epoch": epoch + 1, **rounded})
+                    console.print(f"epoch {epoch + 1}/{recipe.epochs}: {text} | {speed:.0f} pictures/s")
+            if leads and validation is not None and _validates(recipe, epoch, ends_epoch, done == total):
+                figures = _validate(bare, validation, fabric.device)
+                record["validation"].append({"epoch": epoch + 1, **figures})
+                console.print(f"epoch {epoch + 1}: {json.dumps(figures)}")
+            if leads and saves:
+                record["seconds"] = round(seconds_before + time.perf_counter() - started, 1)
+                state = {name: value.cpu() for name, value in bare.state_dict().items()}
+                save_checkpoint(
+                    checkpoint_path,
+                    Checkpoint(recipe, store.people, done, state, optimiser.state_dict(), record),
+                )
+    if log is not None:
+        log.close()
+    if leads:
+        (options.out / "record.json").write_text(json.dumps(record, indent=1), encoding="utf-8")
+    return record
+
+
+def _earlier(recipe: Recipe, options: FitOptions, path: Path) -> Checkpoint | None:
+    """The checkpoint to go on from, if any."""
+    if not path.exists():
+        return None
+    if not options.resume:
+        raise ValueError(f"{options.out} holds a run already: go on with --resume, or choose another --out")
+    earlier = load_checkpoint(path)
+    if earlier.recipe != recipe:
+        raise ValueError(f"the recipe is not the one that {path} was trained by")
+    return earlier
+
+
+def _initialise(network: nn.Module, options: FitOptions, console: Console) -> None:
+    """Start the weights from where the options say."""
+    if options.initial is not None and options.imagenet is not None:
+        raise ValueError("give --initial or --imagenet, not both")
+    if options.initial is not None:
+        fresh = start_from(network, options.initial)
+        modules = sorted({name.rpartition(".")[0] for name in fresh})
+        console.print(f"start from {options.initial.name}; fresh: {', '.join(modules) or 'nothing'}")
+    if options.imagenet is not None:
+        if not isinstance(network.backbone, ResNet50):
+            raise ValueError("only the backbone resnet50 takes ImageNet weights")
+        network.backbone.load_imagenet(options.imagenet)
+
+
+def _new_record(options: FitOptions, data_lines: list[str], device: torch.device) -> dict[str, Any]:
+    """An empty run record."""
+    initial = options.initial.parent.name if options.initial else "ImageNet" if options.imagenet else "random"
+    return {
         "data": data_lines,
-        "initial": options.initial.parent.name if options.initial else options.imagenet and "ImageNet",
-        "machine": _machine(fabric.device),
+        "initial": initial,
+        "machine": _machine(device),
         "seconds": 0.0,
         "passes": 0,
         "history": [],
+        "validation": [],
     }
-    record["command"] = " ".join(["penumbra-train", *sys.argv[1:]])
-    first = earlier.step if earlier is not None else 0
-    last = total if options.stop_after is None else min(total, first + options.stop_after)
-    people_here = recipe.sampling.people // fabric.world_size * recipe.sampling.pictures
-    share = slice(fabric.global_rank * people_here, (fabric.global_rank + 1) * people_here)
 
-    log = SummaryWriter(str(options.out / "tensorboard"), purge_step=first) if fabric.is_global_zero else None
-    sums: dict[str, float] = {}
-    counted = passes = 0
-    started = window = time.perf_counter()
-    seconds_before = record["seconds"]
-    rows = torch.empty(0)
-    with Progress(
+
+def _progress(console: Console, quiet: bool) -> Progress:
+    """The progress bar: steps, times, losses, pictures/s."""
+    columns = (
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
         TextColumn("{task.fields[losses]}"),
-        console=console,
-        disable=options.quiet or not fabric.is_global_zero,
-        refresh_per_second=2,
-    ) as progress:
-        bar = progress.add_task(f"fit {recipe.name}", total=total, completed=first, losses="")
-        for step in range(first, last):
-            epoch, position = divmod(step, steps_per_epoch)
-            if position == 0 or step == first:
-                rows = torch.from_numpy(sampler.epoch(epoch)).to(fabric.device)
-            torch.manual_seed(_seed_of(recipe.seed, step, fabric.global_rank))
-            factor = learning_rate(recipe.optimiser, step, steps_per_epoch, recipe.epochs)
-            for group in optimiser.param_groups:
-                group["lr"] = group["peak"] * factor
-            outcome = system.step(network, _batch(store, rows[position][share], recipe))
-            if not bool(torch.isfinite(outcome.total)):
-                raise RuntimeError(
-                    f"the loss is no longer finite at step {step}: lower optimiser.rate or set optimiser.clip; "
-                    f"the last checkpoint is {checkpoint_path}"
-                )
-            optimiser.zero_grad()
-            fabric.backward(outcome.total)
-            if recipe.optimiser.clip:
-                fabric.clip_gradients(network, optimiser, max_norm=recipe.optimiser.clip)
-            optimiser.step()
+    )
+    return Progress(*columns, console=console, disable=quiet, refresh_per_second=2)
 
-            for name, value in outcome.parts.items():
-                sums[name] = sums.get(name, 0.0) + float(value.detach())
-            counted += 1
-            passes += outcome.passes * fabric.world_size
-            record["passes"] += outcome.passes * fabric.world_size
-            ends_epoch = position == steps_per_epoch - 1
-            if counted == 20 or ends_epoch or step == last - 1:
-                means = {name: value / counted for name, value in sums.items()}
-                speed = passes / (time.perf_counter() - window)
-                text = " ".join(f"{name} {value:.3f}" for name, value in means.items())
-                progress.update(bar, completed=step + 1, losses=f"{text} | {speed:.0f} pictures/s")
-                if log is not None:
-                    for name, value in means.items():
-                        log.add_scalar(f"loss/{name}", value, step + 1)
-                    log.add_scalar("pictures per second", speed, step + 1)
-                    log.add_scalar("learning rate", recipe.optimiser.rate * factor, step + 1)
-                if ends_epoch:
-                    record["history"].append({"epoch": epoch + 1, **{k: round(v, 4) for k, v in means.items()}})
-                    console.print(f"epoch {epoch + 1}/{recipe.epochs}: {text} | {speed:.0f} pictures/s")
-                sums, counted, passes, window = {}, 0, 0, time.perf_counter()
-            if fabric.is_global_zero and ((step + 1) % options.checkpoint_every == 0 or step == last - 1):
-                record["seconds"] = round(seconds_before + time.perf_counter() - started, 1)
-                state = {name: value.cpu() for name, value in bare.state_dict().items()}
-                save_checkpoint(
-                    checkpoint_path,
-                    Checkpoint(recipe, store.people, step + 1, state, optimiser.state_dict(), record),
-                )
-    if log is not None:
-        log.close()
-    if fabric.is_global_zero:
-        (options.out / "record.json").write_text(json.dumps(record, indent=1), encoding="utf-8")
-    return record
+
+def _validation(recipe: Recipe, root: Path | None) -> Protocol | None:
+    """The protocol to validate on, opened before anything starts."""
+    if recipe.validate_on is None:
+        return None
+    if root is None:
+        raise ValueError(f"the recipe validates on {recipe.validate_on}: say where the data lies with --root")
+    return protocols.load(recipe.validate_on, root)
+
+
+def _validates(recipe: Recipe, epoch: int, ends_epoch: bool, ends_run: bool) -> bool:
+    """Whether to validate now: at the end, and every ``validate_every`` epochs."""
+    every = recipe.validate_every
+    return ends_run or (ends_epoch and every > 0 and (epoch + 1) % every == 0)
+
+
+def _validate(network: nn.Module, protocol: Protocol, device: torch.device) -> dict[str, float]:
+    """rank-1 and mAP of the network as it stands, in percent."""
+    network.eval()
+    embedder = CheckpointEmbedder("network in training", BundleGraph(network), device)
+    choices = [Choice("off"), Choice("auto")] if embedder.has_grader else [Choice("off")]
+    figures = {}
+    for result in measure(embedder, protocol, choices):
+        figures[f"rank1_{result.unify}"] = round(result.summary.rank1, 2)
+        figures[f"map_{result.unify}"] = round(result.summary.map, 2)
+    return figures
 
 
 def _seed_of(seed: int, step: int, rank: int) -> int:

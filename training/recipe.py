@@ -90,10 +90,15 @@ class Augmentation(_Table):
     Attributes:
         flip: probability of mirroring.
         pad: pixels of padding before a random crop back to size; 0 switches it off.
+        partial: probability of showing a stretched part of the picture, as in pictures cropped to the
+            visible part of a person. None of the papers has it; 0 switches it off.
+        colour: strength of brightness, contrast and saturation jitter, 0 (off) to below 1.
     """
 
     flip: float = Field(default=0.5, ge=0, le=1)
     pad: int = Field(default=10, ge=0)
+    partial: float = Field(default=0.0, ge=0, le=1)
+    colour: float = Field(default=0.0, ge=0, lt=1)
 
 
 class Optimiser(_Table):
@@ -152,16 +157,17 @@ class Recipe(_Table):
         system: whose method, see ``training.systems``.
         seed: of everything random.
         epochs: passes over the training pictures.
-        precision: ``"32"`` or mixed ``"bf16"`` or ``"16"``.
-        validate_on: protocol evaluated at the end (and every ``validate_every`` epochs; 0: at the end).
+        precision: ``"32"``, or ``"bf16"`` for mixed precision.
+        validate_on: protocol evaluated at the end and every ``validate_every`` epochs (0: at the end only);
+            left out: none.
     """
 
     name: str = Field(min_length=1, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     system: Literal["baseline", "oamn"]
     seed: int = Field(default=1, ge=0)
     epochs: int = Field(default=90, ge=1)
-    precision: Literal["32", "bf16", "16"] = "32"
-    validate_on: str = "market1501-val"
+    precision: Literal["32", "bf16"] = "32"
+    validate_on: str | None = None
     validate_every: int = Field(default=0, ge=0)
     model: Model = Model()
     data: tuple[Annotated[RealData | SyntheticData, Field(discriminator="kind")], ...] = Field(min_length=1)
@@ -188,7 +194,8 @@ def load_recipe(path: Path, **overrides: Any) -> Recipe:
         return Recipe.model_validate(values)
     except ValidationError as error:
         lines = "; ".join(
-            f"{'.'.join(str(part) for part in fault['loc']) or 'recipe'}: {fault['msg']}" for fault in error.errors()
+            f"{'.'.join(str(part) for part in fault['loc']) or 'recipe'}: {fault['msg']}"
+            for fault in error.errors()
         )
         raise RecipeError(f"{path}: {lines}") from error
 

@@ -54,7 +54,9 @@ class IdentitySampler:
         for _ in range(len(self)):
             # Drawing without replacement, each person as likely as they have groups left: Efraimidis and
             # Spirakis (2006). People without any come last, and are shuffled anew.
-            key = np.where(left > 0, random.random(len(left)) ** (1.0 / np.maximum(left, 1)), -random.random(len(left)))
+            key = np.where(
+                left > 0, random.random(len(left)) ** (1.0 / np.maximum(left, 1)), -random.random(len(left))
+            )
             chosen = np.argsort(-key)[: self._people]
             for person in chosen[left[chosen] == 0]:
                 groups[person] = self._groups(self._rows[person], random)

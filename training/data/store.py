@@ -7,18 +7,16 @@ no worker process is needed, while a model trains.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from PIL import Image
-from rich.progress import track
+from rich.progress import Progress, track
 
-from models.bundle import fit_picture
 from training.data.records import Picture
+from training.data.synthetic import draw
+from training.evaluation.features import read_pixels
 
 __all__ = ["PictureStore", "decode_pictures", "draw_pictures"]
 
@@ -77,21 +75,12 @@ def decode_pictures(
         Pictures uint8 [N, height, width, 3], persons int64 [N], cameras int64 [N].
 
     Raises:
-        OSError: a file is missing or no picture; the message names it.
+        OSError: a file is missing or is not a picture; the message names it.
     """
 
-    def one(path: Path) -> npt.NDArray[np.uint8]:
-        try:
-            with Image.open(path) as picture:
-                return fit_picture(picture, height, width)
-        except OSError as error:
-            raise OSError(f"{path} cannot be read as a picture: {error}") from error
-
-    decoded = np.empty((len(pictures), height, width, 3), dtype=np.uint8)
-    with ThreadPoolExecutor() as pool:
-        results = pool.map(one, (picture.path for picture in pictures))
-        for index, array in enumerate(track(results, "decode", total=len(pictures), disable=quiet)):
-            decoded[index] = array
+    with Progress(disable=quiet, transient=True) as progress:
+        bar = progress.add_task("decode", total=len(pictures))
+        decoded = read_pixels(pictures, height, width, lambda done: progress.advance(bar, done))
     persons = np.array([picture.person for picture in pictures], dtype=np.int64)
     cameras = np.array([picture.camera for picture in pictures], dtype=np.int64)
     return decoded, persons, cameras
@@ -115,8 +104,6 @@ def draw_pictures(
     Returns:
         Pictures uint8 [N, height, width, 3], persons int64 [N], cameras int64 [N].
     """
-    from training.data.synthetic import draw
-
     keys = [
         (person, camera, index)
         for person in range(people)

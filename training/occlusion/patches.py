@@ -85,7 +85,9 @@ def occlude_four_ways(
             ),
             dim=3,
         )
-        patch = functional.grid_sample(sources, grid, mode="bilinear", padding_mode="border", align_corners=False)
+        patch = functional.grid_sample(
+            sources, grid, mode="bilinear", padding_mode="border", align_corners=False
+        )
         hidden_rows = (rows[None] >= top[:, None]) & (rows[None] < bottom[:, None])
         hidden_columns = (columns[None] >= left[:, None]) & (columns[None] < right[:, None])
         hidden = (hidden_rows[:, :, None] & hidden_columns[:, None, :])[:, None]

@@ -24,7 +24,9 @@ Where the paper is silent, and what was chosen:
 
 The paper starts from ImageNet weights and optimises with SGD. The ``-scratch`` recipes stand in for
 machines without such weights: they start from a baseline trained on the same data, use AdamW, label
-smoothing and the unsquared triplet distance, and say so.
+smoothing and the unsquared triplet distance. They also show stretched parts of pictures and change the
+light (``training.data.transforms``), since weights that never saw ImageNet carry less to other cameras;
+the baseline that they are held against does the same.
 """
 
 from __future__ import annotations
@@ -63,8 +65,8 @@ class OAMNSystem:
         """Occlude, run all five groups through the network at once, add up the losses."""
         weights = self._recipe.losses
         count = len(batch.pictures)
-        copies = occlude_four_ways(batch.pictures.float(), batch.sources.float(), weights.half_share)
-        groups = torch.cat((batch.pictures.float()[None], copies.pictures))  # [5, N, 3, H, W]
+        copies = occlude_four_ways(batch.pictures, batch.sources.float(), weights.half_share)
+        groups = torch.cat((batch.pictures[None], copies.pictures))  # [5, N, 3, H, W]
         codes = torch.cat((torch.zeros_like(copies.codes[:1]), copies.codes))  # [5, N]
 
         flat = normalise(groups.flatten(0, 1)).contiguous(memory_format=torch.channels_last)

@@ -17,7 +17,7 @@ class Batch:
     """One batch, augmented, on the device.
 
     Attributes:
-        pictures: uint8 [N, 3, H, W], a person's pictures side by side.
+        pictures: float [N, 3, H, W], 0 to 255, a person's pictures side by side.
         identities: int64 [N].
         sources: uint8 [N, 3, H, W], randomly chosen training pictures, for occluders to be cut from.
     """

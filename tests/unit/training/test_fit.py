@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 import torch
 
-from training.fit import FitOptions, fit, learning_rate
+from models.networks.normalisation import normalise
+from training.fit import FitOptions, fit, learning_rate, load_training_data
 from training.recipe import Optimiser, Recipe
 from training.systems import build_system
 from training.systems.checkpoint import load_checkpoint, load_network, start_from
@@ -52,26 +53,20 @@ def test_a_run_cut_at_any_step_and_resumed_equals_the_uninterrupted_run(
 def test_a_system_overfits_eight_drawn_people(system: str, tmp_path: Path) -> None:
     recipe = _recipe(
         system,
-        epochs=30,
+        epochs=80,
         augmentation={"flip": 0.0, "pad": 0},
         data=[{"kind": "synthetic", "people": 8, "cameras": 2, "per_camera": 2, "seed": 3}],
         sampling={"people": 8, "pictures": 2},
     )
-    fit(recipe, _options(tmp_path))
+    record = fit(recipe, _options(tmp_path))
     network, _ = load_network(tmp_path / "checkpoint.pt")
-    from models.networks.normalisation import normalise
-    from training.fit import load_training_data
-
     store, _ = load_training_data(recipe, None, quiet=True)
     with torch.no_grad():
         embeddings = network.embed(normalise(store.pictures)).embeddings
     scores = embeddings @ embeddings.T - 2.0 * torch.eye(len(embeddings))
     assert bool((store.identities[scores.argmax(dim=1)] == store.identities).all())
-
-
-def test_the_grader_learns_where_the_occluder_lies(tmp_path: Path) -> None:
-    record = fit(_recipe(epochs=30, sampling={"people": 8, "pictures": 2}), _options(tmp_path))
-    assert record["history"][-1]["grader"] < 0.6 * record["history"][0]["grader"]
+    if system == "oamn":
+        assert record["history"][-1]["grader"] < 0.6 * record["history"][0]["grader"]
 
 
 def test_a_run_leaves_its_recipe_and_record(tmp_path: Path) -> None:
@@ -107,7 +102,9 @@ def test_oamn_starts_from_a_baseline_without_its_classifier(tmp_path: Path) -> N
     loaded = load_checkpoint(tmp_path / "first" / "checkpoint.pt").network
     own = network.state_dict()
     assert all(torch.equal(own[name], value) for name, value in loaded.items() if name.startswith("backbone"))
-    other = build_system(_recipe("oamn", model={"backbone": "osnet_x0_5", "height": 64, "width": 32})).network(8)
+    other = build_system(
+        _recipe("oamn", model={"backbone": "osnet_x0_5", "height": 64, "width": 32})
+    ).network(8)
     with pytest.raises(ValueError, match="another backbone"):
         start_from(other, tmp_path / "first" / "checkpoint.pt")
 
@@ -121,7 +118,8 @@ def test_a_file_that_is_no_checkpoint_is_named(tmp_path: Path) -> None:
 def test_schedules_warm_up_step_down_and_end_at_zero() -> None:
     steps = Optimiser(schedule="steps", milestones=(2, 4), warmup=1.0)
     rates = [learning_rate(steps, step, 10, 6) for step in (0, 9, 10, 20, 40)]
-    assert rates[0] < 0.1 and rates[1] > 0.9
+    assert rates[0] < 0.1
+    assert rates[1] > 0.9
     assert rates[2:] == pytest.approx([1.0, 0.1, 0.01])
     cosine = Optimiser(schedule="cosine")
     assert [learning_rate(cosine, step, 10, 4) for step in (0, 20, 40)] == pytest.approx([1.0, 0.5, 0.0])

@@ -26,7 +26,12 @@ def test_oamn_recipe_has_the_papers_settings() -> None:
     recipe = load_recipe(next(path for path in RECIPES if path.name == "oamn.toml"))
     assert (recipe.model.backbone, recipe.model.height, recipe.model.width) == ("resnet50", 256, 128)
     assert (recipe.sampling.people, recipe.sampling.pictures) == (32, 2)
-    assert (recipe.losses.mask, recipe.losses.triplet, recipe.losses.identity, recipe.losses.grading) == (5, 0.5, 1, 1)
+    assert (recipe.losses.mask, recipe.losses.triplet, recipe.losses.identity, recipe.losses.grading) == (
+        5,
+        0.5,
+        1,
+        1,
+    )
     assert (recipe.losses.margin, recipe.losses.squared, recipe.model.split) == (0.5, True, 3)
 
 

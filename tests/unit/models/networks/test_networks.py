@@ -74,7 +74,8 @@ def test_oamn_embeds_after_any_stage(split: int) -> None:
     answer = network.embed(torch.randn(3, 3, 64, 32))
     torch.testing.assert_close(answer.embeddings.norm(dim=1), torch.ones(3))
     assert answer.embeddings.shape == (3, 24)
-    assert answer.grades is not None and answer.attention is not None
+    assert answer.grades is not None
+    assert answer.attention is not None
     torch.testing.assert_close(answer.grades.sum(dim=1), torch.ones(3))
     stride = network.backbone.strides[split - 1]
     assert answer.attention.shape == (3, 64 // stride, 32 // stride)
@@ -98,7 +99,8 @@ def test_training_and_embedding_agree_on_the_representation() -> None:
 
 def test_baseline_has_neither_grades_nor_attention() -> None:
     answer = Baseline("osnet_x0_25", 5, 64, 32).eval().embed(torch.randn(2, 3, 64, 32))
-    assert answer.grades is None and answer.attention is None
+    assert answer.grades is None
+    assert answer.attention is None
 
 
 def test_hidden_pixels_are_zero_and_all_others_untouched() -> None:
