@@ -279,7 +279,7 @@ async def test_a_picture_committed_but_not_indexed_is_found_after_a_restart(hous
     def fall(*_: object) -> None:
         raise MemoryError
 
-    house.index.add = fall  # type: ignore[method-assign]
+    house.index.add = fall  # type: ignore[assignment, method-assign]
     with pytest.raises(MemoryError):
         await enrol(house, picture("p1", 4, 1))
     house.fall()
