@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import struct
-import zlib
 from io import BytesIO
 
 import numpy as np
@@ -23,31 +21,15 @@ from service.problems import (
     PictureTooLarge,
     UnsupportedFormat,
 )
+from tests.drawings import encoded, png_of_zeros
 
 MEGAPIXEL = 1_000_000
-
-
-def encoded(picture: Image.Image, kind: str, **options: object) -> bytes:
-    file = BytesIO()
-    picture.save(file, kind, **options)
-    return file.getvalue()
 
 
 def drawn(width: int = 60, height: int = 120) -> Image.Image:
     rows, columns = np.mgrid[0:height, 0:width]
     pixels = np.stack([rows * 2, columns * 4, (rows + columns) % 256], axis=-1).astype(np.uint8)
     return Image.fromarray(pixels)
-
-
-def png_of_zeros(width: int, height: int) -> bytes:
-    """A real, complete PNG of one colour: 1 bit a pixel and well compressed, however large."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    header = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
-    body = zlib.compress(bytes((1 + (width + 7) // 8) * height), 9)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", body) + chunk(b"IEND", b"")
 
 
 @pytest.mark.parametrize("kind", ["PNG", "BMP", "TIFF"])
