@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import platform
 import sys
 import time
@@ -55,7 +56,7 @@ __all__ = [
     "fit",
     "learning_rate",
     "load_training_data",
-    "precision_of",
+    "open_fabric",
 ]
 
 _PRECISIONS: Final[dict[str, Literal["32-true", "bf16-mixed"]]] = {"32": "32-true", "bf16": "bf16-mixed"}
@@ -138,9 +139,15 @@ def check(recipe: Recipe, root: Path | None) -> list[str]:
     return [*lines, f"{batches} batches of {sampling.people} × {sampling.pictures} an epoch"]
 
 
-def precision_of(recipe: Recipe) -> Literal["32-true", "bf16-mixed"]:
-    """Fabric's name for the recipe's arithmetic."""
-    return _PRECISIONS[recipe.precision]
+def open_fabric(recipe: Recipe, device: str) -> Fabric:
+    """Lightning Fabric on the device, with the recipe's arithmetic; one of several processes under torchrun."""
+    local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    nodes = int(os.environ.get("WORLD_SIZE", "1")) // local
+    fabric = Fabric(
+        accelerator=device, devices=local, num_nodes=nodes, precision=_PRECISIONS[recipe.precision]
+    )
+    fabric.launch()
+    return fabric
 
 
 def learning_rate(options: Optimiser, step: int, steps_per_epoch: int, epochs: int) -> float:
@@ -217,12 +224,7 @@ def fit(recipe: Recipe, options: FitOptions) -> dict[str, Any]:
     """
     checkpoint_path = options.out / "checkpoint.pt"
     earlier = _earlier(recipe, options, checkpoint_path)
-    fabric = Fabric(
-        accelerator=options.device,
-        devices="auto" if options.device != "cpu" else 1,
-        precision=precision_of(recipe),
-    )
-    fabric.launch()
+    fabric = open_fabric(recipe, options.device)
     leads = fabric.is_global_zero
     console = Console(stderr=True, quiet=options.quiet or not leads)
     people, ranks = recipe.sampling.people, fabric.world_size

@@ -15,10 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from lightning_fabric import Fabric
 
 from training.data.sampler import IdentitySampler
-from training.fit import assemble_batch, build_optimiser, load_training_data, precision_of
+from training.fit import assemble_batch, build_optimiser, load_training_data, open_fabric
 from training.recipe import Recipe
 from training.systems import build_system
 
@@ -50,7 +49,7 @@ def measure(recipe: Recipe, root: Path | None, device: str = "auto", rounds: int
     Raises:
         ValueError, OSError: as :func:`training.fit.fit` would.
     """
-    fabric = Fabric(accelerator=device, devices=1, precision=precision_of(recipe))
+    fabric = open_fabric(recipe, device)
     store, _ = load_training_data(recipe, root, quiet=True)
     sampling = recipe.sampling
     sampler = IdentitySampler(store.identities.numpy(), sampling.people, sampling.pictures, recipe.seed)

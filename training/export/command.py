@@ -20,6 +20,7 @@ from training.evaluation.command import measure, progress_bar
 from training.evaluation.unified import Choice
 from training.export import gate
 from training.export.bundle_file import write_bundle
+from training.export.card import write_card
 from training.export.graph import OPSET, BundleGraph, to_onnx
 from training.recipe import Recipe, SyntheticData, dump_recipe
 from training.systems.checkpoint import Checkpoint, load_checkpoint, load_network
@@ -184,7 +185,7 @@ def command(
     notes: str,
     as_json: bool,
 ) -> None:
-    """Export and say what the gate found.
+    """Export, write the model card beside the bundle, and say what the gate found.
 
     The gate compares on ``pictures`` where that is given, else on the first of ``datasets``. Figures come
     from the file ``figures`` and are measured now on those ``datasets`` that it does not cover.
@@ -214,6 +215,7 @@ def command(
         notes=notes,
         quiet=as_json,
     )
+    card = write_card(written)
     report = written.metadata.gate
     assert report is not None  # write_bundle takes nothing without it
     if as_json:
@@ -221,6 +223,7 @@ def command(
             json.dumps(
                 {
                     "bundle": str(out),
+                    "card": str(card),
                     "fingerprint": written.fingerprint,
                     "bytes": len(written.content),
                     "gate": report.model_dump(),
@@ -231,6 +234,7 @@ def command(
         )
         return
     console = Console()
+    console.print(f"model card: {card}", soft_wrap=True)
     console.print(
         f"{out}: {len(written.content) / 1e6:.1f} MB, fingerprint {written.fingerprint}", soft_wrap=True
     )

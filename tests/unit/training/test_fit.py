@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +12,10 @@ import torch
 
 from models.networks.normalisation import normalise
 from training.fit import FitOptions, fit, learning_rate, load_training_data
-from training.recipe import Optimiser, Recipe
+from training.recipe import Optimiser, Recipe, dump_recipe
 from training.systems import build_system
 from training.systems.checkpoint import load_checkpoint, load_network, start_from
+from training.throughput import measure
 
 
 def _recipe(system: str = "oamn", **changes: Any) -> Recipe:
@@ -123,3 +127,23 @@ def test_schedules_warm_up_step_down_and_end_at_zero() -> None:
     assert rates[2:] == pytest.approx([1.0, 0.1, 0.01])
     cosine = Optimiser(schedule="cosine")
     assert [learning_rate(cosine, step, 10, 4) for step in (0, 20, 40)] == pytest.approx([1.0, 0.5, 0.0])
+
+
+def test_two_processes_share_a_batch_and_agree_on_the_weights(tmp_path: Path) -> None:
+    """torchrun, two processes on the CPU: each takes half the people, the gradients are averaged."""
+    recipe = tmp_path / "tiny.toml"
+    recipe.write_text(dump_recipe(_recipe("baseline", epochs=1)), encoding="utf-8")
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command += ["-m", "training.cli", "fit", str(recipe), "--out", str(tmp_path / "run"), "--device", "cpu"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    record = json.loads((tmp_path / "run" / "record.json").read_text())
+    assert record["passes"] == 4 * 8
+    assert load_checkpoint(tmp_path / "run" / "checkpoint.pt").step == 4
+
+
+def test_the_data_path_is_measured_against_the_bare_network() -> None:
+    found = measure(_recipe("oamn"), None, "cpu", rounds=2)
+    assert found.ratio == pytest.approx(found.whole / found.bare, rel=0.9)
+    assert found.device == "cpu"

@@ -200,6 +200,10 @@ def test_exported_bundle_tells_its_making_and_its_figures(checkpoint: Path, tmp_
     assert facts.training.notes == "7 steps. Short."
     assert facts.terms == export_command.RESEARCH_TERMS
     assert 'name = "oamn-tiny"' in facts.training.recipe
+    card = (tmp_path / "tiny.md").read_text(encoding="utf-8")
+    assert read_bundle(out).fingerprint in card
+    for figure in facts.figures:
+        assert f"| partial-ilids | 6 | 6 | {figure.unify} | {figure.rank1:.1f} |" in card
 
 
 def test_exported_bundle_keeps_no_folder_of_the_machine(checkpoint: Path, tmp_path: Path) -> None:

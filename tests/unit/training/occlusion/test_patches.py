@@ -52,8 +52,8 @@ def test_patches_come_from_the_corners_and_have_the_papers_areas() -> None:
         low_y, high_y = float(patch[0].min()), float(patch[0].max())
         low_x, high_x = float(patch[1].min()), float(patch[1].max())
         touches = (low_y < 1.0, high_y > height - 2.0, low_x < 1.0, high_x > width - 2.0)
-        assert (touches[0] or touches[1])
-        assert (touches[2] or touches[3])
+        assert touches[0] or touches[1]
+        assert touches[2] or touches[3]
         corners.add((touches[0], touches[2]))
         area = (high_y - low_y) * (high_x - low_x) / (height * width)
         assert area <= 0.2 + 0.01
