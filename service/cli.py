@@ -357,7 +357,7 @@ def _show_answer(answer: QueryAnswer) -> None:
     console = tables()
     grade = answer.query.occlusion
     scores = ", ".join(f"{place} {score:.2f}" for place, score in (grade.scores or {}).items())
-    console.print(f"query graded [bold]{grade.type}[/]" + (f" ({scores})" if scores else ""))
+    console.print(f"query graded [bold]{grade.type}[/] ({scores})" if scores else "query not graded")
     table = Table("rank", "person", "score", "compared", "picture", "camera")
     for result in answer.results:
         table.add_row(

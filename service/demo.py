@@ -77,6 +77,12 @@ class Asked:
         """Whether the person asked for ranks first."""
         return bool(self.answer.results) and self.answer.results[0].person == self.picture.person
 
+    @property
+    def graded(self) -> str | None:
+        """Name of the graded occlusion type; None where the model has no grader."""
+        grade = self.answer.query.occlusion
+        return None if grade.scores is None else grade.type
+
 
 def run_demo(
     output: Path, *, people: int, bundle: Path | None, port: int, seed: int, keep_running: bool
@@ -274,7 +280,7 @@ def _tell(console: Console, asked: Mapping[Unify, Sequence[Asked]], gallery: Seq
         table.add_row(
             escape(one.picture.person),
             one.picture.occlusion,
-            answer.query.occlusion.type,
+            one.graded or "-",
             *(matches + [""] * (3 - len(matches))),
             f"{answer.timings['total']:.1f}",
         )
@@ -308,7 +314,7 @@ def _draw_rank_list(asked: Sequence[Asked], ids: dict[str, Drawn], subtitle: str
         RankRow(
             one.picture.path,
             one.picture.person,
-            one.answer.query.occlusion.type,
+            one.graded,
             [
                 RankedTile(
                     ids[result.image.id].path,

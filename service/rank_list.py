@@ -60,13 +60,13 @@ class RankRow:
     Attributes:
         picture: the query's file.
         person: whom it shows, if that is known.
-        graded: name of its graded occlusion type.
+        graded: name of its graded occlusion type; None where the model has no grader.
         matches: best first.
     """
 
     picture: Path
     person: str | None
-    graded: str
+    graded: str | None
     matches: Sequence[RankedTile]
 
 
@@ -105,11 +105,13 @@ def draw_rank_list(rows: Sequence[RankRow], title: str, subtitle: str = "") -> I
         if number:
             pen.line((MARGIN, top - GAP // 2, width - MARGIN, top - GAP // 2), fill=RULE)
         box = _tile(canvas, row.picture, MARGIN, top, ASKED)
-        _outline_hidden(pen, box, row.graded)
+        if row.graded is not None:
+            _outline_hidden(pen, box, row.graded)
         left, below = MARGIN, top + TILE[1] + 2 * FRAME + 4
         person = "?" if row.person is None else row.person
         pen.text((left, below), _fit(person, normal, QUERY_COLUMN - 8), fill=INK, font=normal)
-        pen.text((left, below + 18), "graded " + row.graded.replace("_", " "), fill=FAINT, font=small)
+        grade = "not graded" if row.graded is None else "graded " + row.graded.replace("_", " ")
+        pen.text((left, below + 18), grade, fill=FAINT, font=small)
         for column, match in enumerate(row.matches):
             left = MARGIN + QUERY_COLUMN + column * cell
             colour = RIGHT if match.right else WRONG

@@ -26,7 +26,7 @@ from rich.progress import Progress
 import models
 from service.background import ServiceDied, start_service
 from service.bench.measures import Candidate, Figures, Outcome, figures, judge
-from service.client import AsyncClient, Client, EnrolledPicture, NewPicture
+from service.client import AsyncClient, Client, EnrolledPicture, Model, NewPicture
 
 __all__ = [
     "UNIFY",
@@ -113,8 +113,10 @@ class Comparison:
 
     @property
     def equal(self) -> bool | None:
-        """Whether both agree to :data:`TOLERANCE` points; None without offline figures."""
-        return None if self.difference is None else self.difference <= TOLERANCE
+        """Whether both agree to :data:`TOLERANCE` points on as many queries; None without offline figures."""
+        if self.offline is None or self.difference is None:
+            return None
+        return self.difference <= TOLERANCE and self.rest.queries == self.offline.queries
 
 
 def read_manifest(dataset: str, root: Path, rendered: Path) -> Manifest:
@@ -211,17 +213,20 @@ def measure(url: str, manifest: Manifest, progress: Progress) -> dict[Unify, Fig
     """
     gallery = f"bench-accuracy-{secrets.token_hex(4)}"
     with Client(url) as client:
+        facts = client.model()
         client.create_gallery(gallery)
         try:
-            positions = _enrol(client, gallery, manifest, progress)
-            return asyncio.run(_ask(url, gallery, manifest, positions, progress))
+            positions = _enrol(client, gallery, manifest, progress, facts)
+            return asyncio.run(_ask(url, gallery, manifest, positions, progress, facts))
         finally:
             client.delete_gallery(gallery)
 
 
-def _enrol(client: Client, gallery: str, manifest: Manifest, progress: Progress) -> dict[str, int]:
+def _enrol(
+    client: Client, gallery: str, manifest: Manifest, progress: Progress, facts: Model
+) -> dict[str, int]:
     """Enrol the gallery; the service's picture ids, each with its place in the manifest."""
-    task = progress.add_task("enrolling", total=len(manifest.gallery))
+    task = progress.add_task(f"{facts.name}: enrolling", total=len(manifest.gallery))
 
     def count(answered: list[EnrolledPicture]) -> None:
         progress.advance(task, len(answered))
@@ -241,14 +246,13 @@ def _enrol(client: Client, gallery: str, manifest: Manifest, progress: Progress)
 
 
 async def _ask(
-    url: str, gallery: str, manifest: Manifest, positions: dict[str, int], progress: Progress
+    url: str, gallery: str, manifest: Manifest, positions: dict[str, int], progress: Progress, facts: Model
 ) -> dict[Unify, Figures]:
     """Ask every query both ways, some at a time."""
     answered: dict[Unify, Figures] = {}
     async with AsyncClient(url) as client:
-        facts = await client.model()
         for unify in UNIFY if facts.has_grader else UNIFY[:1]:
-            task = progress.add_task(f"querying, unify {unify}", total=len(manifest.query))
+            task = progress.add_task(f"{facts.name}: querying, unify={unify}", total=len(manifest.query))
             answered[unify] = await _ask_one_way(
                 client, gallery, manifest, positions, unify, partial(progress.advance, task)
             )
@@ -306,9 +310,13 @@ def compare(
     measured = measure(url, manifest, progress)
     offline: dict[Unify, Figures] = {}
     if bundle is not None:
-        task = progress.add_task("evaluating offline", total=None)
+        task = progress.add_task(f"{facts.name}: evaluating offline", total=None)
         offline = offline_figures(bundle, manifest.name, root)
         progress.update(task, total=1, completed=1)
+        if missing := measured.keys() - offline.keys():
+            raise BenchError(
+                f"the offline evaluation of {bundle} has no figures for unify={', '.join(missing)}"
+            )
     return [
         Comparison(
             facts.name,

@@ -27,7 +27,7 @@ def pixels_of(picture: Image.Image, colour: tuple[int, int, int]) -> np.ndarray:
     return np.argwhere((np.asarray(picture) == colour).all(axis=2))
 
 
-def row(files: dict[tuple[int, int, int], Path], graded: str = "none") -> RankRow:
+def row(files: dict[tuple[int, int, int], Path], graded: str | None = "none") -> RankRow:
     matches = [
         RankedTile(files[FIRST], "anna", 0.91, "bottom_half", True),
         RankedTile(files[SECOND], "bo", 0.42, "none", False),
@@ -66,6 +66,12 @@ def test_dashes_go_around_what_was_graded_as_hidden(files: dict[tuple[int, int, 
     assert len(dashes) > 50
     assert dashes[:, 0].min() >= middle - 1
     assert dashes[:, 1].max() <= tile[:, 1].max()
+
+
+def test_query_of_a_model_without_a_grader_has_no_dashes(files: dict[tuple[int, int, int], Path]) -> None:
+    picture = draw_rank_list([row(files, None)], "title")
+    assert len(pixels_of(picture, HIDDEN)) == 0
+    assert len(pixels_of(picture, QUERY)) > 0
 
 
 def test_rank_list_of_nothing_is_refused() -> None:
