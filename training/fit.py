@@ -140,7 +140,7 @@ def check(recipe: Recipe, root: Path | None) -> list[str]:
 
 
 def open_fabric(recipe: Recipe, device: str) -> Fabric:
-    """Lightning Fabric on the device, with the recipe's arithmetic; one of several processes under torchrun."""
+    """Lightning Fabric on the device, in the recipe's arithmetic; under torchrun one of several processes."""
     local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     nodes = int(os.environ.get("WORLD_SIZE", "1")) // local
     fabric = Fabric(
