@@ -132,6 +132,7 @@ class Losses(_Table):
         margin: m_tri of eq. 5.
         squared: squared Euclidean distance in the triplet loss, as eq. 5 has it.
         label_smoothing: of the identity loss, 0 to below 1; the paper uses none.
+        relative_mask: eq. 2 and 3 as ratios, see ``training.losses.mask_consistency``.
         mask: λ1. mask_invariance: α1. mask_completeness: α2.
         triplet: λ2. identity: λ3. grading: λ4.
         half_share: share of pictures whose four copies are half hidden, else a quarter.
@@ -140,6 +141,7 @@ class Losses(_Table):
     margin: float = Field(default=0.5, ge=0)
     squared: bool = True
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    relative_mask: bool = False
     mask: float = Field(default=5.0, ge=0)
     mask_invariance: float = Field(default=1.0, ge=0)
     mask_completeness: float = Field(default=1.0, ge=0)

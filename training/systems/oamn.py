@@ -16,7 +16,8 @@ occlusion unification, §3.4         ``training.evaluation.unified``, ``service.
 
 Where the paper is silent, and what was chosen:
 
-- the scale of the squared norms in eq. 2 and 3: per element of the feature map;
+- the scale of the squared norms in eq. 2 and 3: per element of the feature map, or as ratios
+  (``training.losses.mask_consistency`` says why);
 - how the masked feature map enters the grader's fully-connected layer: flattened;
 - whether flip and crop come before or after the copies are made: before, so that the four copies and
   their original show the same pixels and eq. 2 and 3 compare like with like;
@@ -24,9 +25,9 @@ Where the paper is silent, and what was chosen:
 
 The paper starts from ImageNet weights and optimises with SGD. The ``-scratch`` recipes stand in for
 machines without such weights: they start from a baseline trained on the same data, use AdamW, label
-smoothing and the unsquared triplet distance. They also show stretched parts of pictures and change the
-light (``training.data.transforms``), since weights that never saw ImageNet carry less to other cameras;
-the baseline that they are held against does the same.
+smoothing, the unsquared triplet distance and mask losses as ratios. They also show stretched parts of
+pictures and change the light (``training.data.transforms``), since weights that never saw ImageNet carry
+less to other cameras; the baseline that they are held against does the same.
 """
 
 from __future__ import annotations
@@ -76,8 +77,8 @@ class OAMNSystem:
         masked = output.masked.unflatten(0, (_GROUPS, count))
         representations = output.head.representation.unflatten(0, (_GROUPS, count))
 
-        invariance = mask_invariance(features[0], features[1:], masks[1:])
-        completeness = mask_completeness(masked[0], masked[1:], copies.half)
+        invariance = mask_invariance(features[0], features[1:], masks[1:], weights.relative_mask)
+        completeness = mask_completeness(masked[0], masked[1:], copies.half, weights.relative_mask)
         mask = weights.mask_invariance * invariance + weights.mask_completeness * completeness
         triplet = grouped_triplet(representations, batch.identities, weights.margin, weights.squared)
         identity = functional.cross_entropy(

@@ -30,18 +30,20 @@ class SpatialRelationAttention(nn.Module):
         channels: C of the feature map.
         height, width: h and w of the feature map.
         reduction: channels (s1 in the paper) and hidden width (s2) are divided by this; the paper's is 8.
+            At least 8 relation channels and 4 hidden ones are kept: the paper's 16×8 map leaves 16 and 2,
+            an 8×4 map would leave 4 and 1, and a single rectified channel can only make a mask with a floor.
     """
 
     def __init__(self, channels: int, height: int, width: int, reduction: int = 8) -> None:
         super().__init__()
         self.positions = height * width
         inner = max(channels // reduction, 1)
-        relations = max(self.positions // reduction, 1)
+        relations = max(self.positions // reduction, 8)
         self.theta = _conv_bn_relu(channels, inner)
         self.phi = _conv_bn_relu(channels, inner)
         self.appearance = _conv_bn_relu(channels, inner)
         self.relation = _conv_bn_relu(2 * self.positions, relations)
-        hidden = max((1 + relations) // reduction, 1)
+        hidden = max((1 + relations) // reduction, 4)
         self.weigh = nn.Sequential(
             _conv_bn_relu(1 + relations, hidden),
             nn.Conv2d(hidden, 1, 1, bias=False),

@@ -76,3 +76,20 @@ def test_grading_is_the_squared_norm_averaged_over_pictures() -> None:
     scores = torch.tensor([[1.0, 0.0, 0.0, 0.0], [0.25, 0.25, 0.25, 0.25]])
     targets = torch.tensor([[0.5, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0]])
     assert float(grading(scores, targets)) == pytest.approx((0.25 + 0.25) / 2)
+
+
+def test_relative_mask_losses_do_not_fall_when_features_or_masks_shrink() -> None:
+    torch.manual_seed(0)
+    features, occluded = torch.rand(2, 3, 4, 4), torch.rand(4, 2, 3, 4, 4)
+    masks, half = torch.rand(4, 2, 1, 4, 4), torch.tensor([True, True])
+    for relative in (True, False):
+        full = mask_invariance(features, occluded, masks, relative)
+        shrunk = mask_invariance(0.1 * features, 0.1 * occluded, 0.5 * masks, relative)
+        sums = mask_completeness(features, occluded, half, relative)
+        shrunk_sums = mask_completeness(0.1 * features, 0.1 * occluded, half, relative)
+        if relative:
+            torch.testing.assert_close(shrunk, full, rtol=2e-3, atol=0)
+            torch.testing.assert_close(shrunk_sums, sums, rtol=2e-3, atol=0)
+        else:
+            assert float(shrunk) < 0.01 * float(full)
+            assert float(shrunk_sums) < 0.02 * float(sums)
