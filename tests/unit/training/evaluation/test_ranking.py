@@ -23,8 +23,8 @@ def cases(draw: st.DrawFn) -> Case:
     return np.array(scores, dtype=np.float64) / 4, *sides  # type: ignore[return-value]
 
 
-def brute_force(case: Case, camera_rule: bool) -> list[tuple[int, float]]:
-    """First match and average precision by the definition, one query at a time."""
+def brute_force(case: Case, camera_rule: bool) -> list[tuple[int, float, float]]:
+    """First match, average precision and inverse penalty by the definition, one query at a time."""
     scores, asked, asked_from, people, cameras = case
     answers = []
     for row, person, camera in zip(scores, asked, asked_from, strict=True):
@@ -36,7 +36,9 @@ def brute_force(case: Case, camera_rule: bool) -> list[tuple[int, float]]:
         left.sort(key=lambda i: (-row[i], i))
         ranks = [place for place, i in enumerate(left, start=1) if people[i] == person]
         precisions = [(found + 1) / place for found, place in enumerate(ranks)]
-        answers.append((ranks[0] if ranks else 0, sum(precisions) / len(ranks) if ranks else 0.0))
+        answers.append(
+            (ranks[0], sum(precisions) / len(ranks), len(ranks) / ranks[-1]) if ranks else (0, 0.0, 0.0)
+        )
     return answers
 
 
@@ -51,8 +53,9 @@ def ranked(case: Case, camera_rule: bool = True, block: int = 2) -> Ranking:
 def test_ranking_equals_the_definition(case: Case, camera_rule: bool, block: int) -> None:
     ranking = ranked(case, camera_rule, block)
     expected = brute_force(case, camera_rule)
-    assert ranking.first_match.tolist() == [first for first, _ in expected]
-    assert ranking.average_precision == pytest.approx([precision for _, precision in expected])
+    assert ranking.first_match.tolist() == [first for first, _, _ in expected]
+    assert ranking.average_precision == pytest.approx([precision for _, precision, _ in expected])
+    assert ranking.inverse_penalty == pytest.approx([penalty for _, _, penalty in expected])
 
 
 @settings(deadline=None)
@@ -103,6 +106,7 @@ def test_hand_worked_average_precision() -> None:
     ranking = rank([scores], [1], [1], [2, 1, 1, 1, 3, 1], [1, 2, 1, 3, 2, 2], camera_rule=True)
     assert ranking.first_match.tolist() == [2]
     assert ranking.average_precision[0] == pytest.approx((1 / 2 + 2 / 3 + 3 / 5) / 3)
+    assert ranking.inverse_penalty[0] == pytest.approx(3 / 5)
 
 
 def test_without_the_camera_rule_the_own_camera_counts() -> None:
@@ -125,9 +129,10 @@ def test_queries_without_a_match_are_left_out_and_counted() -> None:
 
 
 def test_summary_counts_matches_up_to_each_rank() -> None:
-    summary = summarise(Ranking(np.array([1, 2, 5, 6, 10, 11, 0, 1]), np.linspace(0, 1, 8), 20))
-    shares = (summary.rank1, summary.rank5, summary.rank10)
-    assert shares == pytest.approx((100 * 2 / 7, 100 * 4 / 7, 100 * 6 / 7))
+    summary = summarise(Ranking(np.array([1, 2, 5, 6, 10, 11, 0, 1]), np.linspace(0, 1, 8), np.ones(8), 20))
+    shares = (summary.rank1, summary.rank5, summary.rank10, summary.rank20)
+    assert shares == pytest.approx((100 * 2 / 7, 100 * 4 / 7, 100 * 6 / 7, 100.0))
+    assert summary.minp == 100.0
     assert (np.diff(summary.cmc) >= 0).all()
 
 
@@ -138,6 +143,25 @@ def test_scores_that_are_not_numbers_or_do_not_fit_are_refused() -> None:
         rank([np.zeros((1, 3))], [1], [1], [1], [2], camera_rule=True)
     with pytest.raises(ValueError, match="expected 2"):
         rank([np.zeros((1, 1))], [1, 1], [1, 1], [1], [2], camera_rule=True)
+
+
+@settings(deadline=None, max_examples=50)
+@given(cases())
+def test_average_precision_equals_scikit_learns_where_no_scores_tie(case: Case) -> None:
+    metrics = pytest.importorskip("sklearn.metrics")
+    scores, asked, asked_from, people, cameras = case
+    distinct = scores + np.arange(scores.shape[1]) * 1e-3
+    ranking = ranked((distinct, asked, asked_from, people, cameras), camera_rule=False)
+    for row, person, precision in zip(distinct, asked, ranking.average_precision, strict=True):
+        truth = np.array(people) == person
+        if truth.any():
+            assert precision == pytest.approx(metrics.average_precision_score(truth, row))
+
+
+def test_infinite_scores_are_ranked() -> None:
+    scores = np.array([[-np.inf, np.inf, 0.0]])
+    ranking = rank([scores], [1], [1], [1, 2, 3], [2, 2, 2], camera_rule=True)
+    assert ranking.first_match.tolist() == [3]
 
 
 def test_top_lists_the_best_with_ties_in_gallery_order() -> None:
