@@ -29,7 +29,19 @@ app = typer.Typer(
 datasets = typer.Typer(help="Data sets and their protocols.", no_args_is_help=True)
 app.add_typer(datasets, name="datasets")
 
-_WITH_TRAINING = frozenset({"lightning_fabric", "onnx", "onnxscript", "tensorboard", "torch", "torchvision"})
+_WITH_TRAINING = frozenset(
+    {
+        "h5py",
+        "lightning_fabric",
+        "onnx",
+        "onnxscript",
+        "pyarrow",
+        "scipy",
+        "tensorboard",
+        "torch",
+        "torchvision",
+    }
+)
 
 
 class Unify(StrEnum):
@@ -59,6 +71,13 @@ Root = Annotated[
     Path, typer.Option(help="Folder that holds the data sets' own folders (or such a folder itself).")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable answer on standard output.")]
+Withdrawn = Annotated[
+    bool,
+    typer.Option(
+        "--acknowledge-withdrawn",
+        help="Open data that its authors withdrew (DukeMTMC and what was made from it), knowing why.",
+    ),
+]
 
 
 @contextmanager
@@ -287,9 +306,9 @@ def synth(
         command(out, plan, picture_format=picture_format.value, as_json=as_json)
 
 
-@datasets.command("list", epilog="Example: penumbra-train datasets list")
+@datasets.command("list", epilog="Example: penumbra-train datasets list --json")
 def datasets_list(as_json: Json = False) -> None:
-    """List the protocols and what complete copies hold."""
+    """List the protocols, what each needs, its terms, and what complete copies hold."""
     from training.data.command import list_protocols
 
     list_protocols(as_json=as_json)
@@ -305,28 +324,36 @@ def datasets_manifest(
         Path | None,
         typer.Option(help="Folder to write covered queries to, as PNG, where a protocol has them."),
     ] = None,
+    acknowledge_withdrawn: Withdrawn = False,
     as_json: Json = False,
 ) -> None:
     """Name every query and gallery picture of a protocol, with person and camera."""
     with _faults_in_one_line():
         from training.data.command import print_manifest
 
-        print_manifest(name, root, render=render, as_json=as_json)
+        print_manifest(
+            name, root, render=render, as_json=as_json, acknowledge_withdrawn=acknowledge_withdrawn
+        )
 
 
-@datasets.command("verify", epilog="Example: penumbra-train datasets verify --root ~/data")
+@datasets.command(
+    "verify",
+    epilog="Examples: penumbra-train datasets verify --root ~/data | "
+    "penumbra-train datasets verify manifest:site-3/people.csv --root ~/data",
+)
 def datasets_verify(
     root: Root,
     names: Annotated[
         list[str] | None, typer.Argument(help="Protocols; left out: all whose data is there.")
     ] = None,
+    acknowledge_withdrawn: Withdrawn = False,
     as_json: Json = False,
 ) -> None:
     """Count pictures and people and compare with complete copies; exit status 1 where they differ."""
     with _faults_in_one_line():
         from training.data.command import verify
 
-        if not verify(root, names or [], as_json=as_json):
+        if not verify(root, names or [], as_json=as_json, acknowledge_withdrawn=acknowledge_withdrawn):
             raise typer.Exit(1)
 
 

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.progress import track
 from rich.table import Table
 
 from models import occlusion
-from training.data.records import DatasetError, Picture, Protocol
+from training.data.records import Counts, DatasetError, Picture, Protocol, count
 from training.evaluation import protocols
 from training.evaluation.occluders import read_picture
 
@@ -20,14 +21,31 @@ __all__ = ["list_protocols", "manifest", "print_manifest", "verify"]
 
 
 def list_protocols(*, as_json: bool) -> None:
-    """Print every protocol with the counts of a complete copy."""
+    """Print every protocol with what must lie under the root, its terms, and a complete copy's counts."""
     if as_json:
-        print(json.dumps({name: asdict(counts) for name, counts in protocols.EXPECTED.items()}, indent=1))
+        content = {
+            name: {
+                "needs": offer.needs,
+                "terms": offer.terms,
+                "withdrawn": offer.withdrawn,
+                "counts": asdict(offer.counts) if offer.counts else None,
+            }
+            for name, offer in protocols.OFFERS.items()
+        }
+        print(json.dumps(content, indent=1))
         return
-    table = _counts_table("protocols, with the counts of a complete copy")
-    for name, counts in protocols.EXPECTED.items():
-        table.add_row(name, *_counts_row(counts))
-    Console().print(table)
+    table = Table(title="protocols", show_lines=True)
+    table.add_column("protocol", no_wrap=True)
+    table.add_column("pictures (people) of a complete copy; what it needs; terms", overflow="fold")
+    for name, offer in protocols.OFFERS.items():
+        terms = f"{offer.terms}; opens with --acknowledge-withdrawn" if offer.withdrawn else offer.terms
+        counts = ", ".join(f"{side} {number}" for side, number in _sides(offer.counts).items())
+        table.add_row(name, f"{counts or 'any'}\nneeds {offer.needs}\nterms: {terms}")
+    console = Console()
+    console.print(table)
+    console.print(
+        "–: published nowhere. NAME:PLACE looks elsewhere under the root: manifest:site-3/people.csv."
+    )
 
 
 def manifest(protocol: Protocol, render: Path | None = None) -> dict[str, Any]:
@@ -66,68 +84,97 @@ def _entry(picture: Picture, render: Path | None) -> dict[str, Any]:
     return {"path": str(path.resolve()), "person": picture.person, "camera": picture.camera, **covered}
 
 
-def print_manifest(name: str, root: Path, *, render: Path | None, as_json: bool) -> None:
+def print_manifest(
+    name: str, root: Path, *, render: Path | None, as_json: bool, acknowledge_withdrawn: bool = False
+) -> None:
     """Print a protocol's pictures as JSON, or their counts as a table."""
-    protocol = protocols.load(name, root)
+    protocol = protocols.load(name, root, acknowledge_withdrawn=acknowledge_withdrawn)
     if as_json:
         print(json.dumps(manifest(protocol, render)))
         return
     if render is not None:
         manifest(protocol, render)
-    table = _counts_table(name)
-    table.add_row(name, *_counts_row(protocols.count(protocol)))
+    table = Table(title=f"{name}: pictures (people)")
+    sides = _sides(count(protocol))
+    for side in sides:
+        table.add_column(side, justify="right")
+    table.add_row(*sides.values())
     console = Console()
     console.print(table)
     console.print(protocol.note)
 
 
-def verify(root: Path, names: Sequence[str], *, as_json: bool) -> bool:
+def verify(root: Path, names: Sequence[str], *, as_json: bool, acknowledge_withdrawn: bool = False) -> bool:
     """Count what lies under ``root`` and hold it against complete copies.
 
     Args:
-        names: protocols; none: all, and those whose data set is not there do not count as wrong.
+        names: protocols; none: all but those of the user's own pictures, and those whose data set is not
+            there, or is withdrawn and not acknowledged, do not count as wrong.
 
     Returns:
         Whether everything that was looked at is complete.
+
+    Raises:
+        ValueError: a name is no protocol's.
     """
-    rows: list[dict[str, Any]] = []
-    for name in names or protocols.NAMES:
-        try:
-            counts = protocols.count(protocols.load(name, root))
-        except DatasetError as error:
-            rows.append({"protocol": name, "state": "missing", "detail": str(error)})
-            continue
-        expected = protocols.EXPECTED[name]
-        state = "complete" if counts == expected else "different"
-        rows.append(
-            {"protocol": name, "state": state, "counts": asdict(counts), "expected": asdict(expected)}
-        )
-    present = [row for row in rows if row["state"] != "missing"]
-    good = bool(present) and all(row["state"] == "complete" for row in (rows if names else present))
+    asked = names or [name for name, offer in protocols.OFFERS.items() if offer.counts is not None]
+    console = Console(stderr=True)
+    rows = [
+        _verify_one(root, name, acknowledge_withdrawn)
+        for name in track(asked, description="verifying", console=console, disable=as_json, transient=True)
+    ]
+    looked_at = rows if names else [row for row in rows if row["state"] not in ("missing", "withdrawn")]
+    good = bool(looked_at) and all(row["state"] in ("complete", "read") for row in looked_at)
     if as_json:
         print(json.dumps({"complete": good, "protocols": rows}, indent=1))
         return good
     table = Table(title=f"data sets under {root}")
     for column in ("protocol", "state", "found"):
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        found = row.get("detail") or ", ".join(
-            f"{key.replace('_', ' ')} {value}"
-            + (f" (expected {row['expected'][key]})" * (value != row["expected"][key]))
-            for key, value in row["counts"].items()
-        )
-        table.add_row(row["protocol"], row["state"], found)
-    Console().print(table)
+        table.add_column(column, overflow="fold", no_wrap=column != "found")
+    for row in looked_at:
+        table.add_row(row["protocol"], row["state"], row.get("detail") or _difference(row))
+    stdout = Console()
+    stdout.print(table)
+    others = [row["protocol"] for row in rows if row not in looked_at]
+    if others:
+        stdout.print(f"not there, not whole or not to be opened (name one to see why): {', '.join(others)}")
     return good
 
 
-def _counts_table(title: str) -> Table:
-    table = Table(title=title)
-    table.add_column("protocol")
-    for name in ("train", "people", "query", "people", "gallery", "people"):
-        table.add_column(name, justify="right")
-    return table
+def _verify_one(root: Path, name: str, acknowledge_withdrawn: bool) -> dict[str, Any]:
+    """One protocol's line: ``complete`` or ``different`` where a published count is known, else ``read``."""
+    offer = protocols.OFFERS.get(name.partition(":")[0])
+    if offer is not None and offer.withdrawn and not acknowledge_withdrawn:
+        return {"protocol": name, "state": "withdrawn", "detail": "opens only with --acknowledge-withdrawn"}
+    try:
+        counts = count(protocols.load(name, root, acknowledge_withdrawn=acknowledge_withdrawn))
+    except DatasetError as error:
+        return {"protocol": name, "state": "missing", "detail": str(error)}
+    expected = offer.counts if offer is not None else None
+    if expected is None:
+        return {"protocol": name, "state": "read", "counts": asdict(counts), "expected": None}
+    published = {key: value for key, value in asdict(expected).items() if value is not None}
+    same = all(asdict(counts)[key] == value for key, value in published.items())
+    state = "complete" if same else "different"
+    return {"protocol": name, "state": state, "counts": asdict(counts), "expected": asdict(expected)}
 
 
-def _counts_row(counts: protocols.Counts) -> list[str]:
-    return [str(value) for value in asdict(counts).values()]
+def _difference(row: dict[str, Any]) -> str:
+    expected = row["expected"] or {}
+    return ", ".join(
+        f"{key.replace('_', ' ')} {value}"
+        + (f" (expected {expected[key]})" if expected.get(key) not in (None, value) else "")
+        for key, value in row["counts"].items()
+    )
+
+
+def _sides(counts: Counts | None) -> dict[str, str]:
+    """Pictures and people of each side as a table shows them."""
+    if counts is None:
+        return {}
+    numbers = ["–" if value is None else f"{value:,}" for value in asdict(counts).values()]
+    pairs = zip(numbers[::2], numbers[1::2], strict=True)
+    return {
+        side: f"{pictures} ({people})"
+        for side, (pictures, people) in zip(("train", "query", "gallery"), pairs, strict=True)
+    }

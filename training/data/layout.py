@@ -6,61 +6,75 @@ from pathlib import Path
 
 from training.data.records import DatasetError
 
-__all__ = ["find_folder", "list_pictures"]
+__all__ = ["SUFFIXES", "find_folder", "found", "list_folders", "list_pictures"]
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff")
+"""What counts as a picture, in small letters."""
 
 _SHOWN = 12
-_SUFFIXES = (".jpg", ".jpeg", ".png")
 
 
-def find_folder(root: Path, name: str, needed: tuple[str, ...] = ()) -> Path:
+def find_folder(
+    root: Path, names: str | tuple[str, ...], needed: tuple[str, ...] = (), others: tuple[str, ...] = ()
+) -> Path:
     """The data set's folder: ``root/name``, or ``root`` itself where it bears that name or holds ``needed``.
 
     Args:
         root: what the user gave.
-        name: how the data set's folder is called.
-        needed: sub-folders that must be there.
+        names: how the data set's folder is called; several where it circulates under several names.
+        needed: sub-folders or files that must be there.
+        others: names of data sets with the same layout: a root of such a name is not taken for this one.
 
     Raises:
-        DatasetError: neither is there, or a needed sub-folder is missing.
+        DatasetError: neither is there, or something needed is missing.
     """
-    if (root / name).is_dir():
-        folder = root / name
-    elif root.is_dir() and (root.resolve().name == name or (needed and _holds(root, needed))):
+    names = (names,) if isinstance(names, str) else names
+    folder = next((root / name for name in names if (root / name).is_dir()), None)
+    if folder is None:
+        own = root.resolve().name
+        if not root.is_dir() or not (own in names or (needed and own not in others and _holds(root, needed))):
+            raise DatasetError(
+                f"no {names[0]} under {root}. Expected: {_expected(root, names[0], needed)}. "
+                f"Found: {found(root)}"
+            )
         folder = root
-    else:
-        raise DatasetError(
-            f"no {name} under {root}. Expected: {_expected(name, needed)}. Found: {_found(root)}"
-        )
     if not _holds(folder, needed):
         raise DatasetError(
-            f"{folder} is incomplete. Expected: {_expected(name, needed)}. Found: {_found(folder)}"
+            f"{folder} is incomplete. Expected: {_expected(folder, names[0], needed)}. Found: {found(folder)}"
         )
     return folder
 
 
 def list_pictures(folder: Path) -> list[Path]:
-    """The folder's pictures by suffix (jpg, jpeg, png), sorted by name, sub-folders and other files left out.
+    """The folder's pictures by suffix (:data:`SUFFIXES`), sorted by name; nothing else.
 
     Raises:
         DatasetError: there is no such folder, or no picture in it.
     """
     if not folder.is_dir():
-        raise DatasetError(f"no folder {folder}. Found beside it: {_found(folder.parent)}")
-    pictures = sorted(path for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES)
+        raise DatasetError(f"no folder {folder}. Found beside it: {found(folder.parent)}")
+    pictures = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
     if not pictures:
-        raise DatasetError(f"no pictures ({', '.join(_SUFFIXES)}) in {folder}. Found: {_found(folder)}")
+        raise DatasetError(f"no pictures ({', '.join(SUFFIXES)}) in {folder}. Found: {found(folder)}")
     return pictures
 
 
-def _holds(folder: Path, needed: tuple[str, ...]) -> bool:
-    return all((folder / part).is_dir() for part in needed)
+def list_folders(folder: Path) -> list[Path]:
+    """The folder's sub-folders, sorted by name, hidden ones left out.
+
+    Raises:
+        DatasetError: there is no such folder, or no sub-folder in it.
+    """
+    if not folder.is_dir():
+        raise DatasetError(f"no folder {folder}. Found beside it: {found(folder.parent)}")
+    folders = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    if not folders:
+        raise DatasetError(f"no folders, one for each person, in {folder}. Found: {found(folder)}")
+    return folders
 
 
-def _expected(name: str, needed: tuple[str, ...]) -> str:
-    return ", ".join(f"{name}/{part}/" for part in needed) if needed else f"{name}/"
-
-
-def _found(folder: Path) -> str:
+def found(folder: Path) -> str:
+    """What a folder holds, for a message: the first names, and how many more."""
     if not folder.is_dir():
         return f"no folder {folder}"
     names = sorted(path.name + "/" * path.is_dir() for path in folder.iterdir())
@@ -68,3 +82,13 @@ def _found(folder: Path) -> str:
         return "nothing"
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     return ", ".join(names[:_SHOWN]) + more
+
+
+def _holds(folder: Path, needed: tuple[str, ...]) -> bool:
+    return all((folder / part).exists() for part in needed)
+
+
+def _expected(folder: Path, name: str, needed: tuple[str, ...]) -> str:
+    if not needed:
+        return f"{name}/"
+    return ", ".join(f"{name}/{part}" + "/" * (not Path(part).suffix) for part in needed)

@@ -7,7 +7,11 @@
 ===============================  =====================================================
 
 For people 20 and 100 the gallery picture and the uncropped probe are one and the same picture: both people
-are left out, which leaves 117.
+are left out, which leaves 117. There is no training half: the papers train on Market-1501.
+
+Source: made from the i-LIDS airport videos by the authors of Partial-REID (Sun Yat-sen University). Terms:
+    research
+only.
 
     >>> probes = read(Path("data"), "Probe")
 """
@@ -19,9 +23,9 @@ from pathlib import Path
 from typing import Final
 
 from training.data.layout import find_folder, list_pictures
-from training.data.records import DatasetError, Picture
+from training.data.records import Counts, DatasetError, Offer, Picture, Protocol
 
-__all__ = ["FOLDER", "GALLERY", "LEFT_OUT", "PROBE", "PROBE_NOCROP", "parse_name", "read"]
+__all__ = ["FOLDER", "GALLERY", "LEFT_OUT", "PROBE", "PROBE_NOCROP", "PROTOCOLS", "parse_name", "read"]
 
 FOLDER: Final = "Partial_iLIDS"
 GALLERY: Final = "Gallery"
@@ -64,3 +68,28 @@ def read(root: Path, part: str, leave_out: frozenset[int] = LEFT_OUT) -> tuple[P
     return tuple(
         sorted((p for p in pictures if p.person not in leave_out), key=lambda picture: picture.person)
     )
+
+
+def _partial(root: Path) -> Protocol:
+    return _asking("partial-ilids", root, PROBE)
+
+
+def _uncropped(root: Path) -> Protocol:
+    return _asking("partial-ilids-nocrop", root, PROBE_NOCROP)
+
+
+def _asking(name: str, root: Path, probes: str) -> Protocol:
+    note = (
+        "117 of 119 people: for 20 and 100 the gallery picture and the uncropped probe are one picture. "
+        "Comparable with the papers only where training used Market-1501 alone."
+    )
+    return Protocol(name, (), read(root, probes), read(root, GALLERY), camera_rule=False, note=note)
+
+
+_COUNTS: Final = Counts(0, 0, 117, 117, 117, 117)
+_TERMS: Final = "research only"
+
+PROTOCOLS: Final = (
+    Offer("partial-ilids", _partial, f"{FOLDER}/{{{PROBE},{GALLERY}}}/", _COUNTS, _TERMS),
+    Offer("partial-ilids-nocrop", _uncropped, f"{FOLDER}/{{{PROBE_NOCROP},{GALLERY}}}/", _COUNTS, _TERMS),
+)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["DatasetError", "Occluder", "Picture", "Protocol", "people"]
+__all__ = ["Counts", "DatasetError", "Occluder", "Offer", "Picture", "Protocol", "count", "people"]
 
 
 class DatasetError(ValueError):
@@ -36,12 +37,14 @@ class Picture:
         person: identity, unique within its data set.
         camera: camera, unique within its data set.
         occluder: what is drawn over it when it is read, or None.
+        time: when it was taken, in seconds, where the data set tells; of a date, since 1970 in UTC.
     """
 
     path: Path
     person: int
     camera: int
     occluder: Occluder | None = None
+    time: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,45 @@ class Protocol:
     note: str
 
 
-def people(pictures: tuple[Picture, ...]) -> list[int]:
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many pictures and people a protocol has on each side; None where nobody published it."""
+
+    train: int | None
+    train_people: int | None
+    query: int | None
+    query_people: int | None
+    gallery: int | None
+    gallery_people: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A protocol that a reader can build: a reader's ``PROTOCOLS`` is a tuple of these.
+
+    Attributes:
+        name: the protocol's.
+        build: makes it from a root; raises :class:`DatasetError` where the layout is not as expected.
+        needs: what must lie under the root.
+        counts: of a complete copy; None for pictures of the user's own.
+        terms: under which the pictures may be used.
+        withdrawn: the authors took the data back, see ``training/data/withdrawn.py``.
+    """
+
+    name: str
+    build: Callable[[Path], Protocol]
+    needs: str
+    counts: Counts | None
+    terms: str
+    withdrawn: bool = False
+
+
+def people(pictures: Iterable[Picture]) -> list[int]:
     """The identities in ``pictures``, sorted, each once."""
     return sorted({picture.person for picture in pictures})
+
+
+def count(protocol: Protocol) -> Counts:
+    """A protocol's pictures and people."""
+    sides = (protocol.train, protocol.query, protocol.gallery)
+    return Counts(*(number for side in sides for number in (len(side), len(people(side)))))
