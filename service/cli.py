@@ -126,7 +126,7 @@ def serve(
     if not settings.bundle.is_file():
         _fail(f"there is no bundle at {settings.bundle}; name one with --bundle or PENUMBRA_BUNDLE", code=2)
 
-    from service.api.serve import ServeRefused, run
+    from service.api.serve import ServeRefused, StartFailed, run
 
     host_in_url = f"[{settings.host}]" if ":" in settings.host else settings.host
     address = f"http://{host_in_url}:{settings.port}"
@@ -135,6 +135,8 @@ def serve(
         status = run(settings)
     except ServeRefused as error:
         _fail(str(error), code=2)
+    except StartFailed as error:
+        _fail(str(error))
     raise typer.Exit(status)
 
 

@@ -460,7 +460,7 @@ class Galleries:
             Match(
                 rank=rank,
                 person=record.person,
-                score=float(score),
+                score=_cosine(score),
                 image=record.id,
                 camera=record.camera,
                 time=record.time,
@@ -516,6 +516,11 @@ def _name_in(cursor: str) -> str:
         return base64.b64decode(cursor + "=" * (-len(cursor) % 4), b"-_", validate=True).decode()
     except (binascii.Error, ValueError) as error:
         raise BadRequest("the cursor is none that a page gave") from error
+
+
+def _cosine(score: float) -> float:
+    """A score within what a cosine can be: features stored in float16 are not quite of unit length."""
+    return max(-1.0, min(1.0, float(score)))
 
 
 def _milliseconds(seconds: Iterable[float]) -> float:

@@ -11,6 +11,7 @@ import uvicorn
 
 from service.api import logs
 from service.api.app import create_app
+from service.api.start_faults import StartFaults, in_one_line
 from service.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -20,19 +21,26 @@ class ServeRefused(RuntimeError):
     """The service does not start with these settings. The message says why and what to change."""
 
 
+class StartFailed(RuntimeError):
+    """A part that the service needs cannot be had. The message says which and why, in one line."""
+
+
 def run(settings: Settings) -> int:
     """Serve until SIGTERM or SIGINT, then finish what was accepted and return.
 
     Returns:
-        Exit status: 0 after a stop that was asked for, 3 if the start failed (the log says why).
+        Exit status: 0 after a stop that was asked for, 1 if the start failed and the log says why (the
+        port is taken, or nobody foresaw it).
 
     Raises:
         ServeRefused: other machines could reach it without a key.
+        StartFailed: the bundle, the provider, the catalog or the picture store cannot be used.
     """
     refuse_open_door(settings)
     logs.configure(settings.log_format, settings.log_level)
+    app = StartFaults(create_app(settings))
     config = uvicorn.Config(
-        create_app(settings),
+        app,
         host=settings.host,
         port=settings.port,
         log_config=None,
@@ -47,10 +55,15 @@ def run(settings: Settings) -> int:
     before = {number: signal.signal(number, _stopped) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         server.run()
+    except SystemExit:  # how uvicorn leaves when it cannot start
+        if app.fault is None:
+            return 1
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-    return 0 if server.started else 3
+    if app.fault is not None:
+        raise StartFailed(in_one_line(app.fault)) from app.fault
+    return 0 if server.started else 1
 
 
 def refuse_open_door(settings: Settings) -> None:

@@ -23,6 +23,10 @@ _SUFFIX: Final = ".picture"
 _NAME: Final = re.compile(rf"(\d+)/({ulid.PATTERN.pattern}){re.escape(_SUFFIX)}(?:\.part)?")
 
 
+class PictureStoreError(ValueError):
+    """Pictures cannot be kept at that URL. The message says why."""
+
+
 class PictureStore:
     """The pictures of one catalog.
 
@@ -31,14 +35,14 @@ class PictureStore:
         catalog: the catalog's id.
 
     Raises:
-        ValueError: the URL's scheme is unknown, or its fsspec package is not installed.
+        PictureStoreError: the URL's scheme is unknown, or its fsspec package is not installed.
     """
 
     def __init__(self, url: str, catalog: str) -> None:
         try:
             self._files, root = fsspec.core.url_to_fs(url)
-        except ImportError as error:
-            raise ValueError(f"pictures cannot be kept at {url}: {error}") from error
+        except (ImportError, ValueError) as error:
+            raise PictureStoreError(f"pictures cannot be kept at {url}: {error}") from error
         self._root = f"{str(root).rstrip('/')}/{catalog}"
 
     def write(self, gallery: int, image: str, content: bytes) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import threading
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from models.bundle import BundleMetadata, Training
 from service.embedding.features import PictureFeatures, StageTimes
 from service.gallery import EnrolItem, EnrolOutcome, Galleries, QueryOptions
 from service.index.flat import FlatIndex
-from service.index.protocol import Entries
+from service.index.protocol import Entries, Hits, PartSearch
 from service.problems import (
     BadRequest,
     ClientIdConflict,
@@ -197,6 +197,21 @@ async def test_ranking_equals_brute_force(house: House, unify: str, queries: lis
     order = np.argsort(best)[::-1]
     assert [match.person for match in people.results] == [f"p{person}" for person in order]
     np.testing.assert_allclose([match.score for match in people.results], np.sort(best)[::-1], atol=1e-3)
+
+
+async def test_a_score_is_never_beyond_what_a_cosine_can_be(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = picture("p1", 0, 1)
+    await enrol(house, content)
+    search = house.index.search
+
+    def rounded_up(gallery: int, searches: Sequence[PartSearch], k: int) -> list[Hits]:
+        return [replace(hits, scores=hits.scores + np.float32(1e-3)) for hits in search(gallery, searches, k)]
+
+    monkeypatch.setattr(house.index, "search", rounded_up)
+    answer = await house.galleries.query("shop", [content], QueryOptions())
+    assert answer.results[0].score == 1.0
 
 
 async def test_answer_tells_grades_parts_and_times(house: House) -> None:
