@@ -127,6 +127,7 @@ def fit(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check recipe and data, print the whole recipe, and stop.")
     ] = False,
+    acknowledge_withdrawn: Withdrawn = False,
     as_json: Json = False,
 ) -> None:
     """Train a model by a recipe."""
@@ -143,10 +144,11 @@ def fit(
             imagenet=imagenet,
             device=device.value,
             checkpoint_every=checkpoint_every,
+            acknowledge_withdrawn=acknowledge_withdrawn,
         )
         if dry_run:
             typer.echo(dump_recipe(chosen))
-            for line in check(chosen, root):
+            for line in check(chosen, root, acknowledge_withdrawn=acknowledge_withdrawn):
                 typer.echo(f"# {line}")
             return
         record = fit(chosen, options)
@@ -160,6 +162,7 @@ def throughput(
     root: DataRoot = None,
     device: Annotated[Device, typer.Option(help="Where to run.")] = Device.auto,
     rounds: Annotated[int, typer.Option(min=1, help="Steps of each kind, in turn.")] = 10,
+    acknowledge_withdrawn: Withdrawn = False,
     as_json: Json = False,
 ) -> None:
     """Compare the whole training step with the bare network's forward and backward on random pictures."""
@@ -167,7 +170,8 @@ def throughput(
         from training.recipe import load_recipe
         from training.throughput import measure
 
-        found = measure(load_recipe(recipe), root, device.value, rounds)
+        chosen = load_recipe(recipe)
+        found = measure(chosen, root, device.value, rounds, acknowledge_withdrawn=acknowledge_withdrawn)
         if as_json:
             typer.echo(json.dumps(asdict(found)))
         else:
@@ -197,6 +201,7 @@ def evaluate(
         bool, typer.Option("--by-type", help="Show the figures by the query's graded type too.")
     ] = False,
     device: Annotated[Device, typer.Option(help="For checkpoints; bundles run on the CPU.")] = Device.auto,
+    acknowledge_withdrawn: Withdrawn = False,
     as_json: Json = False,
 ) -> None:
     """Measure rank-1/5/10 and mAP, with the camera rule, with and without occlusion unification."""
@@ -212,6 +217,7 @@ def evaluate(
             by_type=by_type,
             device=device.value,
             as_json=as_json,
+            acknowledge_withdrawn=acknowledge_withdrawn,
         )
 
 
@@ -242,6 +248,7 @@ def export(
         str | None, typer.Option(help="Terms of use; left out: as the training data demand.")
     ] = None,
     notes: Annotated[str, typer.Option(help="What a reader must know, e.g. a schedule cut short.")] = "",
+    acknowledge_withdrawn: Withdrawn = False,
     as_json: Json = False,
 ) -> None:
     """Export a checkpoint as a bundle, through the gate: where it fails, nothing is written."""
@@ -259,6 +266,7 @@ def export(
             terms=terms,
             notes=notes,
             as_json=as_json,
+            acknowledge_withdrawn=acknowledge_withdrawn,
         )
 
 

@@ -78,6 +78,7 @@ class FitOptions:
         checkpoint_every: optimiser steps between checkpoints.
         stop_after: stop (with a checkpoint) after this many steps of this call; None: run to the end.
         quiet: no progress bar.
+        acknowledge_withdrawn: open data that its authors withdrew, see ``training/data/withdrawn.py``.
     """
 
     root: Path | None
@@ -89,10 +90,11 @@ class FitOptions:
     checkpoint_every: int = 200
     stop_after: int | None = None
     quiet: bool = False
+    acknowledge_withdrawn: bool = False
 
 
 def load_training_data(
-    recipe: Recipe, root: Path | None, *, quiet: bool = False
+    recipe: Recipe, root: Path | None, *, quiet: bool = False, acknowledge_withdrawn: bool = False
 ) -> tuple[PictureStore, list[str]]:
     """All of a recipe's pictures in memory, and a line on each data set.
 
@@ -120,20 +122,21 @@ def load_training_data(
                 raise ValueError(
                     f"the recipe trains on {entry.protocol}: say where the data lies with --root"
                 )
-            part = decode_pictures(protocols.load(entry.protocol, root).train, height, width, quiet=quiet)
+            protocol = protocols.load(entry.protocol, root, acknowledge_withdrawn=acknowledge_withdrawn)
+            part = decode_pictures(protocol.train, height, width, quiet=quiet)
             what = f"{entry.protocol}, training half"
         parts.append(part)
         lines.append(f"{what}: {len(part[0])} pictures of {len(np.unique(part[1]))} people")
     return PictureStore.of(parts), lines
 
 
-def check(recipe: Recipe, root: Path | None) -> list[str]:
+def check(recipe: Recipe, root: Path | None, *, acknowledge_withdrawn: bool = False) -> list[str]:
     """Load a recipe's data and make its batches without training; a line on each data set.
 
     Raises:
         ValueError, OSError: as :func:`fit` would.
     """
-    store, lines = load_training_data(recipe, root)
+    store, lines = load_training_data(recipe, root, acknowledge_withdrawn=acknowledge_withdrawn)
     sampling = recipe.sampling
     batches = len(IdentitySampler(store.identities.numpy(), sampling.people, sampling.pictures, recipe.seed))
     return [*lines, f"{batches} batches of {sampling.people} × {sampling.pictures} an epoch"]
@@ -230,8 +233,13 @@ def fit(recipe: Recipe, options: FitOptions) -> dict[str, Any]:
     people, ranks = recipe.sampling.people, fabric.world_size
     if people % ranks:
         raise ValueError(f"sampling.people = {people} does not divide among {ranks} processes")
-    validation = _validation(recipe, options.root)
-    store, data_lines = load_training_data(recipe, options.root, quiet=options.quiet or not leads)
+    validation = _validation(recipe, options)
+    store, data_lines = load_training_data(
+        recipe,
+        options.root,
+        quiet=options.quiet or not leads,
+        acknowledge_withdrawn=options.acknowledge_withdrawn,
+    )
     sampler = IdentitySampler(store.identities.numpy(), people, recipe.sampling.pictures, recipe.seed)
     store = store.to(fabric.device)
     for line in data_lines:
@@ -376,13 +384,15 @@ def _progress(console: Console, quiet: bool) -> Progress:
     return Progress(*columns, console=console, disable=quiet, refresh_per_second=2)
 
 
-def _validation(recipe: Recipe, root: Path | None) -> Protocol | None:
+def _validation(recipe: Recipe, options: FitOptions) -> Protocol | None:
     """The protocol to validate on, opened before anything starts."""
     if recipe.validate_on is None:
         return None
-    if root is None:
+    if options.root is None:
         raise ValueError(f"the recipe validates on {recipe.validate_on}: say where the data lies with --root")
-    return protocols.load(recipe.validate_on, root)
+    return protocols.load(
+        recipe.validate_on, options.root, acknowledge_withdrawn=options.acknowledge_withdrawn
+    )
 
 
 def _validates(recipe: Recipe, epoch: int, ends_epoch: bool, ends_run: bool) -> bool:

@@ -43,14 +43,21 @@ class Throughput:
     device: str
 
 
-def measure(recipe: Recipe, root: Path | None, device: str = "auto", rounds: int = 10) -> Throughput:
+def measure(
+    recipe: Recipe,
+    root: Path | None,
+    device: str = "auto",
+    rounds: int = 10,
+    *,
+    acknowledge_withdrawn: bool = False,
+) -> Throughput:
     """Time the whole training step against the bare network, in turn.
 
     Raises:
         ValueError, OSError: as :func:`training.fit.fit` would.
     """
     fabric = open_fabric(recipe, device)
-    store, _ = load_training_data(recipe, root, quiet=True)
+    store, _ = load_training_data(recipe, root, quiet=True, acknowledge_withdrawn=acknowledge_withdrawn)
     sampling = recipe.sampling
     sampler = IdentitySampler(store.identities.numpy(), sampling.people, sampling.pictures, recipe.seed)
     store = store.to(fabric.device)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-
 from rich.console import Console
 
 from training.data.records import DatasetError
@@ -19,7 +17,7 @@ WHY = (
 
 
 def acknowledge(name: str, acknowledged: bool) -> None:
-    """Let a withdrawn data set be opened, saying once on standard error why it was withdrawn.
+    """Let a withdrawn data set be opened, saying on standard error why it was withdrawn.
 
     Raises:
         DatasetError: it is not acknowledged.
@@ -29,9 +27,4 @@ def acknowledge(name: str, acknowledged: bool) -> None:
             f"{name} was withdrawn: {WHY}. To open it all the same, say --acknowledge-withdrawn "
             "(in Python: acknowledge_withdrawn=True)"
         )
-    _tell(name)
-
-
-@functools.cache
-def _tell(name: str) -> None:
     Console(stderr=True).print(f"{name} was withdrawn: {WHY}.", style="yellow", highlight=False)

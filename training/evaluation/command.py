@@ -117,13 +117,14 @@ def command(
     by_type: bool,
     device: str,
     as_json: bool,
+    acknowledge_withdrawn: bool = False,
 ) -> None:
     """Measure every model and print one table, or JSON on standard output.
 
     Raises:
         ValueError, OSError: a model or the data set cannot be read, or no figure can be measured.
     """
-    protocol = protocols.load(dataset, root)
+    protocol = protocols.load(dataset, root, acknowledge_withdrawn=acknowledge_withdrawn)
     results: list[Result] = []
     for path in models:
         embedder = open_model(path, device)

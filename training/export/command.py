@@ -184,6 +184,7 @@ def command(
     terms: str | None,
     notes: str,
     as_json: bool,
+    acknowledge_withdrawn: bool = False,
 ) -> None:
     """Export, write the model card beside the bundle, and say what the gate found.
 
@@ -196,7 +197,11 @@ def command(
     if datasets and root is None:
         raise ValueError("say where the data sets lie with --root")
     known = read_figures(figures, checkpoint_name(checkpoint)) if figures is not None else []
-    loaded = [protocols.load(name, root) for name in datasets if root is not None]
+    loaded = [
+        protocols.load(name, root, acknowledge_withdrawn=acknowledge_withdrawn)
+        for name in datasets
+        if root is not None
+    ]
     if pictures is not None:
         protocol = protocols.of_folder(pictures)
     elif loaded:
