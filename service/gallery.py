@@ -31,7 +31,7 @@ from service.embedding.features import Embedder, PictureFeatures
 from service.index.protocol import Entries, VectorIndex
 from service.matching import unification
 from service.problems import BadRequest, ClientIdConflict, Problem, UnknownGallery
-from service.storage.catalog import Catalog, Enrolled, GalleryRecord, NewImage
+from service.storage.catalog import Catalog, Enrolled, GalleryKey, GalleryRecord, NewImage
 from service.storage.pictures import PictureStore
 from service.storage.ulid import new_ulid
 
@@ -265,7 +265,7 @@ class Galleries:
         Raises:
             UnknownGallery: there is none, or it was deleted meanwhile; then nothing was stored.
         """
-        key = await self._read(lambda: self._catalog.key(gallery))
+        key = await self._key(gallery)
         codes = tuple(range(occlusion.COUNT))
         embedded = await asyncio.gather(*(self._embed_alone(item.content, codes) for item in items))
         good = [
@@ -311,7 +311,7 @@ class Galleries:
             raise BadRequest(f"top_k must be at least 1, not {options.top_k}")
         if options.unify not in unification.CHOICES:
             raise BadRequest(f"unify must be one of {', '.join(unification.CHOICES)}, not {options.unify!r}")
-        key = await self._read(lambda: self._catalog.key(gallery))
+        key = await self._key(gallery)
         rounds = [await self._embed(contents, (occlusion.NONE,))]
         parts = tuple(self._index.parts(key.number))
         if more := set(unification.query_codes(options.unify, parts)) - {occlusion.NONE}:
@@ -483,6 +483,10 @@ class Galleries:
             return await self._embedder.embed(content, codes)
         except Problem as problem:
             return problem
+
+    async def _key(self, gallery: str) -> GalleryKey:
+        key = self._catalog.key_at_hand(gallery)
+        return await self._read(lambda: self._catalog.key(gallery)) if key is None else key
 
     async def _read(self, work: Callable[[], Result]) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self._readers, work)

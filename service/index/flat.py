@@ -124,6 +124,9 @@ class _Gallery:
             return {code: self._parts[code].size for code in sorted(self._parts) if self._parts[code].size}
 
     def search(self, searches: Sequence[PartSearch], k: int) -> list[Hits]:
+        # FAISS shares a search out by its vectors, and each of ours has one: further threads, which OpenMP
+        # keeps for every thread that calls, would only spin. The setting is this thread's own.
+        faiss.omp_set_num_threads(1)
         with self._lock.read():
             return [self._search(search, k) for search in searches]
 

@@ -11,7 +11,9 @@ are *pending*: counted, listed, deletable, but not to be compared with features 
 from __future__ import annotations
 
 import fcntl
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -35,6 +37,7 @@ from sqlalchemy import (
     SmallInteger,
     String,
     UniqueConstraint,
+    bindparam,
     create_engine,
     delete,
     event,
@@ -48,7 +51,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from sqlalchemy.types import TypeDecorator
 
 from models import occlusion
-from service.problems import GalleryExists, UnknownGallery, UnknownImage
+from service.problems import GalleryExists, Problem, UnknownGallery, UnknownImage
 from service.storage.ulid import new_ulid
 
 SCHEMA_VERSION: Final = "1"
@@ -282,6 +285,8 @@ class Catalog:
     def __init__(self, url: str) -> None:
         self._engine = _engine(url)
         self._claim: IO[bytes] | None = None
+        self._naming = threading.Lock()
+        self._keys: dict[str, GalleryKey] | None = None  # None: ask the database
         Base.metadata.create_all(self._engine)
         about = self._transact(_introduce)
         if about["schema_version"] != SCHEMA_VERSION:
@@ -313,9 +318,15 @@ class Catalog:
                 f"another service is running on {database}; stop it, or give this one its own data_dir"
             ) from None
         self._claim = claim
+        # from here on nobody else makes or deletes galleries: their names are kept at hand
+        with self._naming, self._engine.connect() as connection:
+            self._keys = {
+                row.name: GalleryKey(row.number, row.keep_pictures) for row in connection.execute(_KEYS)
+            }
 
     def close(self) -> None:
         """Close all connections and give up the claim."""
+        self._keys = None
         self._engine.dispose()
         if self._claim is not None:
             self._claim.close()
@@ -331,13 +342,31 @@ class Catalog:
         """
         created_at = datetime.now(UTC)
 
-        def work(session: Session) -> None:
+        def work(session: Session) -> GalleryKey:
             if session.scalar(select(GalleryRow.number).where(GalleryRow.name == name)) is not None:
                 raise GalleryExists(f"there is a gallery {name!r} already")
-            session.add(GalleryRow(name=name, keep_pictures=keep_pictures, created_at=created_at))
+            row = GalleryRow(name=name, keep_pictures=keep_pictures, created_at=created_at)
+            session.add(row)
+            session.flush()
+            return GalleryKey(row.number, keep_pictures)
 
-        self._transact(work)
+        with self._renamed() as keys:
+            keys[name] = self._transact(work)
         return GalleryRecord(name, 0, 0, 0, keep_pictures, created_at)
+
+    def key_at_hand(self, name: str) -> GalleryKey | None:
+        """What a name stands for, without asking the database; None where only :meth:`key` can tell.
+
+        Raises:
+            UnknownGallery: no gallery has it.
+        """
+        keys = self._keys
+        if keys is None:
+            return None
+        key = keys.get(name)
+        if key is None and self._keys is keys:
+            raise _unknown(name)
+        return key
 
     def key(self, name: str) -> GalleryKey:
         """What a name stands for at this moment.
@@ -345,8 +374,11 @@ class Catalog:
         Raises:
             UnknownGallery: no gallery has it.
         """
-        with Session(self._engine) as session:
-            return _key(session, name)
+        with self._engine.connect() as connection:
+            row = connection.execute(_KEY, {"name": name}).one_or_none()
+        if row is None:
+            raise _unknown(name)
+        return GalleryKey(*row)
 
     def gallery(self, name: str, fingerprint: str) -> GalleryRecord:
         """A gallery with its counts; ``pending`` counts what is not of this fingerprint.
@@ -354,19 +386,17 @@ class Catalog:
         Raises:
             UnknownGallery: there is none.
         """
-        with Session(self._engine) as session:
-            row = session.execute(_counted(fingerprint).where(GalleryRow.name == name)).one_or_none()
+        with self._engine.connect() as connection:
+            row = connection.execute(_GALLERY, {"name": name, "fingerprint": fingerprint}).one_or_none()
         if row is None:
             raise _unknown(name)
         return GalleryRecord(*row)
 
     def galleries(self, fingerprint: str, limit: int, after: str = "") -> list[GalleryRecord]:
         """Up to ``limit`` galleries in the order of their names, those after the name ``after``."""
-        statement = (
-            _counted(fingerprint).where(GalleryRow.name > after).order_by(GalleryRow.name).limit(limit)
-        )
-        with Session(self._engine) as session:
-            return [GalleryRecord(*row) for row in session.execute(statement)]
+        wanted = {"fingerprint": fingerprint, "after": after, "limit": limit}
+        with self._engine.connect() as connection:
+            return [GalleryRecord(*row) for row in connection.execute(_GALLERIES, wanted)]
 
     def delete_gallery(self, name: str) -> GalleryKey:
         """Delete a gallery with all that is stored of it; answers what it was.
@@ -382,7 +412,9 @@ class Catalog:
             session.execute(delete(GalleryRow).where(GalleryRow.number == key.number))
             return key
 
-        key = self._transact(work)
+        with self._renamed() as keys:
+            key = self._transact(work)
+            keys.pop(name, None)
         self._forget()
         return key
 
@@ -438,25 +470,14 @@ class Catalog:
             UnknownGallery: the gallery was deleted meanwhile.
         """
         found: dict[int, ImageRecord] = {}
-        with Session(self._engine) as session:
-            if session.get(GalleryRow, gallery) is None:
-                raise UnknownGallery("the gallery was deleted while it was asked")
+        with self._engine.connect() as connection:
             for start in range(0, len(numbers), _CHUNK):
-                statement = (
-                    select(
-                        ImageRow.number,
-                        ImageRow.id,
-                        PersonRow.name,
-                        ImageRow.camera,
-                        ImageRow.time,
-                        ImageRow.occlusion,
-                        ImageRow.scores,
-                    )
-                    .join(PersonRow, PersonRow.number == ImageRow.person)
-                    .where(ImageRow.gallery == gallery, ImageRow.number.in_(numbers[start : start + _CHUNK]))
-                )
-                for number, id, person, camera, time, code, scores in session.execute(statement):
+                wanted = {"gallery": gallery, "numbers": numbers[start : start + _CHUNK]}
+                for number, id, person, camera, time, code, scores in connection.execute(_IMAGES, wanted):
                     found[number] = ImageRecord(id, person, camera, time, code, _read_scores(scores))
+            # a picture that is there says that its gallery is
+            if not found and connection.execute(_GALLERY_THERE, {"gallery": gallery}).first() is None:
+                raise UnknownGallery("the gallery was deleted while it was asked")
         return found
 
     def features(self, fingerprint: str, batch: int = 1024) -> Iterator[StoredFeatures]:
@@ -508,6 +529,23 @@ class Catalog:
                 if attempt == _ATTEMPTS - 1:
                     raise
         raise AssertionError("unreachable")
+
+    @contextmanager
+    def _renamed(self) -> Iterator[dict[str, GalleryKey]]:
+        """Change which galleries there are: the names at hand, to be changed as the database was.
+
+        Meanwhile, and for good if nobody knows how the change ended, the database is asked.
+        """
+        with self._naming:
+            keys, self._keys = self._keys, None
+            changed = {} if keys is None else dict(keys)
+            try:
+                yield changed
+            except Problem:  # nothing was changed
+                self._keys = keys
+                raise
+            if keys is not None:
+                self._keys = changed
 
     def _forget(self) -> None:
         """After erasing: empty SQLite's write-ahead log, which still holds the erased rows."""
@@ -567,7 +605,7 @@ def _key(session: Session, name: str) -> GalleryKey:
     return GalleryKey(*row)
 
 
-def _counted(fingerprint: str) -> Select[str, int, int, int, bool, datetime]:
+def _counted() -> Select[str, int, int, int, bool, datetime]:
     """Galleries in the order of :class:`GalleryRecord`'s fields."""
     images = select(func.count()).where(ImageRow.gallery == GalleryRow.number)
     people = select(func.count()).where(PersonRow.gallery == GalleryRow.number)
@@ -575,10 +613,35 @@ def _counted(fingerprint: str) -> Select[str, int, int, int, bool, datetime]:
         GalleryRow.name,
         images.scalar_subquery(),
         people.scalar_subquery(),
-        images.where(ImageRow.fingerprint != fingerprint).scalar_subquery(),
+        images.where(ImageRow.fingerprint != bindparam("fingerprint")).scalar_subquery(),
         GalleryRow.keep_pictures,
         GalleryRow.created_at,
     )
+
+
+# Made once: building a statement costs more than SQLite takes to answer it.
+_KEY: Final = select(GalleryRow.number, GalleryRow.keep_pictures).where(GalleryRow.name == bindparam("name"))
+_KEYS: Final = select(GalleryRow.name, GalleryRow.number, GalleryRow.keep_pictures)
+_GALLERY: Final = _counted().where(GalleryRow.name == bindparam("name"))
+_GALLERIES: Final = (
+    _counted().where(GalleryRow.name > bindparam("after")).order_by(GalleryRow.name).limit(bindparam("limit"))
+)
+_GALLERY_THERE: Final = select(GalleryRow.number).where(GalleryRow.number == bindparam("gallery"))
+_IMAGES: Final = (
+    select(
+        ImageRow.number,
+        ImageRow.id,
+        PersonRow.name,
+        ImageRow.camera,
+        ImageRow.time,
+        ImageRow.occlusion,
+        ImageRow.scores,
+    )
+    .join(PersonRow, PersonRow.number == ImageRow.person)
+    .where(
+        ImageRow.gallery == bindparam("gallery"), ImageRow.number.in_(bindparam("numbers", expanding=True))
+    )
+)
 
 
 def _enrol(session: Session, gallery: int, fingerprint: str, images: Sequence[NewImage]) -> list[Enrolled]:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sqlalchemy.orm import Session
 
 from service.problems import GalleryExists, UnknownGallery, UnknownImage
-from service.storage.catalog import Catalog, CatalogError, NewImage
+from service.storage.catalog import Catalog, CatalogError, GalleryKey, NewImage
 from service.storage.ulid import new_ulid
 
 MODEL = "a" * 64
@@ -278,3 +279,54 @@ def test_a_catalog_of_another_schema_is_refused(catalog: Catalog, url: str) -> N
 def test_an_in_memory_catalog_is_refused() -> None:
     with pytest.raises(CatalogError, match="file"):
         Catalog("sqlite://")
+
+
+# Names at hand
+
+
+def test_names_are_at_hand_once_the_catalog_is_claimed(tmp_path: Path) -> None:
+    catalog = Catalog(f"sqlite:///{tmp_path / 'catalog.sqlite3'}")
+    catalog.create_gallery("before", keep_pictures=True)
+    assert catalog.key_at_hand("before") is None  # others may make and delete galleries
+    catalog.claim()
+    assert catalog.key_at_hand("before") == catalog.key("before") == GalleryKey(1, True)
+    catalog.create_gallery("after", keep_pictures=False)
+    assert catalog.key_at_hand("after") == catalog.key("after")
+    catalog.delete_gallery("before")
+    for ask in (catalog.key_at_hand, catalog.key):
+        with pytest.raises(UnknownGallery):
+            ask("before")
+    catalog.create_gallery("before", keep_pictures=False)
+    assert catalog.key_at_hand("before") == catalog.key("before") == GalleryKey(3, False)
+    catalog.close()
+
+
+def test_names_at_hand_stay_when_a_change_is_refused(tmp_path: Path) -> None:
+    catalog = Catalog(f"sqlite:///{tmp_path / 'catalog.sqlite3'}")
+    catalog.claim()
+    catalog.create_gallery("shop", keep_pictures=False)
+    with pytest.raises(GalleryExists):
+        catalog.create_gallery("shop", keep_pictures=True)
+    with pytest.raises(UnknownGallery):
+        catalog.delete_gallery("nowhere")
+    assert catalog.key_at_hand("shop") == GalleryKey(1, False)
+    catalog.close()
+
+
+def test_names_are_asked_of_the_database_after_a_change_nobody_knows_the_end_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    catalog = Catalog(f"sqlite:///{tmp_path / 'catalog.sqlite3'}")
+    catalog.claim()
+    transact = catalog._transact
+
+    def committed_but_broken_off(work: Callable[[Session], object]) -> object:
+        transact(work)
+        raise OSError("the connection broke off")
+
+    monkeypatch.setattr(catalog, "_transact", committed_but_broken_off)
+    with pytest.raises(OSError, match="broke off"):
+        catalog.create_gallery("shop", keep_pictures=False)
+    assert catalog.key_at_hand("shop") is None
+    assert catalog.key("shop") == GalleryKey(1, False)
+    catalog.close()
