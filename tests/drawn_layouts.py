@@ -31,7 +31,10 @@ def market1501_with_distractors(root: Path) -> Path:
         "bounding_box_test/0000_c1s1_000151_01.jpg",
         "bounding_box_test/0001_c2s1_000301_00.jpg",
         "bounding_box_test/0003_c6s3_076842_00.jpg",
+        "gt_bbox/0001_c1s1_001076_00.jpg",
+        "gt_bbox/0000_c1s1_001101_00.jpg",
         "images/0000_c4s2_000151_01.jpg",
+        "images/._0000_c4s2_000151_01.jpg",
         "images/-1_c1s1_000401_03.jpg",
         "images/00000017.jpg",
     ]

@@ -6,6 +6,7 @@ folder                     pictures  people
 ``bounding_box_train/``      12,936  751
 ``query/``                    3,368  750
 ``bounding_box_test/``       19,732  750; 15,913 are left without junk, 2,798 of them distractors
+``gt_bbox/``                 25,259  all 1,501, drawn by hand: more pictures of a query's person and camera
 ``images/``                 500,000  none of the above: ``distractors_500k.zip``, got apart
 =========================  ========  =====================================================
 
@@ -32,12 +33,14 @@ from training.data.layout import find_folder, list_pictures
 from training.data.records import Counts, Offer, Picture, Protocol
 
 __all__ = [
-    "DISTRACTOR", "DISTRACTORS", "FOLDER", "GALLERY", "JUNK", "PROTOCOLS", "QUERY", "TERMS", "TRAIN",
-    "holds", "parse_name", "read", "read_distractors",
+    "DISTRACTOR", "DISTRACTORS", "FOLDER", "GALLERY", "HAND_DRAWN", "JUNK", "PROTOCOLS", "QUERY", "TERMS",
+    "TRAIN", "holds", "parse_name", "read", "read_distractors",
 ]  # fmt: skip
 
 FOLDER: Final = "Market-1501-v15.09.15"
 DISTRACTORS: Final = "images"
+HAND_DRAWN: Final = "gt_bbox"
+"""For multi-query: the pictures to pool with a query of the same person and camera."""
 TERMS: Final = "research only"
 
 _BOXES: Final = BoundingBoxes(
@@ -58,7 +61,7 @@ def read(root: Path, part: str) -> tuple[Picture, ...]:
 
     Args:
         root: the folder that holds ``Market-1501-v15.09.15``, or that folder itself.
-        part: :data:`TRAIN`, :data:`QUERY` or :data:`GALLERY`.
+        part: :data:`TRAIN`, :data:`QUERY`, :data:`GALLERY` or :data:`HAND_DRAWN`.
 
     Raises:
         DatasetError: the layout or a name is not Market-1501's.

@@ -36,6 +36,12 @@ def test_the_extra_distractors_join_the_gallery_as_nobody(tmp_path: Path) -> Non
     assert (more.query, more.train) == (plain.query, plain.train)
 
 
+def test_multi_query_has_more_pictures_of_the_querys_person_and_camera(tmp_path: Path) -> None:
+    drawn_layouts.market1501_with_distractors(tmp_path)
+    query, more = (market1501.read(tmp_path, part) for part in (market1501.QUERY, market1501.HAND_DRAWN))
+    assert _who(more) == [(1, 1)] == _who(query)[:1]
+
+
 def test_a_missing_distractor_folder_is_named(tmp_path: Path) -> None:
     draw_tree(tmp_path / "Market-1501-v15.09.15", ["bounding_box_test/0001_c2s1_000301_00.jpg"])
     with pytest.raises(DatasetError, match=r"Expected: .*/images/\. Found: bounding_box_test/"):
