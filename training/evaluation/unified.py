@@ -23,10 +23,11 @@ import numpy.typing as npt
 
 from models import occlusion
 from training.data.records import Protocol
+from training.evaluation.distances import COSINE, Distance
 from training.evaluation.features import Advance, Embedder, Features, embed, read_pixels
 from training.evaluation.ranking import Ranking, rank
 
-__all__ = ["Choice", "Side", "Unify", "compare", "evaluate", "hidden_codes", "read_sides"]
+__all__ = ["Choice", "Side", "Unify", "compare", "evaluate", "hidden_codes", "read_sides", "require"]
 
 Unify = Literal["off", "auto"]
 
@@ -117,10 +118,12 @@ def hidden_codes(
     )
 
 
-def compare(query: Side, gallery: Side, choice: Choice) -> Iterator[npt.NDArray[np.float32]]:
+def compare(
+    query: Side, gallery: Side, choice: Choice, distance: Distance = COSINE
+) -> Iterator[npt.NDArray[np.float32]]:
     """Scores [b, G] of queries against the whole gallery, in blocks of queries, in order.
 
-    Both sides must have been required what ``choice`` needs; :func:`evaluate` does that.
+    Both sides must have been required what ``choice`` needs; :func:`require` and :func:`evaluate` do that.
     """
     parts = [(int(code), np.flatnonzero(gallery.codes == code)) for code in np.unique(gallery.codes)]
     for start in range(0, len(query.codes), _BLOCK):
@@ -131,7 +134,12 @@ def compare(query: Side, gallery: Side, choice: Choice) -> Iterator[npt.NDArray[
             for part, members in parts:
                 hide_query, hide_gallery = hidden_codes(asked, part, choice)
                 left = query.features(rows[local], int(hide_query))
-                scores[np.ix_(local, members)] = left @ gallery.features(members, int(hide_gallery)).T
+                right = gallery.features(members, int(hide_gallery))
+                scores[np.ix_(local, members)] = (
+                    left @ right.T  # of unit length already
+                    if distance.name == "cosine"
+                    else distance.between(distance.prepare(left), distance.prepare(right))
+                )
         yield scores
 
 
@@ -145,10 +153,8 @@ def read_sides(
     )
 
 
-def evaluate(
-    query: Side, gallery: Side, protocol: Protocol, choice: Choice, advance: Advance | None = None
-) -> Ranking:
-    """Rank the gallery for every query, computing the features that ``choice`` still lacks."""
+def require(query: Side, gallery: Side, choice: Choice, advance: Advance | None = None) -> None:
+    """Compute the features of both sides that ``choice`` still lacks."""
     wanted_query = np.zeros((len(query.codes), occlusion.COUNT), dtype=np.bool_)
     wanted_gallery = np.zeros((len(gallery.codes), occlusion.COUNT), dtype=np.bool_)
     hide_query, _ = hidden_codes(query.codes[:, None], np.unique(gallery.codes)[None, :], choice)
@@ -157,6 +163,13 @@ def evaluate(
     np.put_along_axis(wanted_gallery, hide_gallery, True, axis=1)
     query.require(wanted_query, advance)
     gallery.require(wanted_gallery, advance)
+
+
+def evaluate(
+    query: Side, gallery: Side, protocol: Protocol, choice: Choice, advance: Advance | None = None
+) -> Ranking:
+    """Rank the gallery for every query, computing the features that ``choice`` still lacks."""
+    require(query, gallery, choice, advance)
     return rank(
         compare(query, gallery, choice),
         [picture.person for picture in protocol.query],

@@ -158,7 +158,13 @@ def read_figures(path: Path, model: str) -> list[Figure]:
     """
     try:
         rows = json.loads(path.read_text(encoding="utf-8"))["results"]
-        chosen = [row for row in rows if row["model"] == model]
+        # A bundle's figures are what the service does with it: by cosine, each query for itself.
+        plain = ("cosine", "")
+        chosen = [
+            row
+            for row in rows
+            if row["model"] == model and (row.get("distance", "cosine"), row.get("steps", "")) == plain
+        ]
         figures = [_figure(row) for row in chosen]
     except (KeyError, TypeError, json.JSONDecodeError) as error:
         raise ValueError(f"{path} is not an answer of `penumbra-train evaluate --json`: {error!r}") from error
