@@ -511,6 +511,85 @@ def _show_comparisons(lines: list[Comparison]) -> None:
     tables().print(table)
 
 
+@bench_app.command("load")
+def bench_load(
+    call: Annotated[str, typer.Argument(help="What is asked: embed or query.")] = "embed",
+    concurrency: Annotated[
+        int, typer.Option("--concurrency", "-c", min=1, max=1024, help="Clients at a time.")
+    ] = 16,
+    seconds: Annotated[float, typer.Option(min=0.1, max=3600, help="How long requests are begun.")] = 10.0,
+    requests: Annotated[int | None, typer.Option(min=1, help="Requests at most.")] = None,
+    bundle: Annotated[
+        Path | None,
+        typer.Option(help="The file that is served; found by itself if it is a shipped one.", exists=True),
+    ] = None,
+    provider: Annotated[str, typer.Option(help="Of the bare session.")] = "auto",
+    threads: Annotated[int | None, typer.Option(min=1, help="Of the bare session; all cores.")] = None,
+    elsewhere: Annotated[
+        bool, typer.Option("--elsewhere", help="Load a service on another machine too.")
+    ] = False,
+    url: Url = SERVICE_URL,
+    as_json: AsJson = False,
+) -> None:
+    """Load a running service, and hold it against the bare ONNX Runtime session in the same run.
+
+    A query is asked of a gallery made for the run and erased after it. Client, service and bare session
+    share this machine's cores; hold only figures of one run against each other.
+
+    [bold]Examples[/]
+
+      penumbra bench load
+
+      penumbra bench load query --concurrency 4 --seconds 30 --bundle my-model.onnx --json
+    """
+    from dataclasses import asdict
+    from typing import cast, get_args
+
+    from service.bench.accuracy import BenchError, shipped_bundle
+    from service.bench.load import measure_load, on_loopback
+    from service.client import Client, ClientError
+    from service.embedding.engine import ProviderError
+    from service.settings import Provider, usable_cores
+
+    if call not in ("embed", "query"):
+        _fail(f"load can be put on embed or query, not {call!r}", code=2)
+    if provider not in get_args(Provider):
+        _fail(f"--provider is one of {', '.join(get_args(Provider))}, not {provider!r}", code=2)
+    if not elsewhere and not on_loopback(url):
+        _fail(f"{url} is on another machine; load it with --elsewhere if that is meant", code=2)
+    asked: Literal["embed", "query"] = "embed" if call == "embed" else "query"
+    try:
+        with Client(url) as client:
+            served = bundle or shipped_bundle(client.model().fingerprint)
+        load = measure_load(
+            url,
+            asked,
+            concurrency=concurrency,
+            seconds=seconds,
+            most=requests,
+            bundle=served,
+            provider=cast(Provider, provider),
+            threads=threads or usable_cores(),
+        )
+    except (BenchError, ClientError, ProviderError) as error:
+        _fail(str(error))
+    if as_json:
+        _print_json({**asdict(load), "rate": load.rate, "ratio": load.ratio})
+        return
+    typer.echo(
+        f"{load.model}, {load.call}, {load.concurrency} clients: {load.requests:,} answered in "
+        f"{load.seconds:.1f} s, {load.refused:,} turned away"
+    )
+    typer.echo(
+        f"  {load.rate:,.1f} requests/s; latency p50 {load.p50_ms:.1f} ms, p95 {load.p95_ms:.1f} ms, "
+        f"p99 {load.p99_ms:.1f} ms, slowest {load.slowest_ms:.1f} ms"
+    )
+    if load.bare is None or load.ratio is None:
+        typer.echo("  bare session: not measured, the served file is not known here; give --bundle")
+    else:
+        typer.echo(f"  bare session {load.bare:,.1f} pictures/s: REST gives {100 * load.ratio:.0f} % of it")
+
+
 def _yes(value: bool | None) -> str:
     return "yes" if value else "no"
 

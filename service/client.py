@@ -44,6 +44,8 @@ __all__ = [
     "AsyncClient",
     "Client",
     "ClientError",
+    "EmbedAnswer",
+    "Embedding",
     "EnrolledPicture",
     "Gallery",
     "GalleryPage",
@@ -72,6 +74,9 @@ BYTES_PER_CALL: Final = 32 * 1024 * 1024
 
 PictureSource: TypeAlias = Path | str | bytes
 """A picture: where its file is, or the file's bytes."""
+
+Box: TypeAlias = tuple[int, int, int, int]
+"""Where in a full frame the person is: x, y, width, height, pixels of the upright picture."""
 
 _Part: TypeAlias = tuple[str, tuple[str, bytes, str]]
 """A multipart part as httpx takes it: field, (file name, content, media type)."""
@@ -238,6 +243,20 @@ class QueryAnswer(_Answer):
     timings: dict[str, float]
 
 
+class Embedding(_Answer):
+    """One picture as the model sees it: by occlusion type, a vector of unit length."""
+
+    occlusion: Occlusion
+    embeddings: dict[str, list[float]]
+
+
+class EmbedAnswer(_Answer):
+    """Embeddings of pictures, in order. ``model``: the bundle's fingerprint."""
+
+    items: list[Embedding]
+    model: str
+
+
 class Model(BaseModel):
     """The served model. Everything else that its metadata says is in ``model_extra``."""
 
@@ -265,6 +284,7 @@ class NewPicture:
         time: when; must know its time zone.
         client_id: the caller's name for it. Enrolling the same one again enrols nothing twice.
         metadata: anything else, JSON.
+        box: where in the picture the person is; the whole picture unless given.
     """
 
     picture: PictureSource
@@ -273,6 +293,7 @@ class NewPicture:
     time: datetime | None = None
     client_id: str | None = None
     metadata: Mapping[str, Any] | None = None
+    box: Box | None = None
 
     def __post_init__(self) -> None:
         if self.time is not None and self.time.tzinfo is None:
@@ -408,15 +429,28 @@ def _query(
     top_k: int,
     by: str,
     unify: str,
+    boxes: Sequence[Box | None] | None,
 ) -> Call[QueryAnswer]:
+    form = {"top_k": str(top_k), "by": by, "unify": unify}
+    if boxes is not None:
+        form["boxes"] = json.dumps(boxes)
     return Call(
         "POST",
         _gallery_path(gallery, "query"),
         _reader(QueryAnswer),
         repeatable=True,
-        form={"top_k": str(top_k), "by": by, "unify": unify},
-        files=[_part(number, picture) for number, picture in enumerate(pictures)],
+        form=form,
+        files=_parts(pictures),
     )
+
+
+def _embed(
+    pictures: Sequence[PictureSource], occlusions: Sequence[str], boxes: Sequence[Box | None] | None
+) -> Call[EmbedAnswer]:
+    form = {"occlusions": json.dumps(list(occlusions))}
+    if boxes is not None:
+        form["boxes"] = json.dumps(boxes)
+    return Call("POST", "/v1/embed", _reader(EmbedAnswer), repeatable=True, form=form, files=_parts(pictures))
 
 
 def _enrolment(
@@ -477,6 +511,7 @@ def _item(picture: NewPicture) -> dict[str, Any]:
         "camera": picture.camera,
         "time": picture.time.isoformat() if picture.time is not None else None,
         "client_id": picture.client_id,
+        "box": picture.box,
         "metadata": dict(picture.metadata) if picture.metadata is not None else None,
     }
     return {name: value for name, value in known.items() if value is not None}
@@ -486,6 +521,10 @@ def _part(number: int, picture: PictureSource) -> _Part:
     """A multipart part. The name is a number: paths of the caller's machine are nobody else's business."""
     content = picture if isinstance(picture, bytes) else Path(picture).read_bytes()
     return "files", (f"{number}", content, "application/octet-stream")
+
+
+def _parts(pictures: Iterable[PictureSource]) -> list[_Part]:
+    return [_part(number, picture) for number, picture in enumerate(pictures)]
 
 
 class _Enrolment:
@@ -755,6 +794,7 @@ class Client:
         top_k: int = 10,
         by: Literal["person", "image"] = "person",
         unify: str = "auto",
+        boxes: Sequence[Box | None] | None = None,
     ) -> QueryAnswer:
         """Who in the gallery is the person in these 1 to 16 pictures?
 
@@ -764,8 +804,25 @@ class Client:
             top_k: results at most.
             by: rank people by their best picture, or pictures.
             unify: ``auto``, ``off``, or the name of what is hidden in the query (``models.occlusion``).
+            boxes: one for each picture, or None for those that show nothing else.
         """
-        return self.send(_query(gallery, pictures, top_k, by, unify))
+        return self.send(_query(gallery, pictures, top_k, by, unify, boxes))
+
+    def embed(
+        self,
+        pictures: Sequence[PictureSource],
+        *,
+        occlusions: Sequence[str] = ("none",),
+        boxes: Sequence[Box | None] | None = None,
+    ) -> EmbedAnswer:
+        """Embeddings and grades of 1 to 64 pictures; nothing is kept.
+
+        Args:
+            pictures: of whomever.
+            occlusions: what is hidden before the picture is embedded (``models.occlusion``), one vector each.
+            boxes: as for :meth:`query`.
+        """
+        return self.send(_embed(pictures, occlusions, boxes))
 
     def model(self) -> Model:
         """The served model."""
@@ -873,9 +930,20 @@ class AsyncClient:
         top_k: int = 10,
         by: Literal["person", "image"] = "person",
         unify: str = "auto",
+        boxes: Sequence[Box | None] | None = None,
     ) -> QueryAnswer:
         """As :meth:`Client.query`."""
-        return await self.send(await asyncio.to_thread(_query, gallery, pictures, top_k, by, unify))
+        return await self.send(await asyncio.to_thread(_query, gallery, pictures, top_k, by, unify, boxes))
+
+    async def embed(
+        self,
+        pictures: Sequence[PictureSource],
+        *,
+        occlusions: Sequence[str] = ("none",),
+        boxes: Sequence[Box | None] | None = None,
+    ) -> EmbedAnswer:
+        """As :meth:`Client.embed`."""
+        return await self.send(await asyncio.to_thread(_embed, pictures, occlusions, boxes))
 
     async def model(self) -> Model:
         """As :meth:`Client.model`."""

@@ -27,6 +27,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models import occlusion
+from service.embedding.box import Box, cut_file
 from service.embedding.features import Embedder, PictureFeatures
 from service.index.protocol import Entries, VectorIndex
 from service.matching import unification
@@ -55,6 +56,7 @@ class EnrolItem:
         camera, time: where and when it was taken; ``time`` is aware.
         client_id: the caller's own id, unique in the gallery: sending it again changes nothing.
         metadata: the caller's own, a JSON object.
+        box: where in the picture the person is; the whole picture unless given.
     """
 
     content: bytes
@@ -63,6 +65,7 @@ class EnrolItem:
     time: datetime | None = None
     client_id: str | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    box: Box | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,11 +109,13 @@ class QueryOptions:
         top_k: most results, at least 1.
         by: ``person``: each person once, with their best picture; ``image``: pictures.
         unify: ``auto``, ``off``, or an occlusion type's name: the caller states the query's occlusion.
+        boxes: where the person is, one for each query picture (None: the whole picture); empty: all whole.
     """
 
     top_k: int = 10
     by: Literal["person", "image"] = "person"
     unify: str = unification.AUTO
+    boxes: Sequence[Box | None] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,7 +272,7 @@ class Galleries:
         """
         key = await self._key(gallery)
         codes = tuple(range(occlusion.COUNT))
-        embedded = await asyncio.gather(*(self._embed_alone(item.content, codes) for item in items))
+        embedded = await asyncio.gather(*(self._embed_alone(item, codes) for item in items))
         good = [
             (item, result)
             for item, result in zip(items, embedded, strict=True)
@@ -311,11 +316,13 @@ class Galleries:
             raise BadRequest(f"top_k must be at least 1, not {options.top_k}")
         if options.unify not in unification.CHOICES:
             raise BadRequest(f"unify must be one of {', '.join(unification.CHOICES)}, not {options.unify!r}")
+        if options.boxes and len(options.boxes) != len(contents):
+            raise BadRequest(f"there are {len(contents)} pictures but {len(options.boxes)} boxes")
         key = await self._key(gallery)
-        rounds = [await self._embed(contents, (occlusion.NONE,))]
+        rounds = [await self._embed(contents, (occlusion.NONE,), options.boxes)]
         parts = tuple(self._index.parts(key.number))
         if more := set(unification.query_codes(options.unify, parts)) - {occlusion.NONE}:
-            rounds.append(await self._embed(contents, sorted(more)))
+            rounds.append(await self._embed(contents, sorted(more), options.boxes))
         queries = [
             unification.QueryPicture(
                 unification.query_occlusion(options.unify, views[0].occlusion),
@@ -381,7 +388,7 @@ class Galleries:
         ]
         if keep:
             self._write_pictures(
-                gallery, [(image.id, item.content) for image, (item, _) in zip(new, pictures, strict=True)]
+                gallery, [(image.id, _kept(item)) for image, (item, _) in zip(new, pictures, strict=True)]
             )
         with self._writes:
             try:
@@ -474,13 +481,18 @@ class Galleries:
 
     # Between loop and threads
 
-    async def _embed(self, contents: Sequence[bytes], codes: Sequence[int]) -> tuple[PictureFeatures, ...]:
-        return tuple(await asyncio.gather(*(self._embedder.embed(content, codes) for content in contents)))
+    async def _embed(
+        self, contents: Sequence[bytes], codes: Sequence[int], boxes: Sequence[Box | None]
+    ) -> tuple[PictureFeatures, ...]:
+        pictures = zip(contents, boxes or [None] * len(contents), strict=True)
+        return tuple(
+            await asyncio.gather(*(self._embedder.embed(content, codes, box) for content, box in pictures))
+        )
 
-    async def _embed_alone(self, content: bytes, codes: Sequence[int]) -> PictureFeatures | Problem:
+    async def _embed_alone(self, item: EnrolItem, codes: Sequence[int]) -> PictureFeatures | Problem:
         """A picture that cannot be embedded is a result here: its neighbours go on."""
         try:
-            return await self._embedder.embed(content, codes)
+            return await self._embedder.embed(item.content, codes, item.box)
         except Problem as problem:
             return problem
 
@@ -502,6 +514,10 @@ def _entries(pairs: Sequence[tuple[Enrolled, NewImage]]) -> Entries:
         occlusions=np.array([answer.occlusion for answer, _ in pairs], dtype=np.int64),
         features=np.stack([image.features for _, image in pairs]),
     )
+
+
+def _kept(item: EnrolItem) -> bytes:
+    return item.content if item.box is None else cut_file(item.content, item.box)
 
 
 def _outcome(item: EnrolItem, stored: Enrolled) -> EnrolOutcome:

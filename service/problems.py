@@ -88,6 +88,13 @@ class PictureTooLarge(PictureError):
     title = "Picture too large"
 
 
+class BoxOutside(PictureError):
+    """The box is not wholly within the picture."""
+
+    slug = "box-outside"
+    title = "Box outside of the picture"
+
+
 # Requests
 
 

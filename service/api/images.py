@@ -13,11 +13,13 @@ from service.api.assembly import assembly_of
 from service.api.faults import documented, field_name, problem_response
 from service.api.multipart import read_form
 from service.api.schemas import ENROL_EXAMPLE, EnrolAnswer, EnrolledItem, Item
+from service.embedding.box import Box
 from service.gallery import EnrolItem
 from service.problems import (
     BadItems,
     BadRequest,
     BodyTooLarge,
+    BoxOutside,
     BrokenPicture,
     ClientIdConflict,
     DeadlineExceeded,
@@ -57,7 +59,8 @@ _FORM: Final[dict[str, Any]] = {
                             "type": "string",
                             "contentMediaType": "application/json",
                             "description": "A JSON array with one object per file, in order: "
-                            "`person` (required), `camera`, `time` (RFC 3339), `client_id`, `metadata`.",
+                            "`person` (required), `camera`, `time` (RFC 3339), `client_id`, `box` "
+                            "[x, y, width, height] in a full frame, `metadata`.",
                             "example": '[{"person": "anna", "camera": "entrance", "client_id": "anna-1"}]',
                         },
                     },
@@ -81,6 +84,7 @@ _FORM: Final[dict[str, Any]] = {
             EmptyPicture,
             NotAPicture,
             BrokenPicture,
+            BoxOutside,
             UnsupportedFormat,
             PictureTooLarge,
             BodyTooLarge,
@@ -107,7 +111,15 @@ async def enrol(request: Request, gallery: str) -> Response:
     outcomes = await assembly.galleries.enrol(
         gallery,
         [
-            EnrolItem(content, item.person, item.camera, item.time, item.client_id, item.metadata)
+            EnrolItem(
+                content,
+                item.person,
+                item.camera,
+                item.time,
+                item.client_id,
+                item.metadata,
+                None if item.box is None else Box(*item.box),
+            )
             for content, item in zip(form.files, items, strict=True)
         ],
     )

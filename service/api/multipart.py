@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, TypeVar
 
 from fastapi import Request
+from pydantic import BaseModel, ValidationError
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 
+from service.api.faults import field_name
+from service.embedding.box import Box
 from service.problems import BadRequest
 
 FILES: Final = "files"
+
+Options = TypeVar("Options", bound=BaseModel)
 
 _MAX_FIELD_BYTES: Final = 4 * 1024 * 1024
 """Of one option; `items` of 64 pictures with own metadata fits by far."""
@@ -29,6 +34,50 @@ class Form:
 
     files: list[bytes]
     fields: dict[str, str]
+
+
+def described(files: Mapping[str, Any], fields: type[BaseModel]) -> dict[str, Any]:
+    """The ``openapi_extra`` of a call that takes pictures and options.
+
+    Args:
+        files: JSON schema members of the parts named ``files``: how many, and of what.
+        fields: the options.
+    """
+    pictures = {"type": "array", "items": {"type": "string", "format": "binary"}, **files}
+    options = fields.model_json_schema()
+    schema = {
+        "type": "object",
+        "required": [FILES, *options.get("required", ())],
+        "additionalProperties": False,
+        "properties": {FILES: pictures, **options["properties"]},
+    }
+    return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
+
+
+def read_options(form: Form, kind: type[Options]) -> Options:
+    """The form's options, validated.
+
+    Raises:
+        BadRequest: one of them does not validate; the detail names it.
+    """
+    try:
+        return kind.model_validate(form.fields)
+    except ValidationError as error:
+        faults = "; ".join(f"{field_name(fault['loc'])}: {fault['msg']}" for fault in error.errors())
+        raise BadRequest(faults) from error
+
+
+def read_boxes(numbers: Sequence[Sequence[int] | None] | None, files: int) -> list[Box | None]:
+    """One box, or None, for each file; empty where none were given.
+
+    Raises:
+        BadRequest: not as many boxes as files.
+    """
+    if numbers is None:
+        return []
+    if len(numbers) != files:
+        raise BadRequest(f"boxes: there are {files} files but {len(numbers)} boxes; null means no box.")
+    return [None if box is None else Box(*box) for box in numbers]
 
 
 async def read_form(request: Request, *, max_files: int, fields: Collection[str]) -> Form:

@@ -11,6 +11,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    Json,
     JsonValue,
     StringConstraints,
     field_validator,
@@ -81,6 +82,11 @@ class Occlusion(_Strict):
     scores: Scores | None = Field(description="null where the model has no grader.")
 
 
+Coordinate = Annotated[int, Field(ge=0, le=1_000_000)]
+Side = Annotated[int, Field(ge=1, le=1_000_000)]
+BoxNumbers = tuple[Coordinate, Coordinate, Side, Side]
+
+
 class Item(_Strict):
     """What is told of one picture when it is enrolled."""
 
@@ -89,6 +95,12 @@ class Item(_Strict):
     time: AwareDatetime | None = Field(default=None, description="RFC 3339, with time zone.")
     client_id: Words | None = Field(
         default=None, description="The caller's id of this picture; enrolling it again changes nothing."
+    )
+    box: BoxNumbers | None = Field(
+        default=None,
+        description="[x, y, width, height] of the person in a full frame, pixels; of a gallery that keeps "
+        "pictures, that part alone is kept.",
+        examples=[[120, 40, 64, 128]],
     )
     metadata: dict[str, JsonValue] = Field(
         default_factory=dict, description=f"The caller's own, as JSON up to {MAX_METADATA_BYTES} bytes."
@@ -122,6 +134,12 @@ class EnrolAnswer(_Strict):
 # Queries
 
 
+BOXES = (
+    "A JSON array with one [x, y, width, height] per file, in order: where in a full frame the person is; "
+    "null for a file that is the person's picture already."
+)
+
+
 class QueryForm(_Strict):
     """A query's options, as form fields."""
 
@@ -134,6 +152,37 @@ class QueryForm(_Strict):
         description="auto: hide in each picture what the grader finds hidden in the other; off: compare "
         "whole pictures; a type's name: the query's occlusion, where the caller knows it.",
     )
+    boxes: Json[list[BoxNumbers | None]] | None = Field(default=None, description=BOXES)
+
+
+class EmbedForm(_Strict):
+    """What is to be embedded, as form fields."""
+
+    occlusions: Json[list[Literal[occlusion.NAMES]]] = Field(  # type: ignore[valid-type]
+        default=["none"],
+        description="A JSON array of occlusion types: under each, the picture is embedded with that part "
+        "of it hidden.",
+        examples=['["none", "bottom_half"]'],
+        min_length=1,
+    )
+    boxes: Json[list[BoxNumbers | None]] | None = Field(default=None, description=BOXES)
+
+
+class Embedding(_Strict):
+    """One picture as the model sees it."""
+
+    occlusion: Occlusion
+    embeddings: dict[str, list[float]] = Field(
+        description="By occlusion type: D numbers, a vector of unit length. The inner product of two is "
+        "their cosine."
+    )
+
+
+class EmbedAnswer(_Strict):
+    """One entry per picture, in the order sent."""
+
+    items: list[Embedding]
+    model: str = Field(description="The model's fingerprint; vectors of two models do not compare.")
 
 
 class MatchedImage(_Strict):
@@ -251,6 +300,19 @@ QUERY_EXAMPLE: dict[str, Any] = {
     ],
     "model": "9f2c6c1c8d3e7b40a55e1f0c2d9b8a7766554433221100ffeeddccbbaa998877",
     "timings": {"decode": 0.9, "queue": 0.1, "embed": 6.2, "search": 0.3, "total": 8.1},
+}
+
+EMBED_EXAMPLE: dict[str, Any] = {
+    "items": [
+        {
+            "occlusion": {
+                "type": "none",
+                "scores": {"top": 0.24, "bottom": 0.27, "left": 0.25, "right": 0.24},
+            },
+            "embeddings": {"none": [0.0312, -0.0124, 0.0871]},
+        }
+    ],
+    "model": "9f2c6c1c8d3e7b40a55e1f0c2d9b8a7766554433221100ffeeddccbbaa998877",
 }
 
 ENROL_EXAMPLE: dict[str, Any] = {

@@ -16,7 +16,15 @@ import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from models.bundle import fit_picture
-from service.problems import BrokenPicture, EmptyPicture, NotAPicture, PictureTooLarge, UnsupportedFormat
+from service.embedding.box import Box
+from service.problems import (
+    BoxOutside,
+    BrokenPicture,
+    EmptyPicture,
+    NotAPicture,
+    PictureTooLarge,
+    UnsupportedFormat,
+)
 
 FORMATS: Final = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
 """Accepted, by Pillow's names. Of animations and pages, the first is taken."""
@@ -51,13 +59,16 @@ _OTHER_FORMATS: Final = (
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 
-def decode(content: bytes, height: int, width: int, max_pixels: int) -> npt.NDArray[np.uint8]:
+def decode(
+    content: bytes, height: int, width: int, max_pixels: int, box: Box | None = None
+) -> npt.NDArray[np.uint8]:
     """The picture as ``images`` of the bundle takes it, turned upright by its EXIF orientation.
 
     Args:
         content: the file's bytes.
         height, width: what to resize to, pixels.
         max_pixels: most pixels the picture itself may have.
+        box: which part of the upright picture is meant; the whole unless given.
 
     Returns:
         uint8 [height, width, 3], RGB.
@@ -68,6 +79,7 @@ def decode(content: bytes, height: int, width: int, max_pixels: int) -> npt.NDAr
         UnsupportedFormat: a picture, but of a format or pixel type that is not accepted.
         PictureTooLarge: more pixels than ``max_pixels``; found in the header, nothing is decoded.
         BrokenPicture: truncated or damaged.
+        BoxOutside: the box is not wholly within the picture.
     """
     if not content:
         raise EmptyPicture("The picture has no bytes: send the file's content.")
@@ -99,8 +111,10 @@ def decode(content: bytes, height: int, width: int, max_pixels: int) -> npt.NDAr
         try:
             picture.load()
             upright = ImageOps.exif_transpose(picture)
+            if box is not None:
+                upright = box.cut(upright)
             return fit_picture(_without_alpha(_eight_bits(upright)), height, width)
-        except MemoryError:
+        except (MemoryError, BoxOutside):
             raise
         except Exception as error:  # as above, now for damaged pixels
             raise BrokenPicture(f"The {kind} picture is truncated or damaged: {error}") from error

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from models import occlusion
 from models.bundle import Bundle, BundleMetadata
 from service.embedding.batcher import Batcher
+from service.embedding.box import Box
 from service.embedding.decode import decode
 from service.embedding.features import PictureFeatures, StageTimes
 from service.metrics import Metrics
@@ -85,7 +86,7 @@ class BundleEmbedder:
         """Pictures taken and not answered yet: waiting, being decoded or in the model."""
         return self._in_work
 
-    async def embed(self, content: bytes, codes: Sequence[int]) -> PictureFeatures:
+    async def embed(self, content: bytes, codes: Sequence[int], box: Box | None = None) -> PictureFeatures:
         """Features of one encoded picture; see :meth:`service.embedding.features.Embedder.embed`."""
         if self._in_work >= self._queue_limit:
             raise Overloaded(
@@ -96,7 +97,7 @@ class BundleEmbedder:
         started = time.perf_counter()
         try:
             async with asyncio.timeout(self._deadline_s):
-                return await self._embed(content, codes)
+                return await self._embed(content, codes, box)
         except TimeoutError as error:
             raise DeadlineExceeded(
                 f"The picture was not embedded within {self._deadline_s:g} s: the service has more to do "
@@ -114,8 +115,10 @@ class BundleEmbedder:
         """End the decoding threads. The batcher and the cache are closed by whoever made them."""
         self._threads.shutdown(wait=True, cancel_futures=True)
 
-    async def _embed(self, content: bytes, codes: Sequence[int]) -> PictureFeatures:
+    async def _embed(self, content: bytes, codes: Sequence[int], box: Box | None) -> PictureFeatures:
         digest = await self._digest(content)
+        if box is not None:
+            digest = box.digest(digest)
         known = await self._cache.get(self.fingerprint, digest)
         missing = [code for code in dict.fromkeys(codes) if known is None or code not in known.embeddings]
         graded = self.metadata.has_grader
@@ -127,7 +130,7 @@ class BundleEmbedder:
             missing.insert(0, occlusion.NONE)  # the grade is of the whole picture
 
         decoding = time.perf_counter()
-        image = await self._decode(content, digest)
+        image = await self._decode(content, digest, box)
         decode_s = time.perf_counter() - decoding
         rows = await self._batcher.submit(image, missing)
 
@@ -165,13 +168,13 @@ class BundleEmbedder:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, lambda: hashlib.sha256(content).hexdigest())
 
-    async def _decode(self, content: bytes, digest: str) -> npt.NDArray[np.uint8]:
+    async def _decode(self, content: bytes, digest: str, box: Box | None) -> npt.NDArray[np.uint8]:
         kept = self._pixels.get(digest)
         if kept is not None:
             self._pixels.move_to_end(digest)
             return kept
         image = await asyncio.get_running_loop().run_in_executor(
-            self._threads, decode, content, self.metadata.height, self.metadata.width, self._max_pixels
+            self._threads, decode, content, self.metadata.height, self.metadata.width, self._max_pixels, box
         )
         self._pixels[digest] = image
         if len(self._pixels) > _PIXELS_KEPT:

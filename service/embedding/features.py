@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.bundle import BundleMetadata
+from service.embedding.box import Box
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ class PictureFeatures:
     """One picture as one model sees it.
 
     Attributes:
-        digest: SHA-256 of the picture's bytes, 64 hex digits.
+        digest: names what was seen, 64 hex digits: SHA-256 of the picture's bytes, or of that and the box.
         occlusion: graded code c(x), 0 to 8 (OAMN eq. 8); 0 for bundles without a grader.
         scores: float32 [4], the grader's, order top, bottom, left, right; None without a grader.
         embeddings: code -> F(x, code), float32 [D] of unit length; holds at least the codes asked for.
@@ -57,11 +58,12 @@ class Embedder(Protocol):
     def fingerprint(self) -> str:
         """SHA-256 of the bundle's file, 64 hex digits."""
 
-    async def embed(self, content: bytes, codes: Sequence[int]) -> PictureFeatures:
+    async def embed(self, content: bytes, codes: Sequence[int], box: Box | None = None) -> PictureFeatures:
         """Features of one encoded picture under the codes asked for, and its grade.
 
         Args:
             content: the picture file's bytes.
+            box: where in the picture the person is; the whole picture unless given.
             codes: occlusion codes, 0 to 8; the grade is of the whole picture, whatever is asked for.
 
         Raises:

@@ -439,6 +439,7 @@ def test_description_names_every_call_and_loads_without_another_host(http: httpx
         "/v1/galleries/{gallery}/images",
         "/v1/galleries/{gallery}/images/{image}",
         "/v1/galleries/{gallery}/query",
+        "/v1/embed",
         "/v1/model",
         "/healthz",
         "/readyz",

@@ -15,6 +15,7 @@ import pytest_asyncio
 
 from models import occlusion
 from models.bundle import BundleMetadata, Training
+from service.embedding.box import Box
 from service.embedding.features import PictureFeatures, StageTimes
 from service.gallery import EnrolItem, EnrolOutcome, Galleries, QueryOptions
 from service.index.flat import FlatIndex
@@ -63,7 +64,7 @@ class FakeEmbedder:
             terms="none",
         )
 
-    async def embed(self, content: bytes, codes: Sequence[int]) -> PictureFeatures:
+    async def embed(self, content: bytes, codes: Sequence[int], box: Box | None = None) -> PictureFeatures:
         self.asked.append((content, tuple(codes)))
         self.reached.set()
         await asyncio.sleep(0)
@@ -322,7 +323,7 @@ async def test_a_bad_picture_fails_alone(house: House) -> None:
 async def test_a_fault_of_the_program_is_not_dressed_up_as_a_bad_picture(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def broken(content: bytes, codes: Sequence[int]) -> PictureFeatures:
+    async def broken(content: bytes, codes: Sequence[int], box: Box | None) -> PictureFeatures:
         raise RuntimeError("a bug")
 
     monkeypatch.setattr(house.embedder, "embed", broken)
