@@ -10,8 +10,8 @@ __all__ = ["WHY", "acknowledge"]
 
 WHY = (
     "it consists of DukeMTMC pictures: students and passers-by on Duke University's campus, filmed without "
-    "their consent. The authors withdrew DukeMTMC in 2019; most venues discourage or refuse results on it. "
-    "Use a lawfully held copy only to compare with figures published earlier, and say so where you show one"
+    "their consent. The authors took DukeMTMC off the net in 2019. Use a lawfully held copy only to compare "
+    "with figures published earlier, and say so where you show one"
 )
 """The rest of a sentence that begins with the data set's name."""
 
