@@ -136,6 +136,8 @@ class Losses(_Table):
         mask: λ1. mask_invariance: α1. mask_completeness: α2.
         triplet: λ2. identity: λ3. grading: λ4.
         half_share: share of pictures whose four copies are half hidden, else a quarter.
+        blank_share: share of pictures hidden by the mean colour, as unification does at test time, instead
+            of a patch; the paper has none.
     """
 
     margin: float = Field(default=0.5, ge=0)
@@ -149,6 +151,7 @@ class Losses(_Table):
     identity: float = Field(default=1.0, ge=0)
     grading: float = Field(default=1.0, ge=0)
     half_share: float = Field(default=0.5, ge=0, le=1)
+    blank_share: float = Field(default=0.0, ge=0, le=1)
 
 
 class Recipe(_Table):

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional
 
+from models.networks.normalisation import MEAN
 from models.occlusion import PLACES, TYPES, code_at, rectangle
 
 __all__ = ["OccludedCopies", "grader_targets", "occlude_four_ways"]
@@ -39,7 +40,7 @@ class OccludedCopies:
 
 
 def occlude_four_ways(
-    pictures: torch.Tensor, sources: torch.Tensor, half_share: float = 0.5
+    pictures: torch.Tensor, sources: torch.Tensor, half_share: float = 0.5, blank_share: float = 0.0
 ) -> OccludedCopies:
     """Lay one patch over each of the four places of each picture.
 
@@ -47,9 +48,11 @@ def occlude_four_ways(
     picture share the patch and the area, as eq. 3 needs them to.
 
     Args:
-        pictures: float [N, 3, H, W], the pictures to be occluded.
+        pictures: float [N, 3, H, W], 0 to 255, the pictures to be occluded.
         sources: float [N, 3, H, W], randomly chosen training pictures, one for each patch.
         half_share: how many of the pictures are half hidden, 0 to 1; the others are hidden by a quarter.
+        blank_share: how many of the pictures are hidden by the mean colour instead of a patch, 0 to 1: that
+            is what occlusion unification lays over a picture at test time. The paper has none of it.
     """
     count, _, height, width = pictures.shape
     device = pictures.device
@@ -65,6 +68,8 @@ def occlude_four_ways(
     patch_top = (height - patch_height) * torch.randint(0, 2, (count,), device=device)
     patch_left = (width - patch_width) * torch.randint(0, 2, (count,), device=device)
     half = torch.rand(count, device=device) < half_share
+    blank = (torch.rand(count, device=device) < blank_share).view(count, 1, 1, 1)
+    mean_colour = torch.tensor(MEAN, device=device).view(1, 3, 1, 1) * 255.0
 
     rows = torch.arange(height, device=device, dtype=torch.float32)
     columns = torch.arange(width, device=device, dtype=torch.float32)
@@ -88,6 +93,7 @@ def occlude_four_ways(
         patch = functional.grid_sample(
             sources, grid, mode="bilinear", padding_mode="border", align_corners=False
         )
+        patch = torch.where(blank, mean_colour, patch)
         hidden_rows = (rows[None] >= top[:, None]) & (rows[None] < bottom[:, None])
         hidden_columns = (columns[None] >= left[:, None]) & (columns[None] < right[:, None])
         hidden = (hidden_rows[:, :, None] & hidden_columns[:, None, :])[:, None]

@@ -66,7 +66,9 @@ class OAMNSystem:
         """Occlude, run all five groups through the network at once, add up the losses."""
         weights = self._recipe.losses
         count = len(batch.pictures)
-        copies = occlude_four_ways(batch.pictures, batch.sources.float(), weights.half_share)
+        copies = occlude_four_ways(
+            batch.pictures, batch.sources.float(), weights.half_share, weights.blank_share
+        )
         groups = torch.cat((batch.pictures[None], copies.pictures))  # [5, N, 3, H, W]
         codes = torch.cat((torch.zeros_like(copies.codes[:1]), copies.codes))  # [5, N]
 

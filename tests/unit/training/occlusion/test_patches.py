@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import torch
 
+from models.networks.normalisation import hide, normalise
 from models.occlusion import NONE, PLACES, TYPES, code_at, grade, rectangle
 from training.occlusion.patches import grader_targets, occlude_four_ways
 
@@ -66,3 +67,13 @@ def test_the_grader_is_trained_towards_twice_the_hidden_area() -> None:
     assert targets[code_at("bottom", 0.25)].tolist() == [0.0, 0.5, 0.0, 0.0]
     assert targets[code_at("right", 0.5)].tolist() == [0.0, 0.0, 0.0, 1.0]
     assert grade(targets.numpy()).tolist() == list(range(9))
+
+
+def test_blank_copies_show_what_unification_will_lay_over_them() -> None:
+    """After normalisation the hidden rectangle of a blank copy is zero, as in the bundle's graph."""
+    torch.manual_seed(0)
+    pictures = torch.rand(6, 3, 32, 16) * 255
+    copies = occlude_four_ways(pictures, torch.rand(6, 3, 32, 16) * 255, blank_share=1.0)
+    for place in range(4):
+        expected = hide(normalise(pictures), copies.codes[place])
+        torch.testing.assert_close(normalise(copies.pictures[place]), expected, atol=1e-5, rtol=0)
