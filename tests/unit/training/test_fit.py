@@ -53,6 +53,7 @@ def test_a_run_cut_at_any_step_and_resumed_equals_the_uninterrupted_run(
         torch.testing.assert_close(resumed.network[name], value, rtol=0, atol=0, msg=name)
 
 
+@pytest.mark.timeout(900)  # 160 training steps: long on a busy machine
 @pytest.mark.parametrize("system", ["baseline", "oamn"])
 def test_a_system_overfits_eight_drawn_people(system: str, tmp_path: Path) -> None:
     recipe = _recipe(
