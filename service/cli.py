@@ -23,8 +23,10 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
 )
 galleries_app = typer.Typer(help="List, create and delete galleries.", no_args_is_help=True)
+people_app = typer.Typer(help="List, rename, merge and erase people of a gallery.", no_args_is_help=True)
 bench_app = typer.Typer(help="Measure a running service.", no_args_is_help=True)
 app.add_typer(galleries_app, name="galleries")
+app.add_typer(people_app, name="people")
 app.add_typer(bench_app, name="bench")
 
 Url = Annotated[
@@ -215,6 +217,80 @@ def delete_gallery(
     typer.echo(f"deleted {name}")
 
 
+# penumbra people
+
+
+@people_app.command("list")
+def list_people(gallery: GalleryName, url: Url = SERVICE_URL, as_json: AsJson = False) -> None:
+    """Show the people of a gallery, and how many pictures show each.
+
+    [bold]Example[/]
+
+      penumbra people list --gallery shop
+    """
+    with _connected(url) as client:
+        found = list(client.people(gallery))
+    if as_json:
+        _print_json([person.model_dump(mode="json") for person in found])
+        return
+    from rich.table import Table
+
+    from service.terminal import tables
+
+    table = Table("person", "pictures")
+    for person in found:
+        table.add_row(_plain(person.name), f"{person.images:,}")
+    tables().print(table)
+
+
+@people_app.command("rename")
+def rename_person(
+    person: Annotated[str, typer.Argument(help="The present name.")],
+    name: Annotated[str, typer.Argument(help="The new name.")],
+    gallery: GalleryName,
+    merge: Annotated[
+        bool, typer.Option("--merge", help="If another person has that name: make the two one.")
+    ] = False,
+    url: Url = SERVICE_URL,
+    as_json: AsJson = False,
+) -> None:
+    """Give a person another name, or merge two who turned out to be one.
+
+    [bold]Examples[/]
+
+      penumbra people rename unknown-17 anna --gallery shop
+
+      penumbra people rename anna-2 anna --merge --gallery shop
+    """
+    with _connected(url) as client:
+        changed = client.rename_person(gallery, person, name, merge=merge)
+    if as_json:
+        _print_json(changed.model_dump(mode="json"))
+    else:
+        typer.echo(f"{changed.name} has {changed.images:,} pictures")
+
+
+@people_app.command("erase")
+def erase_person(
+    person: Annotated[str, typer.Argument(help="Whom to erase.")],
+    gallery: GalleryName,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    url: Url = SERVICE_URL,
+) -> None:
+    """Erase a person with all that is stored of them.
+
+    [bold]Example[/]
+
+      penumbra people erase anna --gallery shop --yes
+    """
+    with _connected(url) as client:
+        found = client.person(gallery, person)
+        if not yes:
+            typer.confirm(f"Erase {person} with {found.images:,} pictures?", abort=True)
+        client.delete_person(gallery, person)
+    typer.echo(f"erased {person}")
+
+
 # penumbra enrol
 
 
@@ -327,6 +403,12 @@ def query(
     unify: Annotated[
         str, typer.Option(help="auto, off, or what is hidden in the query, e.g. bottom_half.")
     ] = "auto",
+    camera: Annotated[
+        list[str] | None, typer.Option(help="Only pictures from this camera; may be given several times.")
+    ] = None,
+    exclude_camera: Annotated[list[str] | None, typer.Option(help="No picture from this camera.")] = None,
+    person: Annotated[list[str] | None, typer.Option(help="Only this person.")] = None,
+    exclude_person: Annotated[list[str] | None, typer.Option(help="Not this person.")] = None,
     url: Url = SERVICE_URL,
     as_json: AsJson = False,
 ) -> None:
@@ -339,12 +421,22 @@ def query(
       penumbra query who-1.jpg who-2.jpg -g shop --top-k 3 --by image
 
       penumbra query who.jpg -g shop --unify bottom_half --json
+
+      penumbra query who.jpg -g shop --camera entrance --camera exit --exclude-person guard
     """
+    from service.client import Filters
+
     if by not in ("person", "image"):
         _fail(f"--by is person or image, not {by!r}", code=2)
     ranked_by: Literal["person", "image"] = "person" if by == "person" else "image"
+    filters = Filters(
+        cameras=camera or (),
+        people=person or (),
+        exclude_cameras=exclude_camera or (),
+        exclude_people=exclude_person or (),
+    )
     with _connected(url) as client:
-        answer = client.query(gallery, pictures, top_k=top_k, by=ranked_by, unify=unify)
+        answer = client.query(gallery, pictures, top_k=top_k, by=ranked_by, unify=unify, filters=filters)
     if as_json:
         _print_json(answer.model_dump(mode="json"))
     else:

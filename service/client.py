@@ -47,12 +47,15 @@ __all__ = [
     "EmbedAnswer",
     "Embedding",
     "EnrolledPicture",
+    "Filters",
     "Gallery",
     "GalleryPage",
     "MatchedImage",
     "Model",
     "NewPicture",
     "Occlusion",
+    "Person",
+    "Picture",
     "ProblemError",
     "QueryAnswer",
     "QueryPicture",
@@ -61,6 +64,7 @@ __all__ = [
     "Retries",
     "ServiceUnreachable",
     "UnexpectedAnswer",
+    "Verification",
 ]
 
 DEFAULT_URL: Final = "http://127.0.0.1:8321"
@@ -155,11 +159,12 @@ class Problem(_Answer):
 
 
 class Gallery(_Answer):
-    """One gallery: ``images`` and ``people`` are counts."""
+    """One gallery: ``images``, ``people`` and ``pending`` (of another model) are counts."""
 
     name: str
     images: int
     people: int
+    pending: int = 0
     keep_pictures: bool
     created_at: datetime
 
@@ -199,6 +204,42 @@ class MatchedImage(_Answer):
     camera: str | None = None
     time: datetime | None = None
     occlusion: Occlusion | None = None
+
+
+class Picture(_Answer):
+    """An enrolled picture. ``kept``: its bytes can be fetched; ``pending``: enrolled with another model."""
+
+    id: str
+    person: str
+    camera: str | None = None
+    time: datetime | None = None
+    client_id: str | None = None
+    metadata: dict[str, Any] = {}
+    enrolled_at: datetime
+    occlusion: Occlusion
+    kept: bool
+    pending: bool
+
+
+class PicturePage(_Answer):
+    """Some pictures, and the cursor of the next page or None."""
+
+    items: list[Picture]
+    next_cursor: str | None = None
+
+
+class Person(_Answer):
+    """A person of a gallery, and how many pictures show them."""
+
+    name: str
+    images: int
+
+
+class PeoplePage(_Answer):
+    """Some people, and the cursor of the next page or None."""
+
+    items: list[Person]
+    next_cursor: str | None = None
 
 
 class QueryResult(_Answer):
@@ -243,6 +284,18 @@ class QueryAnswer(_Answer):
     timings: dict[str, float]
 
 
+class Verification(_Answer):
+    """How alike two pictures are, or a picture and a person, whose best matching picture is ``image``."""
+
+    score: float
+    probability: float | None = None
+    decision: str | None = None
+    pictures: list[QueryPicture]
+    image: MatchedImage | None = None
+    compared: str
+    model: str
+
+
 class Embedding(_Answer):
     """One picture as the model sees it: by occlusion type, a vector of unit length."""
 
@@ -271,6 +324,34 @@ class Model(BaseModel):
 
 
 # What is sent
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """What a query looks at; what is empty or None asks nothing.
+
+    Attributes:
+        cameras, people: only pictures from these cameras, of these persons.
+        exclude_cameras, exclude_people: none of these.
+        time_from, time_to: only pictures taken at or after, and before; with time zone.
+    """
+
+    cameras: Sequence[str] = ()
+    people: Sequence[str] = ()
+    exclude_cameras: Sequence[str] = ()
+    exclude_people: Sequence[str] = ()
+    time_from: datetime | None = None
+    time_to: datetime | None = None
+
+    def form(self) -> dict[str, str]:
+        """The form fields that say so."""
+        names = {
+            name: json.dumps(list(getattr(self, name)), ensure_ascii=False)
+            for name in ("cameras", "people", "exclude_cameras", "exclude_people")
+            if getattr(self, name)
+        }
+        times = {"time_from": self.time_from, "time_to": self.time_to}
+        return names | {name: moment.isoformat() for name, moment in times.items() if moment is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -412,6 +493,61 @@ def _delete_image(gallery: str, image: str) -> Call[None]:
     return Call("DELETE", _gallery_path(gallery, "images", image), _nothing, repeatable=True)
 
 
+def _image_page(
+    gallery: str, limit: int, cursor: str | None, person: str | None, camera: str | None
+) -> Call[PicturePage]:
+    given = {"cursor": cursor, "person": person, "camera": camera}
+    params: dict[str, str | int] = {name: value for name, value in given.items() if value is not None}
+    path = _gallery_path(gallery, "images")
+    return Call("GET", path, _reader(PicturePage), repeatable=True, params={"limit": limit, **params})
+
+
+def _image(gallery: str, image: str) -> Call[Picture]:
+    return Call("GET", _gallery_path(gallery, "images", image), _reader(Picture), repeatable=True)
+
+
+def _file(gallery: str, image: str) -> Call[bytes]:
+    path = _gallery_path(gallery, "images", image, "file")
+    return Call("GET", path, lambda response: response.content, repeatable=True)
+
+
+def _people_page(gallery: str, limit: int, cursor: str | None) -> Call[PeoplePage]:
+    params: dict[str, str | int] = {"limit": limit}
+    if cursor is not None:
+        params["cursor"] = cursor
+    path = _gallery_path(gallery, "people")
+    return Call("GET", path, _reader(PeoplePage), repeatable=True, params=params)
+
+
+def _person(gallery: str, person: str) -> Call[Person]:
+    return Call("GET", _gallery_path(gallery, "people", person), _reader(Person), repeatable=True)
+
+
+def _rename_person(gallery: str, person: str, name: str, merge: bool) -> Call[Person]:
+    path = _gallery_path(gallery, "people", person)
+    return Call("PATCH", path, _reader(Person), repeatable=False, json={"name": name, "merge": merge})
+
+
+def _delete_person(gallery: str, person: str) -> Call[None]:
+    return Call("DELETE", _gallery_path(gallery, "people", person), _nothing, repeatable=True)
+
+
+def _verify(
+    pictures: Sequence[PictureSource],
+    gallery: str | None,
+    person: str | None,
+    unify: str,
+    boxes: Sequence[Box | None] | None,
+) -> Call[Verification]:
+    given = {"gallery": gallery, "person": person, "unify": unify}
+    form = {name: value for name, value in given.items() if value is not None}
+    if boxes is not None:
+        form["boxes"] = json.dumps(boxes)
+    return Call(
+        "POST", "/v1/verify", _reader(Verification), repeatable=True, form=form, files=_parts(pictures)
+    )
+
+
 def _model() -> Call[Model]:
     return Call("GET", "/v1/model", _reader(Model), repeatable=True)
 
@@ -430,8 +566,11 @@ def _query(
     by: str,
     unify: str,
     boxes: Sequence[Box | None] | None,
+    filters: Filters | None,
 ) -> Call[QueryAnswer]:
     form = {"top_k": str(top_k), "by": by, "unify": unify}
+    if filters is not None:
+        form |= filters.form()
     if boxes is not None:
         form["boxes"] = json.dumps(boxes)
     return Call(
@@ -764,6 +903,53 @@ class Client:
         """Erase one picture, by the id that enrolling gave."""
         self.send(_delete_image(gallery, image))
 
+    def images(
+        self,
+        gallery: str,
+        *,
+        person: str | None = None,
+        camera: str | None = None,
+        page_size: int = 100,
+    ) -> Iterator[Picture]:
+        """All pictures in the order of enrolment, of one person or camera if asked, page by page."""
+        cursor: str | None = None
+        while True:
+            page = self.send(_image_page(gallery, page_size, cursor, person, camera))
+            yield from page.items
+            cursor = page.next_cursor
+            if cursor is None:
+                return
+
+    def image(self, gallery: str, image: str) -> Picture:
+        """One picture's data, by the id that enrolling gave."""
+        return self.send(_image(gallery, image))
+
+    def file(self, gallery: str, image: str) -> bytes:
+        """A picture's bytes. ``ProblemError`` 404 if the gallery does not keep pictures."""
+        return self.send(_file(gallery, image))
+
+    def people(self, gallery: str, *, page_size: int = 100) -> Iterator[Person]:
+        """All people in the order of their names, fetched page by page."""
+        cursor: str | None = None
+        while True:
+            page = self.send(_people_page(gallery, page_size, cursor))
+            yield from page.items
+            cursor = page.next_cursor
+            if cursor is None:
+                return
+
+    def person(self, gallery: str, person: str) -> Person:
+        """One person. ``ProblemError`` 404 if there is none of that name."""
+        return self.send(_person(gallery, person))
+
+    def rename_person(self, gallery: str, person: str, name: str, *, merge: bool = False) -> Person:
+        """Give a person another name; with ``merge`` it may be another person's, and the two become one."""
+        return self.send(_rename_person(gallery, person, name, merge))
+
+    def delete_person(self, gallery: str, person: str) -> None:
+        """Erase a person with all that is stored of them."""
+        self.send(_delete_person(gallery, person))
+
     def enrol(
         self,
         gallery: str,
@@ -795,6 +981,7 @@ class Client:
         by: Literal["person", "image"] = "person",
         unify: str = "auto",
         boxes: Sequence[Box | None] | None = None,
+        filters: Filters | None = None,
     ) -> QueryAnswer:
         """Who in the gallery is the person in these 1 to 16 pictures?
 
@@ -805,8 +992,9 @@ class Client:
             by: rank people by their best picture, or pictures.
             unify: ``auto``, ``off``, or the name of what is hidden in the query (``models.occlusion``).
             boxes: one for each picture, or None for those that show nothing else.
+            filters: which of the gallery's pictures are looked at.
         """
-        return self.send(_query(gallery, pictures, top_k, by, unify, boxes))
+        return self.send(_query(gallery, pictures, top_k, by, unify, boxes, filters))
 
     def embed(
         self,
@@ -823,6 +1011,18 @@ class Client:
             boxes: as for :meth:`query`.
         """
         return self.send(_embed(pictures, occlusions, boxes))
+
+    def verify(
+        self,
+        pictures: Sequence[PictureSource],
+        *,
+        gallery: str | None = None,
+        person: str | None = None,
+        unify: str = "auto",
+        boxes: Sequence[Box | None] | None = None,
+    ) -> Verification:
+        """How alike two pictures are; or one picture and an enrolled ``person`` of a ``gallery``."""
+        return self.send(_verify(pictures, gallery, person, unify, boxes))
 
     def model(self) -> Model:
         """The served model."""
@@ -909,6 +1109,55 @@ class AsyncClient:
         """As :meth:`Client.delete_image`."""
         await self.send(_delete_image(gallery, image))
 
+    async def images(
+        self,
+        gallery: str,
+        *,
+        person: str | None = None,
+        camera: str | None = None,
+        page_size: int = 100,
+    ) -> AsyncIterator[Picture]:
+        """As :meth:`Client.images`."""
+        cursor: str | None = None
+        while True:
+            page = await self.send(_image_page(gallery, page_size, cursor, person, camera))
+            for item in page.items:
+                yield item
+            cursor = page.next_cursor
+            if cursor is None:
+                return
+
+    async def image(self, gallery: str, image: str) -> Picture:
+        """As :meth:`Client.image`."""
+        return await self.send(_image(gallery, image))
+
+    async def file(self, gallery: str, image: str) -> bytes:
+        """As :meth:`Client.file`."""
+        return await self.send(_file(gallery, image))
+
+    async def people(self, gallery: str, *, page_size: int = 100) -> AsyncIterator[Person]:
+        """As :meth:`Client.people`."""
+        cursor: str | None = None
+        while True:
+            page = await self.send(_people_page(gallery, page_size, cursor))
+            for item in page.items:
+                yield item
+            cursor = page.next_cursor
+            if cursor is None:
+                return
+
+    async def person(self, gallery: str, person: str) -> Person:
+        """As :meth:`Client.person`."""
+        return await self.send(_person(gallery, person))
+
+    async def rename_person(self, gallery: str, person: str, name: str, *, merge: bool = False) -> Person:
+        """As :meth:`Client.rename_person`."""
+        return await self.send(_rename_person(gallery, person, name, merge))
+
+    async def delete_person(self, gallery: str, person: str) -> None:
+        """As :meth:`Client.delete_person`."""
+        await self.send(_delete_person(gallery, person))
+
     async def enrol(
         self,
         gallery: str,
@@ -931,9 +1180,12 @@ class AsyncClient:
         by: Literal["person", "image"] = "person",
         unify: str = "auto",
         boxes: Sequence[Box | None] | None = None,
+        filters: Filters | None = None,
     ) -> QueryAnswer:
         """As :meth:`Client.query`."""
-        return await self.send(await asyncio.to_thread(_query, gallery, pictures, top_k, by, unify, boxes))
+        return await self.send(
+            await asyncio.to_thread(_query, gallery, pictures, top_k, by, unify, boxes, filters)
+        )
 
     async def embed(
         self,
@@ -944,6 +1196,18 @@ class AsyncClient:
     ) -> EmbedAnswer:
         """As :meth:`Client.embed`."""
         return await self.send(await asyncio.to_thread(_embed, pictures, occlusions, boxes))
+
+    async def verify(
+        self,
+        pictures: Sequence[PictureSource],
+        *,
+        gallery: str | None = None,
+        person: str | None = None,
+        unify: str = "auto",
+        boxes: Sequence[Box | None] | None = None,
+    ) -> Verification:
+        """As :meth:`Client.verify`."""
+        return await self.send(await asyncio.to_thread(_verify, pictures, gallery, person, unify, boxes))
 
     async def model(self) -> Model:
         """As :meth:`Client.model`."""

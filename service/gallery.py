@@ -12,8 +12,6 @@ Order of things, so that an answer given is an answer kept:
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
 import logging
 import threading
 import time
@@ -27,12 +25,30 @@ import numpy as np
 import numpy.typing as npt
 
 from models import occlusion
+from service.cursor import cursor_after, last_before
 from service.embedding.box import Box, cut_file
 from service.embedding.features import Embedder, PictureFeatures
 from service.index.protocol import Entries, VectorIndex
 from service.matching import unification
-from service.problems import BadRequest, ClientIdConflict, Problem, UnknownGallery
-from service.storage.catalog import Catalog, Enrolled, GalleryKey, GalleryRecord, NewImage
+from service.problems import (
+    BadRequest,
+    ClientIdConflict,
+    PictureNotKept,
+    Problem,
+    UnknownGallery,
+    UnknownPerson,
+)
+from service.storage.catalog import (
+    Catalog,
+    Enrolled,
+    GalleryKey,
+    GalleryRecord,
+    NewImage,
+    PersonRecord,
+    PictureRecord,
+    RemovedImage,
+)
+from service.storage.filters import EVERYTHING, Filters
 from service.storage.pictures import PictureStore
 from service.storage.ulid import new_ulid
 
@@ -109,6 +125,7 @@ class QueryOptions:
         top_k: most results, at least 1.
         by: ``person``: each person once, with their best picture; ``image``: pictures.
         unify: ``auto``, ``off``, or an occlusion type's name: the caller states the query's occlusion.
+        filters: which pictures are looked at.
         boxes: where the person is, one for each query picture (None: the whole picture); empty: all whole.
     """
 
@@ -116,6 +133,7 @@ class QueryOptions:
     by: Literal["person", "image"] = "person"
     unify: str = unification.AUTO
     boxes: Sequence[Box | None] = ()
+    filters: Filters = EVERYTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +202,41 @@ class GalleryPage:
     next_cursor: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """How alike two pictures are, or a picture and a person.
+
+    Attributes:
+        score: cosine, -1 to 1.
+        pictures: grade of each picture sent, in order.
+        compared: what was hidden on both sides.
+        image: the enrolled picture that matched best; None where two pictures were sent.
+        fingerprint: of the model that compared.
+    """
+
+    score: float
+    pictures: tuple[Grade, ...]
+    compared: str
+    image: Match | None
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class PicturePage:
+    """Pictures in the order of enrolment, and the cursor of the next page (None: this was the last)."""
+
+    items: tuple[PictureRecord, ...]
+    next_cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PeoplePage:
+    """People in the order of their names, and the cursor of the next page (None: this was the last)."""
+
+    items: tuple[PersonRecord, ...]
+    next_cursor: str | None
+
+
 class Galleries:
     """All galleries of one service. Call :meth:`start` before anything else, :meth:`close` at the end.
 
@@ -246,11 +299,11 @@ class Galleries:
         Raises:
             BadRequest: the cursor is none that a page gave.
         """
-        after = "" if cursor is None else _name_in(cursor)
+        after = "" if cursor is None else last_before(cursor)
         fingerprint = self._embedder.fingerprint
         records = await self._read(lambda: self._catalog.galleries(fingerprint, limit + 1, after))
         page = tuple(records[:limit])
-        return GalleryPage(page, _cursor_after(page[-1].name) if len(records) > limit else None)
+        return GalleryPage(page, cursor_after(page[-1].name) if len(records) > limit else None)
 
     async def delete(self, name: str) -> None:
         """Delete a gallery with all that is stored of it.
@@ -258,7 +311,7 @@ class Galleries:
         Raises:
             UnknownGallery: there is none.
         """
-        await self._write(lambda: self._delete(name))
+        await self._embedder.forget(await self._write(lambda: self._delete(name)))
 
     # Pictures
 
@@ -294,7 +347,88 @@ class Galleries:
         Raises:
             UnknownGallery, UnknownImage: there is none.
         """
-        await self._write(lambda: self._delete_image(gallery, id))
+        await self._embedder.forget(await self._write(lambda: self._delete_image(gallery, id)))
+
+    async def images(
+        self,
+        gallery: str,
+        limit: int = 100,
+        cursor: str | None = None,
+        person: str | None = None,
+        camera: str | None = None,
+    ) -> PicturePage:
+        """Pictures in the order in which they were enrolled, ``limit`` at a time.
+
+        A page goes on after the last picture of the one before, whatever is enrolled or erased meanwhile.
+
+        Raises:
+            UnknownGallery: there is none.
+            BadRequest: the cursor is none that a page gave.
+        """
+        after = 0 if cursor is None else _number_in(cursor)
+        key = await self._key(gallery)
+        found = await self._read(lambda: self._catalog.pictures(key.number, limit + 1, after, person, camera))
+        page = tuple(found[:limit])
+        return PicturePage(page, cursor_after(str(page[-1].number)) if len(found) > limit else None)
+
+    async def image(self, gallery: str, id: str) -> PictureRecord:
+        """A picture with all that was told of it.
+
+        Raises:
+            UnknownGallery, UnknownImage: there is none.
+        """
+        return (await self._read(lambda: self._catalog.picture(gallery, id)))[1]
+
+    async def file(self, gallery: str, id: str) -> bytes:
+        """A kept picture's bytes.
+
+        Raises:
+            UnknownGallery, UnknownImage: there is none.
+            PictureNotKept: its bytes were not kept.
+        """
+        return await self._read(lambda: self._file(gallery, id))
+
+    # People
+
+    async def people(self, gallery: str, limit: int = 100, cursor: str | None = None) -> PeoplePage:
+        """People in the order of their names, ``limit`` at a time; as stable as :meth:`list`.
+
+        Raises:
+            UnknownGallery: there is none.
+            BadRequest: the cursor is none that a page gave.
+        """
+        after = "" if cursor is None else last_before(cursor)
+        key = await self._key(gallery)
+        found = await self._read(lambda: self._catalog.people(key.number, limit + 1, after))
+        page = tuple(found[:limit])
+        return PeoplePage(page, cursor_after(page[-1].name) if len(found) > limit else None)
+
+    async def person(self, gallery: str, person: str) -> PersonRecord:
+        """A person, and how many pictures show them.
+
+        Raises:
+            UnknownGallery, UnknownPerson: there is none.
+        """
+        key = await self._key(gallery)
+        return await self._read(lambda: self._catalog.person(key.number, person))
+
+    async def rename_person(self, gallery: str, person: str, to: str, merge: bool = False) -> PersonRecord:
+        """Give a person another name; with ``merge``, another person's, and the two are one from then on.
+
+        Raises:
+            UnknownGallery, UnknownPerson: there is none.
+            PersonExists: another person has the name, and ``merge`` is false.
+        """
+        await self._write(lambda: self._rename_person(gallery, person, to, merge))
+        return await self.person(gallery, to)
+
+    async def delete_person(self, gallery: str, person: str) -> None:
+        """Erase a person with all that is stored of them: catalog, index, pictures, cached features.
+
+        Raises:
+            UnknownGallery, UnknownPerson: there is none.
+        """
+        await self._embedder.forget(await self._write(lambda: self._delete_person(gallery, person)))
 
     async def query(self, gallery: str, contents: Sequence[bytes], options: QueryOptions) -> QueryAnswer:
         """Rank a gallery's people or pictures by likeness to the person in the query pictures.
@@ -345,6 +479,60 @@ class Galleries:
                 total=_milliseconds([ended - began]),
             ),
         )
+
+    async def verify(
+        self, contents: Sequence[bytes], unify: str, boxes: Sequence[Box | None] = ()
+    ) -> Verification:
+        """How alike two pictures are, each hidden where the other is (design §4).
+
+        Args:
+            contents: two picture files; ``unify`` may state the first one's occlusion.
+            unify: as for a query.
+            boxes: as for a query.
+
+        Raises:
+            PictureError, Overloaded, DeadlineExceeded: from the embedder, for either.
+            BadRequest: not two pictures, or ``unify`` is not a choice.
+        """
+        if len(contents) != 2:
+            raise BadRequest(f"two pictures are compared, not {len(contents)}")
+        if unify not in unification.CHOICES:
+            raise BadRequest(f"unify must be one of {', '.join(unification.CHOICES)}, not {unify!r}")
+        views = await self._embed(contents, (occlusion.NONE,), boxes)
+        code = unification.query_occlusion(unify, views[0].occlusion)
+        part = occlusion.NONE if unify == unification.OFF else views[1].occlusion
+        if {code, part} != {occlusion.NONE}:
+            views = await self._embed(contents, sorted({code, part, occlusion.NONE}), boxes)
+        first, second = views
+        return Verification(
+            score=_cosine(float(first.embeddings[part] @ second.embeddings[code])),
+            pictures=tuple(Grade(view.occlusion, view.scores) for view in views),
+            compared=unification.hidden_on_both_sides(unify, [code], part),
+            image=None,
+            fingerprint=self._embedder.fingerprint,
+        )
+
+    async def verify_person(
+        self,
+        gallery: str,
+        person: str,
+        content: bytes,
+        unify: str,
+        boxes: Sequence[Box | None] = (),
+    ) -> Verification:
+        """How alike a picture is to the best matching picture of an enrolled person.
+
+        Raises:
+            UnknownGallery, UnknownPerson: there is none, or no picture of theirs is of the present model.
+            PictureError, Overloaded, DeadlineExceeded: from the embedder.
+        """
+        await self.person(gallery, person)
+        options = QueryOptions(1, "image", unify, boxes, Filters(people=[person]))
+        answer = await self.query(gallery, [content], options)
+        if not answer.results:
+            raise UnknownPerson(f"no picture of {person!r} can be compared by the present model")
+        (match,) = answer.results
+        return Verification(match.score, answer.pictures, match.compared, match, answer.fingerprint)
 
     # In worker threads
 
@@ -414,8 +602,9 @@ class Galleries:
             self._catalog.images(gallery, ())  # UnknownGallery if its folder was deleted under our hands
             raise
 
-    def _delete(self, name: str) -> None:
+    def _delete(self, name: str) -> set[tuple[str, str]]:
         with self._writes:
+            gone = self._catalog.removable(self._catalog.key(name).number)
             key = self._catalog.delete_gallery(name)
             self._index.drop(key.number)
         if key.keep_pictures:
@@ -423,13 +612,43 @@ class Galleries:
                 self._pictures.drop(key.number)
             except OSError:
                 _log.exception("pictures of gallery number %d stay until the next start", key.number)
+        return self._seen(gone)
 
-    def _delete_image(self, name: str, id: str) -> None:
+    def _delete_image(self, name: str, id: str) -> set[tuple[str, str]]:
         with self._writes:
             key, removed = self._catalog.delete_image(name, id)
             self._index.remove(key.number, [removed.number])
-        if removed.kept:
-            self._remove_pictures(key.number, [id])
+        return self._erased(key, [removed])
+
+    def _delete_person(self, name: str, person: str) -> set[tuple[str, str]]:
+        with self._writes:
+            key, removed = self._catalog.delete_person(name, person)
+            self._index.remove(key.number, [image.number for image in removed])
+        return self._erased(key, removed)
+
+    def _rename_person(self, name: str, person: str, to: str, merge: bool) -> None:
+        with self._writes:
+            key, moved = self._catalog.rename_person(name, person, to, merge)
+            self._index.assign(key.number, moved.numbers, moved.person)
+
+    def _erased(self, key: GalleryKey, removed: Sequence[RemovedImage]) -> set[tuple[str, str]]:
+        self._remove_pictures(key.number, [image.id for image in removed if image.kept])
+        return self._seen(removed)
+
+    def _seen(self, removed: Iterable[RemovedImage]) -> set[tuple[str, str]]:
+        """What the feature cache may hold of them: of the model that enrolled them, and of the present."""
+        present = self._embedder.fingerprint
+        return {(model, image.digest) for image in removed for model in (image.fingerprint, present)}
+
+    def _file(self, name: str, id: str) -> bytes:
+        key, picture = self._catalog.picture(name, id)
+        if not picture.kept:
+            raise PictureNotKept(f"the bytes of image {id!r} were not kept")
+        try:
+            return self._pictures.read(key.number, id)
+        except FileNotFoundError:
+            self._catalog.picture(name, id)  # UnknownImage if it was erased meanwhile
+            raise
 
     def _remove_pictures(self, gallery: int, ids: Iterable[str]) -> None:
         for id in ids:
@@ -445,7 +664,8 @@ class Galleries:
         parts: Sequence[int],
         options: QueryOptions,
     ) -> tuple[Match, ...]:
-        searches = unification.plan(options.unify, queries, parts)
+        among = self._catalog.matching(gallery, options.filters) if options.filters else None
+        searches = unification.plan(options.unify, queries, parts, among)
         look_at = options.top_k * (_FIRST_LOOK if options.by == "person" else 1)
         deleted: set[int] = set()
         while True:
@@ -527,15 +747,11 @@ def _outcome(item: EnrolItem, stored: Enrolled) -> EnrolOutcome:
     return EnrolOutcome(stored.status, stored.id, item.client_id, Grade(stored.occlusion, stored.scores))
 
 
-def _cursor_after(name: str) -> str:
-    return base64.urlsafe_b64encode(name.encode()).decode().rstrip("=")
-
-
-def _name_in(cursor: str) -> str:
-    try:
-        return base64.b64decode(cursor + "=" * (-len(cursor) % 4), b"-_", validate=True).decode()
-    except (binascii.Error, ValueError) as error:
-        raise BadRequest("the cursor is none that a page gave") from error
+def _number_in(cursor: str) -> int:
+    number = last_before(cursor)
+    if not number.isascii() or not number.isdigit() or len(number) > 18:
+        raise BadRequest("the cursor is none that a page gave")
+    return int(number)
 
 
 def _cosine(score: float) -> float:

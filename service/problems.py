@@ -149,6 +149,30 @@ class UnknownImage(Problem):
     title = "Unknown image"
 
 
+class UnknownPerson(Problem):
+    """There is no person of that name in the gallery."""
+
+    status = 404
+    slug = "unknown-person"
+    title = "Unknown person"
+
+
+class PictureNotKept(Problem):
+    """The gallery keeps what the model makes of its pictures, but not the pictures."""
+
+    status = 404
+    slug = "picture-not-kept"
+    title = "Picture not kept"
+
+
+class PersonExists(Problem):
+    """Another person of the gallery has that name; merging the two is asked for by ``merge``."""
+
+    status = 409
+    slug = "person-exists"
+    title = "Person exists"
+
+
 class GalleryExists(Problem):
     """A gallery of that name is there already."""
 

@@ -6,7 +6,7 @@ from models import occlusion
 from service import gallery
 from service.api import schemas
 from service.api.faults import ProblemDocument, document
-from service.storage.catalog import GalleryRecord
+from service.storage.catalog import GalleryRecord, PersonRecord, PictureRecord
 
 
 def grade(graded: gallery.Grade) -> schemas.Occlusion:
@@ -24,6 +24,7 @@ def gallery_record(record: GalleryRecord) -> schemas.Gallery:
         name=record.name,
         images=record.images,
         people=record.people,
+        pending=record.pending,
         keep_pictures=record.keep_pictures,
         created_at=record.created_at,
     )
@@ -41,6 +42,47 @@ def enrolled(outcome: gallery.EnrolOutcome) -> schemas.EnrolledItem:
     )
 
 
+def picture(record: PictureRecord, fingerprint: str) -> schemas.Picture:
+    """An enrolled picture, as the present model (``fingerprint``) sees it."""
+    return schemas.Picture(
+        id=record.id,
+        person=record.person,
+        camera=record.camera,
+        time=record.time,
+        client_id=record.client_id,
+        metadata=dict(record.metadata),
+        enrolled_at=record.enrolled_at,
+        occlusion=grade(gallery.Grade(record.occlusion, record.scores)),
+        kept=record.kept,
+        pending=record.fingerprint != fingerprint,
+    )
+
+
+def person(record: PersonRecord) -> schemas.Person:
+    """A person with their count."""
+    return schemas.Person(name=record.name, images=record.images)
+
+
+def matched(match: gallery.Match) -> schemas.MatchedImage:
+    """The gallery picture of a result."""
+    return schemas.MatchedImage(
+        id=match.image, camera=match.camera, time=match.time, occlusion=grade(match.grade)
+    )
+
+
+def verification(found: gallery.Verification) -> schemas.VerifyAnswer:
+    """Whether it is the same person; how likely is for calibrated models to say."""
+    return schemas.VerifyAnswer(
+        score=found.score,
+        probability=None,
+        decision=None,
+        pictures=[schemas.QueryPicture(occlusion=grade(seen)) for seen in found.pictures],
+        image=None if found.image is None else matched(found.image),
+        compared=found.compared,
+        model=found.fingerprint,
+    )
+
+
 def query_answer(answer: gallery.QueryAnswer) -> schemas.QueryAnswer:
     """A ranked answer."""
     pictures = [schemas.QueryPicture(occlusion=grade(picture)) for picture in answer.pictures]
@@ -54,9 +96,7 @@ def query_answer(answer: gallery.QueryAnswer) -> schemas.QueryAnswer:
                 score=match.score,
                 probability=None,
                 decision=None,
-                image=schemas.MatchedImage(
-                    id=match.image, camera=match.camera, time=match.time, occlusion=grade(match.grade)
-                ),
+                image=matched(match),
                 compared=match.compared,
             )
             for match in answer.results

@@ -12,7 +12,7 @@ from fastapi.openapi.utils import get_openapi
 from fastapi_offline import FastAPIOffline
 from starlette.middleware import Middleware
 
-from service.api import embed, faults, galleries, health, images, metrics, model, query
+from service.api import embed, faults, galleries, health, images, metrics, model, people, query, verify
 from service.api.assembly import assemble
 from service.api.body_limit import BodyLimit
 from service.api.observation import Observation
@@ -51,7 +51,7 @@ def create_app(settings: Settings) -> FastAPI:
         ],
     )
     faults.install(app)
-    for part in (galleries, images, query, embed, model, health, metrics):
+    for part in (galleries, images, people, query, verify, embed, model, health, metrics):
         app.include_router(part.router)
     app.openapi = lambda: _described(app)  # type: ignore[method-assign]
     return app

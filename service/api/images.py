@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from pydantic import TypeAdapter, ValidationError
 from starlette.responses import JSONResponse, Response
 
@@ -12,8 +12,9 @@ from service.api import answers
 from service.api.assembly import assembly_of
 from service.api.faults import documented, field_name, problem_response
 from service.api.multipart import read_form
-from service.api.schemas import ENROL_EXAMPLE, EnrolAnswer, EnrolledItem, Item
+from service.api.schemas import ENROL_EXAMPLE, EnrolAnswer, EnrolledItem, Item, Picture, PicturePage
 from service.embedding.box import Box
+from service.embedding.decode import media_type
 from service.gallery import EnrolItem
 from service.problems import (
     BadItems,
@@ -27,6 +28,7 @@ from service.problems import (
     NoneEnrolled,
     NotAPicture,
     Overloaded,
+    PictureNotKept,
     PictureTooLarge,
     Unavailable,
     UnknownGallery,
@@ -138,6 +140,50 @@ async def enrol(request: Request, gallery: str) -> Response:
     )
 
 
+@router.get("", responses=documented(BadRequest, UnknownGallery), summary="List pictures")
+async def list_images(
+    request: Request,
+    gallery: str,
+    limit: Annotated[int, Query(ge=1, le=1000, description="Most pictures in one answer.")] = 100,
+    cursor: Annotated[str | None, Query(description="`next_cursor` of the page before.")] = None,
+    person: Annotated[str | None, Query(description="Only this person's.")] = None,
+    camera: Annotated[str | None, Query(description="Only from this camera.")] = None,
+) -> PicturePage:
+    """In the order in which they were enrolled, a page at a time, whatever is enrolled meanwhile."""
+    assembly = assembly_of(request.app.state)
+    page = await assembly.galleries.images(gallery, limit, cursor, person, camera)
+    return PicturePage(
+        items=[answers.picture(record, assembly.embedder.fingerprint) for record in page.items],
+        next_cursor=page.next_cursor,
+    )
+
+
+@router.get(
+    "/{image}", responses=documented(UnknownGallery, UnknownImage), summary="Look at a picture's data"
+)
+async def get_image(request: Request, gallery: str, image: str) -> Picture:
+    """What was told of it, and how the model sees it."""
+    assembly = assembly_of(request.app.state)
+    return answers.picture(await assembly.galleries.image(gallery, image), assembly.embedder.fingerprint)
+
+
+@router.get(
+    "/{image}/file",
+    response_class=Response,
+    responses={
+        200: {"content": {"image/*": {"schema": {"type": "string", "format": "binary"}}}},
+        **documented(UnknownGallery, UnknownImage, PictureNotKept),
+    },
+    summary="Fetch a picture",
+)
+async def get_file(request: Request, gallery: str, image: str) -> Response:
+    """The bytes that were enrolled (of a full frame, what was in the box), where the gallery keeps them."""
+    content = await assembly_of(request.app.state).galleries.file(gallery, image)
+    # what a browser makes of it must not depend on what is in it
+    headers = {"X-Content-Type-Options": "nosniff", "Cache-Control": "private, no-store"}
+    return Response(content, media_type=media_type(content), headers=headers)
+
+
 @router.delete(
     "/{image}",
     status_code=204,
@@ -145,7 +191,7 @@ async def enrol(request: Request, gallery: str) -> Response:
     summary="Erase a picture",
 )
 async def delete_image(request: Request, gallery: str, image: str) -> None:
-    """From catalog, index and files; its person too if it was their last picture."""
+    """From catalog, index, files and feature cache; its person too if it was their last picture."""
     await assembly_of(request.app.state).galleries.delete_image(gallery, image)
 
 

@@ -27,6 +27,7 @@ from service.problems import (
     UnknownGallery,
     UnsupportedFormat,
 )
+from service.storage.filters import Filters
 
 router = APIRouter(prefix="/v1/galleries/{gallery}/query", tags=["query"])
 
@@ -61,7 +62,10 @@ _FILES: Final = {
     summary="Find a person",
 )
 async def query(request: Request, gallery: str) -> Response:
-    """Rank the gallery's people, or pictures, by likeness to the person in 1 to 16 pictures."""
+    """Rank the gallery's people, or pictures, by likeness to the person in 1 to 16 pictures.
+
+    Filters narrow what is looked at; the search among what is left is exact, however little it is.
+    """
     assembly = assembly_of(request.app.state)
     settings = assembly.settings
     form = await read_form(request, max_files=settings.max_query_files, fields=QueryForm.model_fields)
@@ -72,7 +76,18 @@ async def query(request: Request, gallery: str) -> Response:
         gallery,
         form.files,
         QueryOptions(
-            options.top_k, options.by, options.unify, boxes=read_boxes(options.boxes, len(form.files))
+            options.top_k,
+            options.by,
+            options.unify,
+            read_boxes(options.boxes, len(form.files)),
+            Filters(
+                cameras=options.cameras or (),
+                people=options.people or (),
+                exclude_cameras=options.exclude_cameras or (),
+                exclude_people=options.exclude_people or (),
+                time_from=options.time_from,
+                time_to=options.time_to,
+            ),
         ),
     )
     assembly.metrics.search_seconds.observe(found.timings.search / 1000)

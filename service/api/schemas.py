@@ -52,6 +52,11 @@ class Gallery(_Strict):
     name: str = Field(examples=["shop"])
     images: int = Field(description="Pictures enrolled.", examples=[1204])
     people: int = Field(description="Persons with at least one picture.", examples=[317])
+    pending: int = Field(
+        description="Pictures enrolled with another model than the present one: they are not found until "
+        "they are enrolled again.",
+        examples=[0],
+    )
     keep_pictures: bool
     created_at: datetime
 
@@ -131,6 +136,54 @@ class EnrolAnswer(_Strict):
     items: list[EnrolledItem]
 
 
+class Picture(_Strict):
+    """An enrolled picture with all that was told of it."""
+
+    id: str = Field(examples=["01KAFQ7V0Z9D4S2XW8TB3M6HNC"])
+    person: str = Field(examples=["anna"])
+    camera: str | None = Field(examples=["entrance"])
+    time: datetime | None
+    client_id: str | None = Field(examples=["anna-1.jpg"])
+    metadata: dict[str, JsonValue]
+    enrolled_at: datetime
+    occlusion: Occlusion
+    kept: bool = Field(description="Whether its bytes can be fetched.")
+    pending: bool = Field(description="Enrolled with another model than the present one.")
+
+
+class PicturePage(_Strict):
+    """Some pictures in the order in which they were enrolled."""
+
+    items: list[Picture]
+    next_cursor: str | None = Field(description="Give it as `cursor` for the next page; null on the last.")
+
+
+# People
+
+
+class Person(_Strict):
+    """A person of a gallery."""
+
+    name: str = Field(examples=["anna"])
+    images: int = Field(description="Pictures that show them.", examples=[4])
+
+
+class PeoplePage(_Strict):
+    """Some people in the order of their names."""
+
+    items: list[Person]
+    next_cursor: str | None = Field(description="Give it as `cursor` for the next page; null on the last.")
+
+
+class PersonChange(_Strict):
+    """What is to be changed of a person."""
+
+    name: Words = Field(description="The new name.", examples=["anna"])
+    merge: bool = Field(
+        default=False, description="If another person has that name: make the two one, with all pictures."
+    )
+
+
 # Queries
 
 
@@ -138,6 +191,10 @@ BOXES = (
     "A JSON array with one [x, y, width, height] per file, in order: where in a full frame the person is; "
     "null for a file that is the person's picture already."
 )
+
+
+NAMES_AS_JSON = 'A JSON array, e.g. `["entrance"]`.'
+Names = Json[Annotated[list[Words], Field(min_length=1, max_length=1000)]]
 
 
 class QueryForm(_Strict):
@@ -151,6 +208,27 @@ class QueryForm(_Strict):
         default="auto",
         description="auto: hide in each picture what the grader finds hidden in the other; off: compare "
         "whole pictures; a type's name: the query's occlusion, where the caller knows it.",
+    )
+    boxes: Json[list[BoxNumbers | None]] | None = Field(default=None, description=BOXES)
+    cameras: Names | None = Field(default=None, description="Only pictures from these. " + NAMES_AS_JSON)
+    people: Names | None = Field(default=None, description="Only these persons. " + NAMES_AS_JSON)
+    exclude_cameras: Names | None = Field(
+        default=None, description="No picture from these; those without a camera stay. " + NAMES_AS_JSON
+    )
+    exclude_people: Names | None = Field(default=None, description="None of these. " + NAMES_AS_JSON)
+    time_from: AwareDatetime | None = Field(
+        default=None, description="Only pictures taken then or later; RFC 3339, with time zone."
+    )
+    time_to: AwareDatetime | None = Field(default=None, description="Only pictures taken before.")
+
+
+class VerifyForm(_Strict):
+    """What is to be compared, as form fields."""
+
+    gallery: GalleryName | None = Field(default=None, description="Where the person is, for one picture.")
+    person: Words | None = Field(default=None, description="Whom the one picture is compared with.")
+    unify: Literal[CHOICES] = Field(  # type: ignore[valid-type]
+        default="auto", description="As for a query; a type's name states the first picture's occlusion."
     )
     boxes: Json[list[BoxNumbers | None]] | None = Field(default=None, description=BOXES)
 
@@ -239,6 +317,24 @@ class QueryAnswer(_Strict):
     results: list[Result]
     model: str = Field(description="The model's fingerprint.")
     timings: Timings
+
+
+class VerifyAnswer(_Strict):
+    """Whether it is the same person."""
+
+    score: float = Field(description="Cosine, -1 to 1.", examples=[0.8137])
+    probability: float | None = Field(description="null while the model is not calibrated.")
+    decision: Literal["match", "uncertain", "unknown"] | None = Field(
+        description="null while the model is not calibrated."
+    )
+    pictures: list[QueryPicture]
+    image: MatchedImage | None = Field(
+        description="The person's picture that matched best; null where two pictures were sent."
+    )
+    compared: str = Field(
+        description="Types hidden on both sides, joined by '+', or 'none'.", examples=["bottom_half"]
+    )
+    model: str = Field(description="The model's fingerprint.")
 
 
 # The service itself

@@ -120,6 +120,12 @@ def decode(
             raise BrokenPicture(f"The {kind} picture is truncated or damaged: {error}") from error
 
 
+def media_type(content: bytes) -> str:
+    """The media type of a picture that :func:`decode` took, e.g. ``image/jpeg``."""
+    with Image.open(BytesIO(content), formats=FORMATS) as picture:
+        return Image.MIME[str(picture.format)]
+
+
 def _unidentified(content: bytes) -> NotAPicture | UnsupportedFormat | BrokenPicture:
     """Which fault it is when none of the accepted formats' decoders knows the file."""
     accepted = ", ".join(FORMATS)

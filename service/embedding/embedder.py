@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 import math
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
@@ -23,6 +24,8 @@ from service.embedding.features import PictureFeatures, StageTimes
 from service.metrics import Metrics
 from service.problems import DeadlineExceeded, EmptyPicture, Overloaded, PictureTooLarge, Problem
 from service.storage.cache import FeatureCache
+
+_log = logging.getLogger(__name__)
 
 _HASH_ON_LOOP_BYTES: Final = 256 * 1024
 """A file up to this size is hashed at once (0.2 ms); a larger one off the loop."""
@@ -110,6 +113,20 @@ class BundleEmbedder:
             self._in_work -= 1
             # Smoothed; when the queue is full, about what it takes to work it off.
             self._usual_seconds += 0.1 * (time.perf_counter() - started - self._usual_seconds)
+
+    async def forget(self, seen: Collection[tuple[str, str]]) -> None:
+        """See :meth:`service.embedding.features.Embedder.forget`."""
+        by_model: dict[str, list[str]] = {}
+        for fingerprint, digest in seen:
+            self._pixels.pop(digest, None)
+            by_model.setdefault(fingerprint, []).append(digest)
+        for fingerprint, digests in by_model.items():
+            if not await self._cache.forget(fingerprint, digests):
+                _log.warning(
+                    "the feature cache does not answer: up to %d erased pictures' features stay in it until "
+                    "they expire",
+                    len(digests),
+                )
 
     def close(self) -> None:
         """End the decoding threads. The batcher and the cache are closed by whoever made them."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -71,3 +71,6 @@ class Embedder(Protocol):
             Overloaded: the queue is full.
             DeadlineExceeded: no answer within the deadline.
         """
+
+    async def forget(self, seen: Collection[tuple[str, str]]) -> None:
+        """Let nothing derived of these pictures be found again: (model's fingerprint, digest) of each."""

@@ -64,6 +64,12 @@ class FlatIndex:
         if held is not None and len(ids):
             held.remove(np.asarray(ids, dtype=np.int64))
 
+    def assign(self, gallery: int, ids: Sequence[int], person: int) -> None:
+        """See :meth:`VectorIndex.assign`."""
+        held = self._held(gallery)
+        if held is not None and len(ids):
+            held.assign(np.asarray(ids, dtype=np.int64), person)
+
     def drop(self, gallery: int) -> None:
         """See :meth:`VectorIndex.drop`. A search that runs meanwhile still ends on the old gallery."""
         with self._lock:
@@ -111,6 +117,11 @@ class _Gallery:
     def remove(self, ids: npt.NDArray[np.int64]) -> None:
         with self._lock.write():
             self._remove(ids)
+
+    def assign(self, ids: npt.NDArray[np.int64], person: int) -> None:
+        with self._lock.write():
+            for part in self._parts.values():
+                part.assign(ids, person)
 
     def _remove(self, ids: npt.NDArray[np.int64]) -> None:
         for code in list(self._parts):
@@ -181,17 +192,29 @@ class _Part:
         self._people = self._people[kept]
         self.size = len(kept)
 
+    def assign(self, ids: npt.NDArray[np.int64], person: int) -> None:
+        self._people[: self.size][np.isin(self._ids[: self.size], ids)] = person
+
     def search(self, search: PartSearch, k: int) -> Hits:
+        looked_at, selected = self.size, None
+        if search.among is not None:
+            wanted = np.isin(self._ids[: self.size], search.among)
+            looked_at = int(np.count_nonzero(wanted))
+            if looked_at == 0:
+                return _NOTHING
+            if looked_at < self.size:
+                selected = _selection(wanted)
         if len(search.terms) == 1:
             ((code, vector),) = search.terms.items()
-            scores, rows = self._nearest(code, vector, min(k, self.size))
+            scores, rows = self._nearest(code, vector, min(k, looked_at), selected)
         else:
-            total = np.zeros(self.size, dtype=np.float32)
+            total = np.full(self.size, -np.inf, dtype=np.float32)
             for code, vector in search.terms.items():
                 # the best of a sum need not be among the best of any term: every row's score is needed
-                term_scores, term_rows = self._nearest(code, vector, self.size)
-                total[term_rows] += term_scores
-            rows = np.argsort(-total, kind="stable")[:k]
+                term_scores, term_rows = self._nearest(code, vector, looked_at, selected)
+                before = total[term_rows]
+                total[term_rows] = np.where(np.isneginf(before), term_scores, before + term_scores)
+            rows = np.argsort(-total, kind="stable")[: min(k, looked_at)]
             scores = total[rows]
         return Hits(
             ids=self._ids[rows],
@@ -201,9 +224,14 @@ class _Part:
         )
 
     def _nearest(
-        self, code: int, vector: npt.NDArray[np.float32], k: int
+        self,
+        code: int,
+        vector: npt.NDArray[np.float32],
+        k: int,
+        selected: faiss.SearchParameters | None,
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
-        scores, rows = self._indexes[code].search(np.ascontiguousarray(vector[None], dtype=np.float32), k)
+        query = np.ascontiguousarray(vector[None], dtype=np.float32)
+        scores, rows = self._indexes[code].search(query, k, params=selected)
         return scores[0], rows[0]
 
     def _reserve(self, size: int) -> None:
@@ -215,6 +243,13 @@ class _Part:
             grown = np.empty(capacity, dtype=np.int64)
             grown[: self.size] = getattr(self, name)[: self.size]
             setattr(self, name, grown)
+
+
+def _selection(wanted: npt.NDArray[np.bool_]) -> faiss.SearchParameters:
+    """Only the rows wanted, bool [n]. FAISS's stubs do not know what its Python side makes of arrays."""
+    bits = np.packbits(wanted, bitorder="little")
+    selector = faiss.IDSelectorBitmap(bits)  # type: ignore[call-arg, arg-type]
+    return faiss.SearchParameters(sel=selector)  # type: ignore[call-arg]
 
 
 _NOTHING = Hits(

@@ -39,10 +39,13 @@ class PartSearch:
     Attributes:
         part: c(i) of the pictures searched, 0 to 8.
         terms: code u -> float32 [D]; at least one.
+        among: int64 [n], ids of the pictures that are looked at, ascending; None: all. The search is exact
+            however few they are.
     """
 
     part: int
     terms: Mapping[int, npt.NDArray[np.float32]]
+    among: npt.NDArray[np.int64] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,9 @@ class VectorIndex(Protocol):
 
     def remove(self, gallery: int, ids: Sequence[int]) -> None:
         """Remove pictures; ids that are not there are passed over."""
+
+    def assign(self, gallery: int, ids: Sequence[int], person: int) -> None:
+        """Say of pictures that they show another person; ids that are not there are passed over."""
 
     def drop(self, gallery: int) -> None:
         """Remove a gallery with all its pictures."""

@@ -68,7 +68,12 @@ def query_codes(unify: str, parts: Collection[int]) -> tuple[int, ...]:
     return (occlusion.NONE,) if unify == OFF else tuple(sorted(parts))
 
 
-def plan(unify: str, queries: Sequence[QueryPicture], parts: Iterable[int]) -> tuple[PartSearch, ...]:
+def plan(
+    unify: str,
+    queries: Sequence[QueryPicture],
+    parts: Iterable[int],
+    among: npt.NDArray[np.int64] | None = None,
+) -> tuple[PartSearch, ...]:
     """The searches that together give every gallery picture its score.
 
     One per non-empty part c: in the indexes of the codes c(q_j), with the sums of F(q_j, c) / Q.
@@ -77,6 +82,7 @@ def plan(unify: str, queries: Sequence[QueryPicture], parts: Iterable[int]) -> t
         unify: one of :data:`CHOICES`.
         queries: Q pictures of one person, at least one.
         parts: the gallery's non-empty parts.
+        among: int64 [n], ids of the pictures that are looked at; None: all.
 
     Raises:
         ValueError: no query picture.
@@ -91,7 +97,7 @@ def plan(unify: str, queries: Sequence[QueryPicture], parts: Iterable[int]) -> t
             vector = query.embeddings[query_code] / np.float32(len(queries))
             before = terms.get(query.occlusion)
             terms[query.occlusion] = vector if before is None else before + vector
-        searches.append(PartSearch(part, terms))
+        searches.append(PartSearch(part, terms, among))
     return tuple(searches)
 
 

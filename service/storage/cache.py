@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Protocol
 
 from service.embedding.features import PictureFeatures
@@ -10,7 +11,7 @@ from service.embedding.features import PictureFeatures
 class FeatureCache(Protocol):
     """(model fingerprint, SHA-256 of the picture's bytes) -> grade and features under some codes.
 
-    Neither call fails: a cache that does not answer is a miss. Vectors come back bit by bit as they were
+    No call fails: a cache that does not answer is a miss. Vectors come back bit by bit as they were
     put (float32), so that an answer does not depend on whether the cache was hit.
     """
 
@@ -19,6 +20,9 @@ class FeatureCache(Protocol):
 
     async def put(self, fingerprint: str, features: PictureFeatures) -> None:
         """Remember features; codes put earlier for the same picture stay known."""
+
+    async def forget(self, fingerprint: str, digests: Collection[str]) -> bool:
+        """Forget pictures; False where it could not be done now, and they stay until they expire."""
 
     async def close(self) -> None:
         """Let go of connections and memory."""

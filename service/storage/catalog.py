@@ -44,14 +44,24 @@ from sqlalchemy import (
     exists,
     func,
     make_url,
+    or_,
     select,
+    update,
 )
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from sqlalchemy.types import TypeDecorator
 
 from models import occlusion
-from service.problems import GalleryExists, Problem, UnknownGallery, UnknownImage
+from service.problems import (
+    GalleryExists,
+    PersonExists,
+    Problem,
+    UnknownGallery,
+    UnknownImage,
+    UnknownPerson,
+)
+from service.storage.filters import Filters
 from service.storage.ulid import new_ulid
 
 SCHEMA_VERSION: Final = "1"
@@ -250,11 +260,57 @@ class ImageRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class RemovedImage:
-    """A picture that was deleted: its number in the index, and whether its bytes were kept."""
+class PictureRecord(ImageRecord):
+    """A picture with all that was told of it.
+
+    Attributes:
+        number: its id in the index, in the order of enrolment.
+        client_id, metadata: the caller's.
+        kept: whether its bytes are kept.
+        enrolled_at: aware, UTC.
+        fingerprint: of the model that made its features.
+    """
 
     number: int
+    client_id: str | None
+    metadata: Mapping[str, Any]
     kept: bool
+    enrolled_at: datetime
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class PersonRecord:
+    """A person of a gallery, and how many pictures show them."""
+
+    name: str
+    images: int
+
+
+@dataclass(frozen=True, slots=True)
+class RemovedImage:
+    """A picture that was deleted.
+
+    Attributes:
+        number: its id in the index.
+        id: public id.
+        kept: whether its bytes were kept.
+        digest, fingerprint: under which its features may be cached.
+    """
+
+    number: int
+    id: str
+    kept: bool
+    digest: str
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reassigned:
+    """Pictures that show another person now: their numbers in the index, and the person's."""
+
+    numbers: Sequence[int]
+    person: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -445,19 +501,147 @@ class Catalog:
         def work(session: Session) -> tuple[GalleryKey, RemovedImage]:
             key = _key(session, name)
             row = session.execute(
-                select(ImageRow.number, ImageRow.person, ImageRow.kept).where(
-                    ImageRow.gallery == key.number, ImageRow.id == id
-                )
+                _REMOVED.add_columns(ImageRow.person).where(ImageRow.gallery == key.number, ImageRow.id == id)
             ).one_or_none()
             if row is None:
-                raise UnknownImage(f"gallery {name!r} has no image {id!r}")
+                raise _unknown_image(name, id)
+            *removed, person = row
             session.execute(delete(ImageRow).where(ImageRow.number == row.number))
             session.execute(
                 delete(PersonRow).where(
-                    PersonRow.number == row.person, ~exists().where(ImageRow.person == row.person)
+                    PersonRow.number == person, ~exists().where(ImageRow.person == person)
                 )
             )
-            return key, RemovedImage(row.number, row.kept)
+            return key, RemovedImage(*removed)
+
+        answer = self._transact(work)
+        self._forget()
+        return answer
+
+    def removable(self, gallery: int) -> list[RemovedImage]:
+        """Every picture of a gallery, as deleting it would tell."""
+        with self._engine.connect() as connection:
+            rows = connection.execute(_REMOVED.where(ImageRow.gallery == gallery))
+            return [RemovedImage(*row) for row in rows]
+
+    def pictures(
+        self, gallery: int, limit: int, after: int = 0, person: str | None = None, camera: str | None = None
+    ) -> list[PictureRecord]:
+        """Up to ``limit`` pictures in the order of enrolment, those after the number ``after``."""
+        statement = _PICTURES.where(ImageRow.gallery == gallery, ImageRow.number > after)
+        if person is not None:
+            statement = statement.where(PersonRow.name == person)
+        if camera is not None:
+            statement = statement.where(ImageRow.camera == camera)
+        with self._engine.connect() as connection:
+            rows = connection.execute(statement.order_by(ImageRow.number).limit(limit))
+            return [_picture(row) for row in rows]
+
+    def picture(self, name: str, id: str) -> tuple[GalleryKey, PictureRecord]:
+        """A picture by its public id.
+
+        Raises:
+            UnknownGallery, UnknownImage: there is none.
+        """
+        key = self.key(name)
+        with self._engine.connect() as connection:
+            row = connection.execute(
+                _PICTURES.where(ImageRow.gallery == key.number, ImageRow.id == id)
+            ).one_or_none()
+        if row is None:
+            raise _unknown_image(name, id)
+        return key, _picture(row)
+
+    def matching(self, gallery: int, filters: Filters) -> npt.NDArray[np.int64]:
+        """Numbers of the gallery's pictures that meet all conditions, ascending, int64 [n]."""
+        statement = select(ImageRow.number).where(ImageRow.gallery == gallery)
+        if filters.people or filters.exclude_people:
+            statement = statement.join(PersonRow, PersonRow.number == ImageRow.person)
+        if filters.people:
+            statement = statement.where(PersonRow.name.in_(filters.people))
+        if filters.exclude_people:
+            statement = statement.where(PersonRow.name.not_in(filters.exclude_people))
+        if filters.cameras:
+            statement = statement.where(ImageRow.camera.in_(filters.cameras))
+        if filters.exclude_cameras:
+            statement = statement.where(
+                or_(ImageRow.camera.is_(None), ImageRow.camera.not_in(filters.exclude_cameras))
+            )
+        if filters.time_from is not None:
+            statement = statement.where(ImageRow.time >= filters.time_from)
+        if filters.time_to is not None:
+            statement = statement.where(ImageRow.time < filters.time_to)
+        with self._engine.connect() as connection:
+            numbers = connection.execute(statement.order_by(ImageRow.number)).scalars().all()
+        return np.array(numbers, dtype=np.int64)
+
+    # People
+
+    def people(self, gallery: int, limit: int, after: str = "") -> list[PersonRecord]:
+        """Up to ``limit`` persons in the order of their names, those after the name ``after``."""
+        statement = _PEOPLE.where(PersonRow.gallery == gallery, PersonRow.name > after)
+        with self._engine.connect() as connection:
+            rows = connection.execute(statement.order_by(PersonRow.name).limit(limit))
+            return [PersonRecord(*row) for row in rows]
+
+    def person(self, gallery: int, person: str) -> PersonRecord:
+        """A person by name.
+
+        Raises:
+            UnknownPerson: there is none.
+        """
+        with self._engine.connect() as connection:
+            row = connection.execute(
+                _PEOPLE.where(PersonRow.gallery == gallery, PersonRow.name == person)
+            ).one_or_none()
+        if row is None:
+            raise _unknown_person(person)
+        return PersonRecord(*row)
+
+    def delete_person(self, name: str, person: str) -> tuple[GalleryKey, list[RemovedImage]]:
+        """Delete a person with all their pictures.
+
+        Raises:
+            UnknownGallery, UnknownPerson: there is none.
+        """
+
+        def work(session: Session) -> tuple[GalleryKey, list[RemovedImage]]:
+            key = _key(session, name)
+            number = _person(session, key, person)
+            removed = [
+                RemovedImage(*row) for row in session.execute(_REMOVED.where(ImageRow.person == number))
+            ]
+            session.execute(delete(ImageRow).where(ImageRow.person == number))
+            session.execute(delete(PersonRow).where(PersonRow.number == number))
+            return key, removed
+
+        answer = self._transact(work)
+        self._forget()
+        return answer
+
+    def rename_person(self, name: str, person: str, to: str, merge: bool) -> tuple[GalleryKey, Reassigned]:
+        """Give a person another name; with ``merge``, it may be another person's, who then has all pictures.
+
+        Raises:
+            UnknownGallery, UnknownPerson: there is none.
+            PersonExists: another person has the name, and ``merge`` is false.
+        """
+
+        def work(session: Session) -> tuple[GalleryKey, Reassigned]:
+            key = _key(session, name)
+            number = _person(session, key, person)
+            other = session.scalar(_PERSON, {"gallery": key.number, "name": to})
+            if other == number:
+                return key, Reassigned([], number)
+            if other is None:
+                session.execute(update(PersonRow).where(PersonRow.number == number).values(name=to))
+                return key, Reassigned([], number)
+            if not merge:
+                raise PersonExists(f"there is a person {to!r} already; merge=true makes the two one")
+            moved = session.scalars(select(ImageRow.number).where(ImageRow.person == number)).all()
+            session.execute(update(ImageRow).where(ImageRow.person == number).values(person=other))
+            session.execute(delete(PersonRow).where(PersonRow.number == number))
+            return key, Reassigned(moved, other)
 
         answer = self._transact(work)
         self._forget()
@@ -619,6 +803,26 @@ def _counted() -> Select[str, int, int, int, bool, datetime]:
     )
 
 
+def _unknown_image(gallery: str, id: str) -> UnknownImage:
+    return UnknownImage(f"gallery {gallery!r} has no image {id!r}")
+
+
+def _unknown_person(person: str) -> UnknownPerson:
+    return UnknownPerson(f"there is no person {person!r} in this gallery")
+
+
+def _person(session: Session, key: GalleryKey, person: str) -> int:
+    number = session.scalar(_PERSON, {"gallery": key.number, "name": person})
+    if number is None:
+        raise _unknown_person(person)
+    return number
+
+
+def _picture(row: Any) -> PictureRecord:
+    """A row of :data:`_PICTURES`."""
+    return PictureRecord(**{**row._asdict(), "scores": _read_scores(row.scores)})
+
+
 # Made once: building a statement costs more than SQLite takes to answer it.
 _KEY: Final = select(GalleryRow.number, GalleryRow.keep_pictures).where(GalleryRow.name == bindparam("name"))
 _KEYS: Final = select(GalleryRow.name, GalleryRow.number, GalleryRow.keep_pictures)
@@ -627,6 +831,27 @@ _GALLERIES: Final = (
     _counted().where(GalleryRow.name > bindparam("after")).order_by(GalleryRow.name).limit(bindparam("limit"))
 )
 _GALLERY_THERE: Final = select(GalleryRow.number).where(GalleryRow.number == bindparam("gallery"))
+_PERSON: Final = select(PersonRow.number).where(
+    PersonRow.gallery == bindparam("gallery"), PersonRow.name == bindparam("name")
+)
+_PEOPLE: Final = select(
+    PersonRow.name, select(func.count()).where(ImageRow.person == PersonRow.number).scalar_subquery()
+)
+_REMOVED: Final = select(ImageRow.number, ImageRow.id, ImageRow.kept, ImageRow.digest, ImageRow.fingerprint)
+_PICTURES: Final = select(
+    ImageRow.id,
+    PersonRow.name.label("person"),
+    ImageRow.camera,
+    ImageRow.time,
+    ImageRow.occlusion,
+    ImageRow.scores,
+    ImageRow.number,
+    ImageRow.client_id,
+    ImageRow.own_metadata.label("metadata"),
+    ImageRow.kept,
+    ImageRow.enrolled_at,
+    ImageRow.fingerprint,
+).join(PersonRow, PersonRow.number == ImageRow.person)
 _IMAGES: Final = (
     select(
         ImageRow.number,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Collection
 from types import MappingProxyType
 from typing import Final
 
@@ -57,6 +58,14 @@ class MemoryCache:
         while self.size_bytes > self._max_bytes:
             _, oldest = self._entries.popitem(last=False)
             self.size_bytes -= _bytes(oldest)
+
+    async def forget(self, fingerprint: str, digests: Collection[str]) -> bool:
+        """See :meth:`FeatureCache.forget`."""
+        for digest in digests:
+            entry = self._entries.pop((fingerprint, digest), None)
+            if entry is not None:
+                self.size_bytes -= _bytes(entry)
+        return True
 
     async def close(self) -> None:
         """See :meth:`FeatureCache.close`."""

@@ -24,8 +24,8 @@ import asyncio
 import logging
 import struct
 import zlib
-from collections.abc import Callable, Coroutine, Iterable
-from typing import Final
+from collections.abc import Callable, Collection, Coroutine, Iterable
+from typing import Any, Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -50,6 +50,9 @@ _HEAD: Final = struct.Struct("<BBHI")
 _GRADE_FIELD: Final = b"grade"
 _DIGEST_BYTES: Final = 32
 _MOST_AT_ONCE: Final = 64  # pictures in one round trip: 64 x 18 KiB at D = 512
+
+_MOST_FORGOTTEN: Final = 1000  # keys in one command
+Result = TypeVar("Result")
 
 
 class RedisCache:
@@ -86,7 +89,7 @@ class RedisCache:
         self._on_fault = on_fault
         self._breaker = breaker or CircuitBreaker()
         self._waiting: list[tuple[str, str, asyncio.Future[PictureFeatures | None]]] = []
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
 
     async def get(self, fingerprint: str, digest: str) -> PictureFeatures | None:
         """See :meth:`FeatureCache.get`."""
@@ -109,6 +112,16 @@ class RedisCache:
         # its own task: a caller that is cancelled must not leave a connection half read
         await asyncio.shield(self._spawn(self._write(key, values)))
 
+    async def forget(self, fingerprint: str, digests: Collection[str]) -> bool:
+        """See :meth:`FeatureCache.forget`."""
+        keys = [_key(fingerprint, digest) for digest in digests]
+        for start in range(0, len(keys), _MOST_FORGOTTEN):
+            if not self._breaker.allows():
+                return False
+            if not await asyncio.shield(self._spawn(self._delete(keys[start : start + _MOST_FORGOTTEN]))):
+                return False
+        return True
+
     async def close(self) -> None:
         """See :meth:`FeatureCache.close`. Waits for what is under way."""
         while self._tasks:
@@ -120,7 +133,7 @@ class RedisCache:
         for start in range(0, len(waiting), _MOST_AT_ONCE):
             self._spawn(self._look_up(waiting[start : start + _MOST_AT_ONCE]))
 
-    def _spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+    def _spawn(self, work: Coroutine[None, None, Result]) -> asyncio.Task[Result]:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -161,6 +174,16 @@ class RedisCache:
             await self._fault(fault)
         else:
             self._fine()
+
+    async def _delete(self, keys: list[str]) -> bool:
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                await self._redis.delete(*keys)
+        except (RedisError, OSError, TimeoutError) as fault:
+            await self._fault(fault)
+            return False
+        self._fine()
+        return True
 
     async def _fault(self, fault: Exception) -> None:
         self._on_fault()

@@ -26,7 +26,11 @@ COMMANDS = [
     ["galleries", "list"],
     ["galleries", "create"],
     ["galleries", "delete"],
+    ["people", "list"],
+    ["people", "rename"],
+    ["people", "erase"],
     ["bench", "accuracy"],
+    ["bench", "load"],
 ]
 
 GALLERY = {

@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import threading
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -46,6 +46,7 @@ class FakeEmbedder:
     asked: list[tuple[bytes, tuple[int, ...]]] = field(default_factory=list)
     before_answer: asyncio.Event | None = None
     reached: asyncio.Event = field(default_factory=asyncio.Event)
+    forgotten: set[tuple[str, str]] = field(default_factory=set)
 
     @property
     def metadata(self) -> BundleMetadata:
@@ -80,6 +81,9 @@ class FakeEmbedder:
             embeddings={u: vector(content, u) for u in codes},
             times=StageTimes(0.001, 0.002, 0.003),
         )
+
+    async def forget(self, seen: Collection[tuple[str, str]]) -> None:
+        self.forgotten |= set(seen)
 
 
 def vector(content: bytes, code: int) -> npt.NDArray[np.float32]:

@@ -287,3 +287,15 @@ async def test_a_key_of_another_kind_is_a_miss_for_that_picture_only(
     first, second = await asyncio.gather(cache.get(MODEL, digest(1)), cache.get(MODEL, digest(2)))
     assert_same(first, features(1))
     assert second is None
+
+
+async def test_what_is_forgotten_is_missed_and_a_redis_that_is_gone_is_told(
+    cache: RedisCache, redis_server: RedisServer
+) -> None:
+    for number in (1, 2):
+        await cache.put(MODEL, features(number))
+    assert await cache.forget(MODEL, [digest(1), digest(99)])
+    assert await cache.get(MODEL, digest(1)) is None
+    assert_same(await cache.get(MODEL, digest(2)), features(2))
+    redis_server.stop()
+    assert not await cache.forget(MODEL, [digest(2)])

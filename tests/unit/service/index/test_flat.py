@@ -182,3 +182,30 @@ def test_readers_never_see_half_an_update() -> None:
     for reader in readers:
         reader.join(30)
     assert faults == []
+
+
+@settings(deadline=None, max_examples=50)
+@given(among=st.sets(st.integers(1, 60)), terms=st.integers(1, 3), k=st.integers(1, 50))
+def test_a_search_among_some_is_exact_however_few_they_are(among: set[int], terms: int, k: int) -> None:
+    index, reference = FlatIndex(DIMENSION), Reference()
+    new = entries(list(range(1, 41)), [id % 2 * 4 for id in range(1, 41)])
+    index.add(GALLERY, new)
+    reference.add(new)
+    vectors = {code: unit(code) / np.float32(terms) for code in range(terms)}
+    search = PartSearch(4, vectors, np.array(sorted(among), dtype=np.int64))
+    (hits,) = index.search(GALLERY, [search], k)
+    scores = {id: score for id, score in reference.scores(search).items() if id in among}
+    expected = sorted(scores, key=lambda id: -scores[id])[:k]
+    assert hits.ids.tolist() == expected
+    np.testing.assert_allclose(hits.scores, [scores[id] for id in expected], atol=1e-4)
+
+
+def test_pictures_assigned_to_another_person_show_that_person() -> None:
+    index = FlatIndex(DIMENSION)
+    index.add(GALLERY, entries([1, 2, 3], [0, 0, 4]))
+    index.assign(GALLERY, [1, 3, 99], 77)
+    found = {}
+    for part in (0, 4):
+        (hits,) = index.search(GALLERY, [PartSearch(part, {0: unit(1)})], 10)
+        found |= dict(zip(hits.ids.tolist(), hits.people.tolist(), strict=True))
+    assert found == {1: 77, 2: 2, 3: 77}

@@ -77,3 +77,14 @@ async def test_a_row_of_a_batch_does_not_keep_the_batch_in_memory() -> None:
     assert found.scores is None
     assert found.embeddings[0].base is None
     assert (found.embeddings[0] == 0).all()
+
+
+async def test_what_is_forgotten_is_missed_and_gives_its_room_back() -> None:
+    cache = MemoryCache(10**6)
+    for digest in ("a", "b"):
+        await cache.put("m", PictureFeatures(digest, 0, None, {0: np.ones(8, np.float32)}))
+    one = cache.size_bytes // 2
+    assert await cache.forget("m", ["a", "unknown"])
+    assert await cache.get("m", "a") is None
+    assert await cache.get("m", "b") is not None
+    assert cache.size_bytes == one

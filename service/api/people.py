@@ -1,0 +1,60 @@
+"""``/v1/galleries/{gallery}/people``: who is in a gallery; rename, merge and erase them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+
+from service.api import answers
+from service.api.assembly import assembly_of
+from service.api.faults import documented
+from service.api.schemas import PeoplePage, Person, PersonChange
+from service.problems import BadRequest, PersonExists, UnknownGallery, UnknownPerson
+
+router = APIRouter(prefix="/v1/galleries/{gallery}/people", tags=["people"])
+
+
+@router.get("", responses=documented(BadRequest, UnknownGallery), summary="List people")
+async def list_people(
+    request: Request,
+    gallery: str,
+    limit: Annotated[int, Query(ge=1, le=1000, description="Most people in one answer.")] = 100,
+    cursor: Annotated[str | None, Query(description="`next_cursor` of the page before.")] = None,
+) -> PeoplePage:
+    """In the order of their names, a page at a time."""
+    page = await assembly_of(request.app.state).galleries.people(gallery, limit, cursor)
+    return PeoplePage(items=[answers.person(record) for record in page.items], next_cursor=page.next_cursor)
+
+
+# A name may hold slashes, so it takes the rest of the path.
+
+
+@router.get("/{person:path}", responses=documented(UnknownGallery, UnknownPerson), summary="Look at a person")
+async def get_person(request: Request, gallery: str, person: str) -> Person:
+    """How many pictures show them; the pictures are listed by `images?person=`."""
+    return answers.person(await assembly_of(request.app.state).galleries.person(gallery, person))
+
+
+@router.patch(
+    "/{person:path}",
+    responses=documented(BadRequest, UnknownGallery, UnknownPerson, PersonExists),
+    summary="Rename a person, or merge two",
+)
+async def change_person(request: Request, gallery: str, person: str, change: PersonChange) -> Person:
+    """Where two names turned out to be one person, `merge` puts all pictures under the new name."""
+    changed = await assembly_of(request.app.state).galleries.rename_person(
+        gallery, person, change.name, change.merge
+    )
+    return answers.person(changed)
+
+
+@router.delete(
+    "/{person:path}",
+    status_code=204,
+    responses=documented(UnknownGallery, UnknownPerson),
+    summary="Erase a person",
+)
+async def delete_person(request: Request, gallery: str, person: str) -> None:
+    """With all their pictures: from catalog, index, files and feature cache."""
+    await assembly_of(request.app.state).galleries.delete_person(gallery, person)

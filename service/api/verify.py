@@ -1,0 +1,87 @@
+"""``/v1/verify``: is it the same person, in two pictures or in a picture and a gallery?"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from service.api import answers
+from service.api.assembly import assembly_of
+from service.api.faults import documented
+from service.api.multipart import described, read_boxes, read_form, read_options
+from service.api.schemas import QUERY_EXAMPLE, VerifyAnswer, VerifyForm
+from service.problems import (
+    BadRequest,
+    BodyTooLarge,
+    BoxOutside,
+    BrokenPicture,
+    DeadlineExceeded,
+    EmptyPicture,
+    NotAPicture,
+    Overloaded,
+    PictureTooLarge,
+    Unavailable,
+    UnknownGallery,
+    UnknownPerson,
+    UnsupportedFormat,
+)
+
+router = APIRouter(prefix="/v1/verify", tags=["query"])
+
+_FILES: Final = {
+    "minItems": 1,
+    "maxItems": 2,
+    "description": "Two pictures; or one, with `gallery` and `person`.",
+}
+_EXAMPLE: Final[dict[str, Any]] = {
+    "score": 0.8137,
+    "probability": None,
+    "decision": None,
+    "pictures": QUERY_EXAMPLE["query"]["pictures"],
+    "image": QUERY_EXAMPLE["results"][0]["image"],
+    "compared": "bottom_half",
+    "model": QUERY_EXAMPLE["model"],
+}
+
+
+@router.post(
+    "",
+    response_model=VerifyAnswer,
+    responses={
+        200: {"content": {"application/json": {"example": _EXAMPLE}}},
+        **documented(
+            BadRequest,
+            EmptyPicture,
+            NotAPicture,
+            BrokenPicture,
+            BoxOutside,
+            UnsupportedFormat,
+            PictureTooLarge,
+            BodyTooLarge,
+            UnknownGallery,
+            UnknownPerson,
+            Overloaded,
+            Unavailable,
+            DeadlineExceeded,
+        ),
+    },
+    openapi_extra=described(_FILES, VerifyForm),
+    summary="Compare two pictures, or a picture and a person",
+)
+async def verify(request: Request) -> Response:
+    """How alike they are, each hidden where the other is; a person counts by their most alike picture."""
+    galleries = assembly_of(request.app.state).galleries
+    form = await read_form(request, max_files=2, fields=VerifyForm.model_fields)
+    options = read_options(form, VerifyForm)
+    boxes = read_boxes(options.boxes, len(form.files))
+    if len(form.files) == 2 and options.gallery is None and options.person is None:
+        found = await galleries.verify(form.files, options.unify, boxes)
+    elif len(form.files) == 1 and options.gallery is not None and options.person is not None:
+        found = await galleries.verify_person(
+            options.gallery, options.person, form.files[0], options.unify, boxes
+        )
+    else:
+        raise BadRequest("Send two pictures, or one picture with the fields 'gallery' and 'person'.")
+    return Response(answers.verification(found).model_dump_json(), media_type="application/json")

@@ -1,0 +1,36 @@
+"""Which of a gallery's pictures a query looks at, or a list shows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """Conditions that a picture must all meet; what is empty or None asks nothing.
+
+    Attributes:
+        cameras, people: it is from one of these cameras, of one of these persons.
+        exclude_cameras, exclude_people: it is from none of these; a picture without a camera passes.
+        time_from, time_to: it was taken at or after, and before; one without a time does not pass. Aware.
+    """
+
+    cameras: Sequence[str] = ()
+    people: Sequence[str] = ()
+    exclude_cameras: Sequence[str] = ()
+    exclude_people: Sequence[str] = ()
+    time_from: datetime | None = None
+    time_to: datetime | None = None
+
+    def __bool__(self) -> bool:
+        """Whether anything is asked."""
+        return any((self.cameras, self.people, self.exclude_cameras, self.exclude_people)) or not (
+            self.time_from is None and self.time_to is None
+        )
+
+
+EVERYTHING: Final = Filters()
+"""No condition."""

@@ -1,0 +1,249 @@
+"""People and pictures over REST: listed, fetched, renamed, merged, erased, filtered, verified."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+from typer.testing import CliRunner
+
+from service.cli import app
+from service.client import Client, Filters, NewPicture, ProblemError
+from tests.drawings import encoded, person
+from tests.serving import Serving, handmade_settings, serving
+
+NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
+NAMES = ("anna", "b/ob", "späti", "dora?x=1", "eve")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("service")
+
+
+@pytest.fixture(scope="module")
+def service(folder: Path) -> Iterator[Serving]:
+    with serving(handmade_settings(folder)) as running:
+        yield running
+
+
+@pytest.fixture
+def client(service: Serving) -> Iterator[Client]:
+    """With a gallery ``g`` that keeps pictures: five people, three pictures each, an hour apart."""
+    with Client(service.url) as made:
+        made.create_gallery("g", keep_pictures=True)
+        made.enrol(
+            "g",
+            [
+                NewPicture(
+                    encoded(person(who, view)),
+                    name,
+                    camera=None if view == 2 else f"c{view}",
+                    time=NOON + timedelta(hours=view),
+                    client_id=f"{who}-{view}",
+                    metadata={"view": view},
+                )
+                for who, name in enumerate(NAMES)
+                for view in range(3)
+            ],
+        )
+        yield made
+        made.delete_gallery("g")
+
+
+def assert_refused(refused: pytest.ExceptionInfo[ProblemError], status: int, slug: str) -> None:
+    assert (refused.value.status, refused.value.slug) == (status, slug)
+
+
+def test_pictures_are_listed_once_each_while_others_come_and_go(client: Client) -> None:
+    seen = []
+    for picture in client.images("g", page_size=4):
+        seen.append(picture.client_id)
+        if len(seen) == 5:
+            client.delete_image("g", next(client.images("g")).id)
+            client.enrol("g", [NewPicture(encoded(person(70)), "late", client_id="late")])
+    assert seen == [f"{who}-{view}" for who in range(5) for view in range(3)] + ["late"]
+
+
+def test_pictures_are_listed_by_person_and_camera(client: Client) -> None:
+    assert [p.client_id for p in client.images("g", person="b/ob")] == ["1-0", "1-1", "1-2"]
+    assert [p.client_id for p in client.images("g", person="b/ob", camera="c1")] == ["1-1"]
+    assert list(client.images("g", person="nobody")) == []
+
+
+def test_a_picture_is_shown_with_all_that_was_told_of_it_and_fetched_as_it_was_sent(
+    client: Client, service: Serving
+) -> None:
+    (listed,) = client.images("g", person="anna", camera="c1")
+    shown = client.image("g", listed.id)
+    assert shown == listed
+    assert (shown.person, shown.camera, shown.time, shown.client_id, shown.metadata) == (
+        "anna",
+        "c1",
+        NOON + timedelta(hours=1),
+        "0-1",
+        {"view": 1},
+    )
+    assert (shown.kept, shown.pending, shown.occlusion.type) == (True, False, "none")
+    assert client.file("g", shown.id) == encoded(person(0, 1))
+    answer = httpx.get(
+        f"{client._http.base_url}/v1/galleries/g/images/{shown.id}/file".replace("//v1", "/v1"),
+        trust_env=False,
+    )
+    assert answer.headers["content-type"] == "image/png"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+def test_what_is_not_there_is_named(client: Client) -> None:
+    client.create_gallery("bare")
+    (outcome,) = client.enrol("bare", [NewPicture(encoded(person(1)), "x")])
+    with pytest.raises(ProblemError) as refused:
+        client.file("bare", str(outcome.id))
+    assert_refused(refused, 404, "picture-not-kept")
+    client.delete_gallery("bare")
+    with pytest.raises(ProblemError) as refused:
+        client.image("g", str(outcome.id))
+    assert_refused(refused, 404, "unknown-image")
+    for call in (client.person, client.delete_person):
+        with pytest.raises(ProblemError) as refused:
+            call("g", "nobody")
+        assert_refused(refused, 404, "unknown-person")
+    with pytest.raises(ProblemError) as refused:
+        list(client.people("nowhere"))
+    assert_refused(refused, 404, "unknown-gallery")
+
+
+def test_people_are_listed_in_pages_with_their_counts(client: Client) -> None:
+    assert [(p.name, p.images) for p in client.people("g", page_size=2)] == [(n, 3) for n in sorted(NAMES)]
+    for name in NAMES:
+        assert client.person("g", name).images == 3
+
+
+def test_an_erased_person_leaves_nothing(client: Client, service: Serving, folder: Path) -> None:
+    gone = [picture.id for picture in client.images("g", person="späti")]
+    client.delete_person("g", "späti")
+    assert "späti" not in {p.name for p in client.people("g")}
+    answer = client.query("g", [encoded(person(2, view=9))], top_k=100, by="image")
+    assert not {result.image.id for result in answer.results} & set(gone)
+    assert len(answer.results) == 12
+    kept = {path.stem for path in folder.rglob("*.picture")}
+    assert len(kept) == 12
+    assert not kept & set(gone)
+    for path in (folder / "data").glob("catalog.sqlite3*"):
+        content = path.read_bytes()
+        assert "späti".encode() not in content
+        assert not any(id.encode() in content for id in gone)
+    misses = service.app.state.assembly.metrics.cache_lookups.labels("miss")
+    before = misses._value.get()
+    client.embed([encoded(person(2, view)) for view in range(3)])
+    assert misses._value.get() == before + 3  # the feature cache forgot them too
+
+
+def test_a_renamed_person_is_found_by_the_new_name(client: Client) -> None:
+    assert client.rename_person("g", "anna", "anna maria").images == 3
+    assert client.query("g", [encoded(person(0, view=9))]).results[0].person == "anna maria"
+    assert client.rename_person("g", "anna maria", "anna maria").name == "anna maria"
+    with pytest.raises(ProblemError) as refused:
+        client.rename_person("g", "anna maria", "eve")
+    assert_refused(refused, 409, "person-exists")
+
+
+def test_merged_people_are_one_from_then_on(client: Client) -> None:
+    assert client.rename_person("g", "b/ob", "eve", merge=True).images == 6
+    answer = client.query("g", [encoded(person(1, view=9))], top_k=100)
+    assert [result.person for result in answer.results].count("eve") == 1
+    assert answer.results[0].person == "eve"
+    assert len(answer.results) == 4
+    client.delete_person("g", "eve")
+    assert client.gallery("g").images == 9
+
+
+@pytest.mark.parametrize(
+    ("filters", "expected"),
+    [
+        (Filters(cameras=["c0"]), {f"{who}-0" for who in range(5)}),
+        (Filters(exclude_cameras=["c0", "c1"]), {f"{who}-2" for who in range(5)}),
+        (Filters(people=["anna", "späti"], cameras=["c1"]), {"0-1", "2-1"}),
+        (Filters(exclude_people=list(NAMES[:4]), time_from=NOON + timedelta(hours=1)), {"4-1", "4-2"}),
+        (Filters(time_to=NOON + timedelta(hours=1), people=["eve"]), {"4-0"}),
+        (Filters(people=["nobody"]), set()),
+    ],
+)
+def test_a_filtered_query_ranks_exactly_what_the_filters_leave(
+    client: Client, filters: Filters, expected: set[str]
+) -> None:
+    names = {picture.id: picture.client_id for picture in client.images("g")}
+    query = [encoded(person(2, view=9, hidden=4)), encoded(person(2, view=10))]  # two terms in one search
+    everything = client.query("g", query, top_k=100, by="image").results
+    found = client.query("g", query, top_k=100, by="image", filters=filters).results
+    assert {names[result.image.id] for result in found} == expected
+    unfiltered = [(r.image.id, r.score) for r in everything if names[r.image.id] in expected]
+    assert [r.image.id for r in found] == [id for id, _ in unfiltered]
+    assert [r.score for r in found] == pytest.approx([score for _, score in unfiltered])
+
+
+@pytest.mark.parametrize(
+    "field", [{"cameras": "c0"}, {"people": "[]"}, {"time_from": "2026-01-01T00:00:00"}, {"people": "[1]"}]
+)
+def test_a_filter_that_does_not_validate_is_named(
+    client: Client, service: Serving, field: dict[str, str]
+) -> None:
+    answer = httpx.post(
+        f"{service.url}/v1/galleries/g/query",
+        data=field,
+        files=[("files", ("a", encoded(person(1))))],
+        trust_env=False,
+    )
+    assert answer.status_code == 422
+    assert next(iter(field)) in answer.json()["detail"]
+
+
+def test_the_same_person_scores_higher_than_another(client: Client) -> None:
+    same = client.verify([encoded(person(0, 5)), encoded(person(0, 6, hidden=4))])
+    other = client.verify([encoded(person(0, 5)), encoded(person(1, 6, hidden=4))])
+    assert same.compared == other.compared == "bottom_half"
+    assert same.score > other.score
+    assert (same.probability, same.decision, same.image) == (None, None, None)
+    # hidden on both sides alike, the two are as symmetric as their score
+    mirrored = client.verify([encoded(person(0, 6, hidden=4)), encoded(person(0, 5))])
+    assert mirrored.score == pytest.approx(same.score, abs=1e-6)
+
+
+def test_a_picture_is_verified_against_the_best_picture_of_a_person(client: Client) -> None:
+    picture = encoded(person(3, view=9))
+    found = client.verify([picture], gallery="g", person=NAMES[3])
+    best = client.query("g", [picture], by="image", top_k=1).results[0]
+    assert found.image is not None
+    assert (found.image.id, found.score) == (best.image.id, best.score)
+    assert client.verify([picture], gallery="g", person="eve").score < found.score
+    for wrong in ({"gallery": "g"}, {"gallery": "g", "person": "nobody"}):
+        with pytest.raises(ProblemError):
+            client.verify([picture], **wrong)
+
+
+def test_people_are_listed_merged_and_erased_from_the_command_line(client: Client, service: Serving) -> None:
+    def run(*arguments: str) -> str:
+        done = CliRunner().invoke(app, [*arguments, "--gallery", "g", "--url", service.url])
+        assert done.exit_code == 0, done.output
+        return done.stdout
+
+    assert {"name": "anna", "images": 3} in json.loads(run("people", "list", "--json"))
+    assert "anna" in run("people", "list")
+    assert "6 pictures" in run("people", "rename", "anna", "eve", "--merge")
+    assert run("people", "erase", "eve", "--yes") == "erased eve\n"
+    assert "eve" not in {person.name for person in client.people("g")}
+
+
+def test_the_command_line_filters_a_query(client: Client, service: Serving, tmp_path: Path) -> None:
+    picture = tmp_path / "who.png"
+    picture.write_bytes(encoded(person(2, view=9)))
+    options = ["--gallery", "g", "--camera", "c0", "--exclude-person", "späti", "--by", "image", "--json"]
+    done = CliRunner().invoke(app, ["query", str(picture), *options, "--url", service.url])
+    results = json.loads(done.stdout)["results"]
+    assert len(results) == 4
+    assert {result["image"]["camera"] for result in results} == {"c0"}
+    assert "späti" not in {result["person"] for result in results}
