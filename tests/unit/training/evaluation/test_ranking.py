@@ -5,6 +5,7 @@ import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn import metrics
 
 from training.evaluation.ranking import Ranking, rank, summarise, top
 
@@ -148,7 +149,6 @@ def test_scores_that_are_not_numbers_or_do_not_fit_are_refused() -> None:
 @settings(deadline=None, max_examples=50)
 @given(cases())
 def test_average_precision_equals_scikit_learns_where_no_scores_tie(case: Case) -> None:
-    metrics = pytest.importorskip("sklearn.metrics")
     scores, asked, asked_from, people, cameras = case
     distinct = scores + np.arange(scores.shape[1]) * 1e-3
     ranking = ranked((distinct, asked, asked_from, people, cameras), camera_rule=False)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn import metrics
 
 from training.evaluation.verification import Verification
 
@@ -46,7 +47,6 @@ def test_scores_of_different_people_that_cannot_decide_are_forgotten() -> None:
 
 
 def test_rates_lie_on_scikit_learns_curve() -> None:
-    metrics = pytest.importorskip("sklearn.metrics")
     generator = np.random.default_rng(1)
     asked, people = generator.integers(0, 20, 40), generator.integers(0, 20, 300)
     same = asked[:, None] == people
