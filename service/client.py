@@ -466,6 +466,9 @@ def _nothing(_: httpx.Response) -> None:
 
 
 def _gallery_path(name: str, *rest: str) -> str:
+    for part in (name, *rest):
+        if part in (".", ".."):  # quoting does not help: on the way, people/.. becomes the gallery itself
+            raise ValueError(f"{part!r} cannot be named in a URL")
     return "/".join(["/v1/galleries", quote(name, safe=""), *(quote(part, safe="") for part in rest)])
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime
+import re
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     AwareDatetime,
     BaseModel,
     ConfigDict,
@@ -28,6 +30,24 @@ MAX_METADATA_BYTES = 16 * 1024
 
 GalleryName = Annotated[str, StringConstraints(pattern=GALLERY_NAME)]
 Words = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]{1,256}$")]
+
+
+def _in_utc(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("in UTC, this is before the year 1 or after the year 9999") from error
+
+
+def _no_way_up(name: str) -> str:
+    """In a URL, `people/..` is the gallery: erasing that person would erase everybody."""
+    if {".", ".."} & set(re.split(r"[/\\]", name)):
+        raise ValueError("'.' and '..' mean something else in a URL; give the person another name")
+    return name
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+PersonName = Annotated[Words, AfterValidator(_no_way_up)]
 
 
 class _Strict(BaseModel):
@@ -95,9 +115,9 @@ BoxNumbers = tuple[Coordinate, Coordinate, Side, Side]
 class Item(_Strict):
     """What is told of one picture when it is enrolled."""
 
-    person: Words = Field(description="Whom it shows; the caller's own name or number, as text.")
+    person: PersonName = Field(description="Whom it shows; the caller's own name or number, as text.")
     camera: Words | None = None
-    time: AwareDatetime | None = Field(default=None, description="RFC 3339, with time zone.")
+    time: Moment | None = Field(default=None, description="RFC 3339, with time zone.")
     client_id: Words | None = Field(
         default=None, description="The caller's id of this picture; enrolling it again changes nothing."
     )
@@ -178,7 +198,7 @@ class PeoplePage(_Strict):
 class PersonChange(_Strict):
     """What is to be changed of a person."""
 
-    name: Words = Field(description="The new name.", examples=["anna"])
+    name: PersonName = Field(description="The new name.", examples=["anna"])
     merge: bool = Field(
         default=False, description="If another person has that name: make the two one, with all pictures."
     )
@@ -216,10 +236,10 @@ class QueryForm(_Strict):
         default=None, description="No picture from these; those without a camera stay. " + NAMES_AS_JSON
     )
     exclude_people: Names | None = Field(default=None, description="None of these. " + NAMES_AS_JSON)
-    time_from: AwareDatetime | None = Field(
+    time_from: Moment | None = Field(
         default=None, description="Only pictures taken then or later; RFC 3339, with time zone."
     )
-    time_to: AwareDatetime | None = Field(default=None, description="Only pictures taken before.")
+    time_to: Moment | None = Field(default=None, description="Only pictures taken before.")
 
 
 class VerifyForm(_Strict):

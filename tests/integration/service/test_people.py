@@ -247,3 +247,29 @@ def test_the_command_line_filters_a_query(client: Client, service: Serving, tmp_
     assert len(results) == 4
     assert {result["image"]["camera"] for result in results} == {"c0"}
     assert "späti" not in {result["person"] for result in results}
+
+
+def test_no_name_climbs_out_of_the_people(client: Client) -> None:
+    """`people/..` is the gallery: whoever erased a person of that name would erase everybody."""
+    for name in ("..", "."):
+        with pytest.raises(ValueError, match="URL"):
+            client.delete_person("g", name)
+    for name in ("..", ".", "a/../..", "..\\x"):
+        with pytest.raises(ProblemError) as refused:
+            client.enrol("g", [NewPicture(encoded(person(60)), name)])
+        assert_refused(refused, 422, "bad-items")
+        with pytest.raises(ProblemError) as refused:
+            client.rename_person("g", "anna", name)
+        assert_refused(refused, 422, "invalid-request")
+    assert client.gallery("g").images == 15
+
+
+def test_times_at_the_edge_of_the_calendar_are_refused(service: Serving, client: Client) -> None:
+    early, late = "0001-01-01T00:00:00+10:00", "9999-12-31T23:59:59-10:00"
+    picture = [("files", ("a", encoded(person(1))))]
+    with httpx.Client(base_url=f"{service.url}/v1/galleries/g", trust_env=False) as http:
+        for field, value in (("time_from", late), ("time_to", early)):
+            answer = http.post("/query", files=picture, data={field: value})
+            assert (answer.status_code, field in answer.json()["detail"]) == (422, True)
+        items = json.dumps([{"person": "x", "time": early}])
+        assert http.post("/images", files=picture, data={"items": items}).status_code == 422
