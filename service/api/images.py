@@ -1,4 +1,4 @@
-"""``/v1/galleries/{gallery}/images``: enrol pictures and erase them."""
+"""``/v1/galleries/{gallery}/images``: enrol pictures, list them, look at them, fetch and erase them."""
 
 from __future__ import annotations
 
