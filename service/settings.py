@@ -27,7 +27,7 @@ def usable_cores() -> int:
 
 
 def _shipped_bundle() -> Path:
-    return Path(models.__file__).parent / "weights" / "oamn-osnet_x0_5-market1501.onnx"
+    return Path(models.__file__).parent / "weights" / "oamn-osnet_x0_5-market1501-cuhk03.onnx"
 
 
 def _sqlite_under_data_dir(data: dict[str, Any]) -> str:
