@@ -28,6 +28,7 @@ from models import occlusion
 from service.cursor import cursor_after, last_before
 from service.embedding.box import Box, cut_file
 from service.embedding.features import Embedder, PictureFeatures
+from service.embedding.together import embed_together
 from service.index.protocol import Entries, VectorIndex
 from service.matching import unification
 from service.problems import (
@@ -453,10 +454,10 @@ class Galleries:
         if options.boxes and len(options.boxes) != len(contents):
             raise BadRequest(f"there are {len(contents)} pictures but {len(options.boxes)} boxes")
         key = await self._key(gallery)
-        rounds = [await self._embed(contents, (occlusion.NONE,), options.boxes)]
+        rounds = [await embed_together(self._embedder, contents, (occlusion.NONE,), options.boxes)]
         parts = tuple(self._index.parts(key.number))
         if more := set(unification.query_codes(options.unify, parts)) - {occlusion.NONE}:
-            rounds.append(await self._embed(contents, sorted(more), options.boxes))
+            rounds.append(await embed_together(self._embedder, contents, sorted(more), options.boxes))
         queries = [
             unification.QueryPicture(
                 unification.query_occlusion(options.unify, views[0].occlusion),
@@ -498,11 +499,13 @@ class Galleries:
             raise BadRequest(f"two pictures are compared, not {len(contents)}")
         if unify not in unification.CHOICES:
             raise BadRequest(f"unify must be one of {', '.join(unification.CHOICES)}, not {unify!r}")
-        views = await self._embed(contents, (occlusion.NONE,), boxes)
+        views = await embed_together(self._embedder, contents, (occlusion.NONE,), boxes)
         code = unification.query_occlusion(unify, views[0].occlusion)
         part = occlusion.NONE if unify == unification.OFF else views[1].occlusion
         if {code, part} != {occlusion.NONE}:
-            views = await self._embed(contents, sorted({code, part, occlusion.NONE}), boxes)
+            views = await embed_together(
+                self._embedder, contents, sorted({code, part, occlusion.NONE}), boxes
+            )
         first, second = views
         return Verification(
             score=_cosine(float(first.embeddings[part] @ second.embeddings[code])),
@@ -700,14 +703,6 @@ class Galleries:
         )
 
     # Between loop and threads
-
-    async def _embed(
-        self, contents: Sequence[bytes], codes: Sequence[int], boxes: Sequence[Box | None]
-    ) -> tuple[PictureFeatures, ...]:
-        pictures = zip(contents, boxes or [None] * len(contents), strict=True)
-        return tuple(
-            await asyncio.gather(*(self._embedder.embed(content, codes, box) for content, box in pictures))
-        )
 
     async def _embed_alone(self, item: EnrolItem, codes: Sequence[int]) -> PictureFeatures | Problem:
         """A picture that cannot be embedded is a result here: its neighbours go on."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Final
 
 import numpy as np
@@ -16,6 +15,7 @@ from service.api.faults import documented
 from service.api.multipart import described, read_boxes, read_form, read_options
 from service.api.schemas import EMBED_EXAMPLE, EmbedAnswer, Embedding, EmbedForm
 from service.embedding.features import PictureFeatures
+from service.embedding.together import embed_together
 from service.gallery import Grade
 from service.problems import (
     BadRequest,
@@ -67,14 +67,9 @@ async def embed(request: Request) -> Response:
     assembly = assembly_of(request.app.state)
     form = await read_form(request, max_files=assembly.settings.max_files, fields=EmbedForm.model_fields)
     options = read_options(form, EmbedForm)
-    boxes = read_boxes(options.boxes, len(form.files)) or [None] * len(form.files)
+    boxes = read_boxes(options.boxes, len(form.files))
     codes = tuple(dict.fromkeys(occlusion.code_of(name) for name in options.occlusions))
-    pictures = await asyncio.gather(
-        *(
-            assembly.embedder.embed(content, codes, box)
-            for content, box in zip(form.files, boxes, strict=True)
-        )
-    )
+    pictures = await embed_together(assembly.embedder, form.files, codes, boxes)
     answer = EmbedAnswer(
         items=[_embedding(picture, codes) for picture in pictures], model=assembly.embedder.fingerprint
     )

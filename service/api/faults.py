@@ -131,6 +131,9 @@ def install(app: FastAPI) -> None:
 
     async def on_http_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
+        if error.status_code == http.HTTPStatus.BAD_REQUEST:
+            # FastAPI's own, where JSON is not even text or nested without end; other bad JSON is on_invalid's
+            return problem_response(BadRequest(f"The body cannot be read as JSON: {error.__cause__}"))
         phrase = http.HTTPStatus(error.status_code).phrase
         detail = error.detail if error.detail != phrase else f"{phrase}: {request.method} {request.url.path}."
         body = {

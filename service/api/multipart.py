@@ -103,7 +103,7 @@ async def read_form(request: Request, *, max_files: int, fields: Collection[str]
             max_files=max_files, max_fields=len(fields) + 1, max_part_size=_MAX_FIELD_BYTES
         )
     except HTTPException as error:
-        raise BadRequest(f"The form cannot be read: {error.detail}.") from error
+        raise BadRequest(f"The form cannot be read: {error.detail.rstrip('.')}.") from error
     pictures: list[bytes] = []
     options: dict[str, str] = {}
     try:

@@ -51,9 +51,11 @@ _OTHER_FORMATS: Final = (
     ("icon", 0, b"\x00\x00\x01\x00"),
     ("PDF", 0, b"%PDF"),
     ("PostScript", 0, b"%!PS"),
-    ("SVG", 0, b"<svg"),
     ("video", 4, b"ftyp"),
 )
+
+_SVG_WITHIN: Final = 1024
+"""Bytes: an XML declaration, a document type and remarks may come before the drawing itself."""
 
 # The limit below is stricter than the size at which Pillow only warns.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
@@ -137,6 +139,8 @@ def _unidentified(content: bytes) -> NotAPicture | UnsupportedFormat | BrokenPic
     for name, start, magic in _OTHER_FORMATS:
         if content.startswith(magic, start):
             return UnsupportedFormat(f"The file is of the format {name}; accepted are {accepted}.")
+    if b"<svg" in content[:_SVG_WITHIN]:
+        return UnsupportedFormat(f"The file is of the format SVG; accepted are {accepted}.")
     return NotAPicture(f"The {len(content)} bytes are no picture; accepted are {accepted}.")
 
 

@@ -138,6 +138,12 @@ def test_gallery_that_does_not_validate_is_told_which_field(
     assert [fault["field"] for fault in problem["errors"]] == [field]
 
 
+@pytest.mark.parametrize("body", [b"\xf9a\xa0", b"[" * 100_000, b"{", b""])
+def test_body_that_is_no_json_is_a_named_fault(http: httpx.Client, body: bytes) -> None:
+    answer = http.post("/v1/galleries", content=body, headers={"content-type": "application/json"})
+    assert_problem(answer, 422, "invalid-request")
+
+
 # Enrolling
 
 
@@ -325,7 +331,14 @@ def test_query_option_that_does_not_validate_is_named(
 def test_too_many_pictures_are_refused(http: httpx.Client, gallery: str) -> None:
     assert_problem(query(http, gallery, *[b"x"] * 17), 422, "invalid-request", "16")
     answer = enrol(http, gallery, [b"x"] * 65, [{"person": "a"}] * 65)
-    assert_problem(answer, 422, "invalid-request", "64")
+    problem = assert_problem(answer, 422, "invalid-request", "64")
+    assert not problem["detail"].endswith("..")
+
+
+@pytest.mark.parametrize("call", ["/v1/galleries/people/query", "/v1/verify", "/v1/embed"])
+def test_bad_picture_among_several_is_pointed_out(http: httpx.Client, gallery: str, call: str) -> None:
+    answer = http.post(call, files=files(encoded(person(0, 0)), b"Dear service, find me."))
+    assert_problem(answer, 422, "not-a-picture", "files[1]: ")
 
 
 def test_unknown_gallery_is_named(http: httpx.Client) -> None:

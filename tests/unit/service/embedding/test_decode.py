@@ -116,6 +116,12 @@ def test_gif_is_a_picture_of_a_format_not_accepted() -> None:
         decode(encoded(drawn(), "GIF"), 128, 64, MEGAPIXEL)
 
 
+@pytest.mark.parametrize("before", [b"", b'<?xml version="1.0"?>\n<!DOCTYPE svg>\n', b"\xef\xbb\xbf"])
+def test_svg_is_a_picture_of_a_format_not_accepted(before: bytes) -> None:
+    with pytest.raises(UnsupportedFormat, match="SVG"):
+        decode(before + b'<svg xmlns="http://www.w3.org/2000/svg"/>', 128, 64, MEGAPIXEL)
+
+
 def test_floating_point_pixels_are_not_guessed_at() -> None:
     content = encoded(Image.fromarray(np.zeros((4, 4), dtype=np.float32)), "TIFF")
     with pytest.raises(UnsupportedFormat, match="type F"):
