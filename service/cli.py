@@ -162,11 +162,12 @@ def list_galleries(url: Url = SERVICE_URL, as_json: AsJson = False) -> None:
 
     from service.terminal import tables
 
-    table = Table("gallery", "pictures", "people", "keeps pictures", "created")
+    table = Table("gallery", "pictures", "of another model", "people", "keeps pictures", "created")
     for gallery in found:
         table.add_row(
             gallery.name,
             f"{gallery.images:,}",
+            f"{gallery.pending:,}",  # not found until they are enrolled again
             f"{gallery.people:,}",
             "yes" if gallery.keep_pictures else "no",
             f"{gallery.created_at.astimezone():%Y-%m-%d %H:%M}",
@@ -484,7 +485,7 @@ def demo(
         bool, typer.Option("--keep-running/--exit", help="Leave the service running at the end.")
     ] = True,
 ) -> None:
-    """Draw people, enrol them, and find them again by pictures in which half of them is hidden.
+    """Draw people, enrol them, and find them again by pictures in which a part of them is hidden.
 
     [bold]Examples[/]
 

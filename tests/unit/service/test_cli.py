@@ -254,6 +254,15 @@ def test_galleries_are_listed_created_and_deleted(played: Played) -> None:
     assert played.galleries == {}
 
 
+def test_list_tells_how_many_pictures_another_model_enrolled(
+    played: Played, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(GALLERY, "pending", 1087)
+    listed = run("galleries", "list").stdout
+    assert "of another model" in listed
+    assert "1,087" in listed
+
+
 def test_address_comes_from_option_or_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     hosts: list[str] = []
 
