@@ -71,7 +71,8 @@ def test_a_system_overfits_eight_drawn_people(system: str, tmp_path: Path) -> No
     scores = embeddings @ embeddings.T - 2.0 * torch.eye(len(embeddings))
     assert bool((store.identities[scores.argmax(dim=1)] == store.identities).all())
     if system == "oamn":
-        assert record["history"][-1]["grader"] < 0.6 * record["history"][0]["grader"]
+        # A grader that says 0.25 four times pays 0.45: 0.25 on whole pictures and quarters, 0.75 on halves.
+        assert record["history"][-1]["grader"] < 0.4
 
 
 def test_a_run_leaves_its_recipe_and_record(tmp_path: Path) -> None:
