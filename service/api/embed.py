@@ -11,25 +11,12 @@ from starlette.responses import Response
 from models import occlusion
 from service.api import answers
 from service.api.assembly import assembly_of
-from service.api.faults import documented
+from service.api.faults import PICTURE_PROBLEMS, documented
 from service.api.multipart import described, read_boxes, read_form, read_options
 from service.api.schemas import EMBED_EXAMPLE, EmbedAnswer, Embedding, EmbedForm
 from service.embedding.features import PictureFeatures
 from service.embedding.together import embed_together
 from service.gallery import Grade
-from service.problems import (
-    BadRequest,
-    BodyTooLarge,
-    BoxOutside,
-    BrokenPicture,
-    DeadlineExceeded,
-    EmptyPicture,
-    NotAPicture,
-    Overloaded,
-    PictureTooLarge,
-    Unavailable,
-    UnsupportedFormat,
-)
 
 router = APIRouter(prefix="/v1/embed", tags=["query"])
 
@@ -45,19 +32,7 @@ _FILES: Final = {
     response_model=EmbedAnswer,
     responses={
         200: {"content": {"application/json": {"example": EMBED_EXAMPLE}}},
-        **documented(
-            BadRequest,
-            EmptyPicture,
-            NotAPicture,
-            BrokenPicture,
-            BoxOutside,
-            UnsupportedFormat,
-            PictureTooLarge,
-            BodyTooLarge,
-            Overloaded,
-            Unavailable,
-            DeadlineExceeded,
-        ),
+        **documented(*PICTURE_PROBLEMS),
     },
     openapi_extra=described(_FILES, EmbedForm),
     summary="Embed pictures",

@@ -14,7 +14,21 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import compile_path
 
 from service.api.request_id import REQUEST_ID
-from service.problems import TYPE_PREFIX, BadRequest, Problem
+from service.problems import (
+    TYPE_PREFIX,
+    BadRequest,
+    BodyTooLarge,
+    BoxOutside,
+    BrokenPicture,
+    DeadlineExceeded,
+    EmptyPicture,
+    NotAPicture,
+    Overloaded,
+    PictureTooLarge,
+    Problem,
+    Unavailable,
+    UnsupportedFormat,
+)
 
 MEDIA_TYPE: Final = "application/problem+json"
 
@@ -60,6 +74,22 @@ def problem_response(
         media_type=MEDIA_TYPE,
         headers={**problem.headers, **(headers or {})},
     )
+
+
+PICTURE_PROBLEMS: Final[tuple[type[Problem], ...]] = (
+    BadRequest,
+    EmptyPicture,
+    NotAPicture,
+    BrokenPicture,
+    BoxOutside,
+    UnsupportedFormat,
+    PictureTooLarge,
+    BodyTooLarge,
+    Overloaded,
+    Unavailable,
+    DeadlineExceeded,
+)
+"""What every call that takes pictures can answer."""
 
 
 def documented(*problems: type[Problem]) -> dict[int | str, dict[str, Any]]:

@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 
 from service.api import answers
 from service.api.assembly import assembly_of
-from service.api.faults import documented, field_name, problem_response
+from service.api.faults import PICTURE_PROBLEMS, documented, field_name, problem_response
 from service.api.multipart import read_form
 from service.api.schemas import ENROL_EXAMPLE, EnrolAnswer, EnrolledItem, Item, Picture, PicturePage
 from service.embedding.box import Box
@@ -19,21 +19,14 @@ from service.gallery import EnrolItem
 from service.problems import (
     BadItems,
     BadRequest,
-    BodyTooLarge,
-    BoxOutside,
-    BrokenPicture,
     ClientIdConflict,
     DeadlineExceeded,
-    EmptyPicture,
     NoneEnrolled,
-    NotAPicture,
     Overloaded,
     PictureNotKept,
-    PictureTooLarge,
     Unavailable,
     UnknownGallery,
     UnknownImage,
-    UnsupportedFormat,
 )
 
 router = APIRouter(prefix="/v1/galleries/{gallery}/images", tags=["pictures"])
@@ -79,23 +72,7 @@ _FORM: Final[dict[str, Any]] = {
     response_model=EnrolAnswer,
     responses={
         201: {"content": {"application/json": {"example": ENROL_EXAMPLE}}},
-        **documented(
-            BadRequest,
-            BadItems,
-            NoneEnrolled,
-            EmptyPicture,
-            NotAPicture,
-            BrokenPicture,
-            BoxOutside,
-            UnsupportedFormat,
-            PictureTooLarge,
-            BodyTooLarge,
-            ClientIdConflict,
-            UnknownGallery,
-            Overloaded,
-            Unavailable,
-            DeadlineExceeded,
-        ),
+        **documented(*PICTURE_PROBLEMS, BadItems, NoneEnrolled, ClientIdConflict, UnknownGallery),
     },
     openapi_extra=_FORM,
     summary="Enrol pictures",

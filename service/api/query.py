@@ -9,24 +9,11 @@ from starlette.responses import Response
 
 from service.api import answers
 from service.api.assembly import assembly_of
-from service.api.faults import documented
+from service.api.faults import PICTURE_PROBLEMS, documented
 from service.api.multipart import described, read_boxes, read_form, read_options
 from service.api.schemas import QUERY_EXAMPLE, QueryAnswer, QueryForm
 from service.gallery import QueryOptions
-from service.problems import (
-    BadRequest,
-    BodyTooLarge,
-    BoxOutside,
-    BrokenPicture,
-    DeadlineExceeded,
-    EmptyPicture,
-    NotAPicture,
-    Overloaded,
-    PictureTooLarge,
-    Unavailable,
-    UnknownGallery,
-    UnsupportedFormat,
-)
+from service.problems import BadRequest, UnknownGallery
 from service.storage.filters import Filters
 
 router = APIRouter(prefix="/v1/galleries/{gallery}/query", tags=["query"])
@@ -43,20 +30,7 @@ _FILES: Final = {
     response_model=QueryAnswer,
     responses={
         200: {"content": {"application/json": {"example": QUERY_EXAMPLE}}},
-        **documented(
-            BadRequest,
-            EmptyPicture,
-            NotAPicture,
-            BrokenPicture,
-            BoxOutside,
-            UnsupportedFormat,
-            PictureTooLarge,
-            BodyTooLarge,
-            UnknownGallery,
-            Overloaded,
-            Unavailable,
-            DeadlineExceeded,
-        ),
+        **documented(*PICTURE_PROBLEMS, UnknownGallery),
     },
     openapi_extra=described(_FILES, QueryForm),
     summary="Find a person",

@@ -9,24 +9,10 @@ from starlette.responses import Response
 
 from service.api import answers
 from service.api.assembly import assembly_of
-from service.api.faults import documented
+from service.api.faults import PICTURE_PROBLEMS, documented
 from service.api.multipart import described, read_boxes, read_form, read_options
 from service.api.schemas import QUERY_EXAMPLE, VerifyAnswer, VerifyForm
-from service.problems import (
-    BadRequest,
-    BodyTooLarge,
-    BoxOutside,
-    BrokenPicture,
-    DeadlineExceeded,
-    EmptyPicture,
-    NotAPicture,
-    Overloaded,
-    PictureTooLarge,
-    Unavailable,
-    UnknownGallery,
-    UnknownPerson,
-    UnsupportedFormat,
-)
+from service.problems import BadRequest, UnknownGallery, UnknownPerson
 
 router = APIRouter(prefix="/v1/verify", tags=["query"])
 
@@ -51,21 +37,7 @@ _EXAMPLE: Final[dict[str, Any]] = {
     response_model=VerifyAnswer,
     responses={
         200: {"content": {"application/json": {"example": _EXAMPLE}}},
-        **documented(
-            BadRequest,
-            EmptyPicture,
-            NotAPicture,
-            BrokenPicture,
-            BoxOutside,
-            UnsupportedFormat,
-            PictureTooLarge,
-            BodyTooLarge,
-            UnknownGallery,
-            UnknownPerson,
-            Overloaded,
-            Unavailable,
-            DeadlineExceeded,
-        ),
+        **documented(*PICTURE_PROBLEMS, UnknownGallery, UnknownPerson),
     },
     openapi_extra=described(_FILES, VerifyForm),
     summary="Compare two pictures, or a picture and a person",
