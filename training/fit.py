@@ -12,6 +12,7 @@ import json
 import math
 import os
 import platform
+import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
@@ -364,6 +365,7 @@ def _new_record(options: FitOptions, data_lines: list[str], device: torch.device
         "data": data_lines,
         "initial": initial,
         "machine": _machine(device),
+        "revision": _revision(),
         "seconds": 0.0,
         "passes": 0,
         "history": [],
@@ -423,3 +425,15 @@ def _machine(device: torch.device) -> str:
     if device.type == "cuda":
         return f"{torch.cuda.get_device_name(device)}, torch {torch.__version__}"
     return f"CPU {platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}"
+
+
+def _revision() -> str:
+    """The git revision of this code, or "unknown" outside a checkout."""
+    command = ("git", "rev-parse", "--short=12", "HEAD")
+    try:
+        answer = subprocess.run(
+            command, cwd=Path(__file__).parent, capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return answer.stdout.strip() or "unknown"

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -22,8 +20,8 @@ from training.export import gate
 from training.export.bundle_file import write_bundle
 from training.export.card import write_card
 from training.export.graph import OPSET, BundleGraph, to_onnx
-from training.recipe import Recipe, SyntheticData, dump_recipe
-from training.systems.checkpoint import Checkpoint, load_checkpoint, load_network
+from training.recipe import SyntheticData, dump_recipe
+from training.systems.checkpoint import Checkpoint, load_network
 
 __all__ = ["RESEARCH_TERMS", "command", "export", "metadata_of", "read_figures"]
 
@@ -61,7 +59,7 @@ def export(
         GateError: the graph does not agree with the network. Nothing is written.
         ValueError: the checkpoint cannot be read, or metadata and graph contradict each other.
     """
-    network, recipe = load_network(checkpoint)
+    network, trained = load_network(checkpoint)
     graph = BundleGraph(network)
     content = to_onnx(graph)
     with progress_bar(f"gate on {protocol.name}", quiet=quiet) as advance:
@@ -74,8 +72,7 @@ def export(
             for result in measure(ours, other, choices, advance):
                 measured.append(_figure(result.as_json()))
     metadata = metadata_of(
-        load_checkpoint(checkpoint),
-        recipe,
+        trained,
         graph,
         report,
         measured,
@@ -88,7 +85,6 @@ def export(
 
 def metadata_of(
     checkpoint: Checkpoint,
-    recipe: Recipe,
     graph: BundleGraph,
     report: GateReport,
     figures: Sequence[Figure],
@@ -98,7 +94,7 @@ def metadata_of(
     notes: str,
 ) -> BundleMetadata:
     """What a bundle says of itself, from the recipe, the run record, the gate and the figures."""
-    record: dict[str, Any] = checkpoint.record
+    recipe, record = checkpoint.recipe, checkpoint.record
     if terms is None:
         drawn = all(isinstance(entry, SyntheticData) for entry in recipe.data)
         terms = SYNTHETIC_TERMS if drawn else RESEARCH_TERMS
@@ -119,7 +115,7 @@ def metadata_of(
             command=_without_paths(str(record.get("command", ""))),
             machine=str(record.get("machine", "")),
             duration_s=record.get("seconds"),
-            revision=str(record.get("revision") or _revision()),
+            revision=str(record.get("revision", "unknown")),
             notes=" ".join(part for part in (f"{checkpoint.step} steps.", origin, notes) if part),
         ),
         figures=list(figures),
@@ -133,21 +129,6 @@ def metadata_of(
 def _without_paths(command: str) -> str:
     """A command line with absolute paths cut to their last part: a bundle keeps no machine's folders."""
     return re.sub(r"(?<![\w.])/(?:[^\s/'\"]+/)*([^\s/'\"]+)", r"\1", command)
-
-
-def _revision() -> str:
-    """The git revision of this code, or "unknown" outside a checkout."""
-    try:
-        answer = subprocess.run(
-            shlex.split("git rev-parse --short=12 HEAD"),
-            cwd=Path(__file__).parent,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-    return answer.stdout.strip() or "unknown"
 
 
 def read_figures(path: Path, model: str) -> list[Figure]:

@@ -76,14 +76,14 @@ def load_checkpoint(path: Path) -> Checkpoint:
         raise ValueError(f"{path} is not a checkpoint written by `penumbra-train fit`: {error}") from error
 
 
-def load_network(path: Path) -> tuple[nn.Module, Recipe]:
-    """The trained network of a checkpoint, in evaluation mode on the CPU, and its recipe."""
+def load_network(path: Path) -> tuple[nn.Module, Checkpoint]:
+    """The trained network of a checkpoint, in evaluation mode on the CPU, and the checkpoint."""
     from training.systems import build_system
 
     checkpoint = load_checkpoint(path)
     network = build_system(checkpoint.recipe).network(checkpoint.identities)
     network.load_state_dict(checkpoint.network)
-    return network.eval(), checkpoint.recipe
+    return network.eval(), checkpoint
 
 
 def start_from(network: nn.Module, path: Path) -> list[str]:
