@@ -25,11 +25,6 @@ class CircuitBreaker:
         self._closed_until_fault = True
         self._trial_at = 0.0
 
-    @property
-    def closed(self) -> bool:
-        """Whether the last thing known of the part is good."""
-        return self._closed_until_fault
-
     def allows(self) -> bool:
         """Whether to try now. While open, true once per pause: that caller makes the trial."""
         if self._closed_until_fault:
