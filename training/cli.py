@@ -200,14 +200,25 @@ def throughput(
 @app.command(
     epilog="Examples: penumbra-train evaluate oamn.onnx baseline.onnx --dataset partial-ilids --root ~/data "
     "| penumbra-train evaluate oamn.onnx --dataset market1501-val --root ~/data --unify off --distance xqda "
-    "--rerank --intervals"
+    "--rerank --intervals | penumbra-train evaluate oamn.onnx baseline.onnx --dataset partial-ilids "
+    "--root ~/data --report report | penumbra-train evaluate features/ other-features/"
 )
 def evaluate(
     models: Annotated[
-        list[Path], typer.Argument(help="Bundles (.onnx) and checkpoints (.pt).", metavar="MODEL...")
+        list[Path],
+        typer.Argument(
+            help="Bundles (.onnx), checkpoints (.pt), folders of features (`penumbra-train features` writes "
+            "one; training/evaluation/feature_folder.py documents the layout).",
+            metavar="MODEL...",
+        ),
     ],
-    dataset: Annotated[str, typer.Option(help="Protocol; see `penumbra-train datasets list`.")],
-    root: Root,
+    dataset: Annotated[
+        str | None,
+        typer.Option(help="Protocol; see `penumbra-train datasets list`. Folders of features need none."),
+    ] = None,
+    root: Annotated[
+        Path | None, typer.Option(help="Folder that holds the data sets' own folders, with --dataset.")
+    ] = None,
     unify: Annotated[
         Unify, typer.Option(help="Occlusion unification; both: as far as each model can.")
     ] = Unify.both,
@@ -253,7 +264,7 @@ def evaluate(
     Several models are compared with the first one, query by query, and get a p-value.
     """
     with _faults_in_one_line():
-        from training.evaluation.command import Options, command
+        from training.evaluation.command import command
         from training.evaluation.feature_scores import Steps
         from training.evaluation.query_expansion import Expansion
         from training.evaluation.reranking import KReciprocal
@@ -276,6 +287,7 @@ def evaluate(
             options=Options(distance.value, steps, trials),
             with_intervals=intervals,
         )
+        from training.evaluation.results import Options
 
 
 @app.command(

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Ranking", "Summary", "in_order", "rank", "summarise", "top"]
+__all__ = ["Ranking", "Summary", "in_order", "match_ranks", "rank", "summarise", "top"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ def rank(
             matches = own[cameras[own] != asked_from[row]] if camera_rule else own
             if not len(matches):
                 continue
-            ranks = _ranks(scores, matches, ignored)
+            ranks = match_ranks(scores, matches, ignored)
             found = np.arange(1, len(ranks) + 1)
             first[row] = ranks[0]
             precision[row] = (found / ranks).mean()
@@ -157,10 +157,15 @@ def _pictures_by_person(
     return of, order
 
 
-def _ranks(
+def match_ranks(
     scores: npt.NDArray[np.floating], matches: npt.NDArray[np.int64], ignored: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.int64]:
-    """Rank from 1 of each match [m] among the scores [G] that are not ignored, ascending."""
+    """Rank from 1 of each match among the scores that are not ignored, ascending, int64 [m].
+
+    Args:
+        scores: [G].
+        matches, ignored: int64 [m] and [i], places in ``scores``; none is in both.
+    """
     ordered = np.sort(np.delete(scores, ignored) if len(ignored) else scores)
     matches = matches[np.argsort(-scores[matches], kind="stable")]
     values = scores[matches]
