@@ -38,6 +38,7 @@ _WITH_TRAINING = frozenset(
         "pyarrow",
         "scipy",
         "tensorboard",
+        "tomli_w",
         "torch",
         "torchvision",
     }
@@ -121,6 +122,7 @@ DataRoot = Annotated[
 @app.command(
     epilog="Examples: penumbra-train fit training/recipes/oamn.toml --root ~/data --imagenet resnet50.pth "
     "--out runs/oamn | penumbra-train fit RECIPE --root ~/data --out runs/oamn --resume | "
+    "penumbra-train fit RECIPE --root ~/data --set model.backbone=osnet_x0_25 --epochs 8 --out runs/light | "
     "torchrun --nproc-per-node 4 -m training.cli fit RECIPE --root ~/data --out runs/oamn"
 )
 def fit(
@@ -136,6 +138,20 @@ def fit(
     imagenet: Annotated[
         Path | None, typer.Option(help="torchvision ResNet-50 state dict to start the backbone from.")
     ] = None,
+    stages_from: Annotated[
+        Path | None,
+        typer.Option(help="Another run whose finished stages before --start-at are taken over."),
+    ] = None,
+    start_at: Annotated[
+        str | None, typer.Option(help="First stage to train, with --stages-from; e.g. grader.")
+    ] = None,
+    bundle: Annotated[
+        bool, typer.Option("--bundle/--no-bundle", help="Measure and export the finished network.")
+    ] = True,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Change of the recipe, e.g. optimiser.rate=0.01 (may be repeated)."),
+    ] = None,
     epochs: Annotated[int | None, typer.Option(help="Instead of the recipe's.")] = None,
     seed: Annotated[int | None, typer.Option(help="Instead of the recipe's.")] = None,
     device: Annotated[Device, typer.Option(help="Where to train.")] = Device.auto,
@@ -146,18 +162,21 @@ def fit(
     acknowledge_withdrawn: Withdrawn = False,
     as_json: Json = False,
 ) -> None:
-    """Train a model by a recipe."""
+    """Train a model by a recipe, through all its stages, and export it as a bundle."""
     with _faults_in_one_line():
         from training.fit import FitOptions, check, fit
         from training.recipe import dump_recipe, load_recipe
 
-        chosen = load_recipe(recipe, epochs=epochs, seed=seed)
+        chosen = load_recipe(recipe, changes or (), epochs=epochs, seed=seed)
         options = FitOptions(
             root=root,
             out=out,
             resume=resume,
             initial=initial,
             imagenet=imagenet,
+            stages_from=stages_from,
+            start_at=start_at,
+            bundle=bundle,
             device=device.value,
             checkpoint_every=checkpoint_every,
             acknowledge_withdrawn=acknowledge_withdrawn,
@@ -268,6 +287,7 @@ def evaluate(
         from training.evaluation.feature_scores import Steps
         from training.evaluation.query_expansion import Expansion
         from training.evaluation.reranking import KReciprocal
+        from training.evaluation.results import Options
 
         steps = Steps(
             multi_query,
@@ -287,7 +307,6 @@ def evaluate(
             options=Options(distance.value, steps, trials),
             with_intervals=intervals,
         )
-        from training.evaluation.results import Options
 
 
 @app.command(

@@ -1,4 +1,4 @@
-"""`penumbra-train throughput`: does the data path keep up with the network?
+"""`penumbra-train throughput`: does the data path keep up with the network of a recipe's first stage?
 
 The reference is the bare network: forward and backward on random pictures that already lie on the
 device, nothing else. The whole step beside it gathers, augments, occludes, computes every loss and
@@ -16,10 +16,9 @@ from pathlib import Path
 
 import torch
 
-from training.data.sampler import IdentitySampler
-from training.fit import assemble_batch, build_optimiser, load_training_data, open_fabric
+from training.fit import assemble_batch, build_optimiser, load_training_data, open_fabric, sampler_of
 from training.recipe import Recipe
-from training.systems import build_system
+from training.systems import build_stages
 
 __all__ = ["Throughput", "measure"]
 
@@ -58,17 +57,17 @@ def measure(
     """
     fabric = open_fabric(recipe, device)
     store, _ = load_training_data(recipe, root, quiet=True, acknowledge_withdrawn=acknowledge_withdrawn)
-    sampling = recipe.sampling
-    sampler = IdentitySampler(store.identities.numpy(), sampling.people, sampling.pictures, recipe.seed)
+    stage = build_stages(recipe)[0]
+    recipe = recipe.at(stage.name)
+    sampler = sampler_of(recipe, store)
     store = store.to(fabric.device)
-    system = build_system(recipe)
-    bare_network = system.network(store.people).to(memory_format=torch.channels_last)
+    bare_network = stage.network(store.people).to(memory_format=torch.channels_last)
     network, optimiser = fabric.setup(bare_network, build_optimiser(bare_network, recipe.optimiser))
     network.train()
     rows = torch.from_numpy(sampler.epoch(0)).to(fabric.device)
 
     def whole(number: int) -> int:
-        step = system.step(network, assemble_batch(store, rows[number % len(rows)], recipe))
+        step = stage.step(network, assemble_batch(store, rows[number % len(rows)], recipe, stage))
         optimiser.zero_grad()
         fabric.backward(step.total)
         optimiser.step()

@@ -9,13 +9,19 @@ from models.networks.baseline import Baseline
 from models.networks.normalisation import normalise
 from training.losses.triplet import batch_hard_triplet
 from training.recipe import Recipe
-from training.systems.step import Batch, Step
+from training.systems.stage import Batch, Stage, Step
 
-__all__ = ["BaselineSystem"]
+__all__ = ["BaselineStage"]
 
 
-class BaselineSystem:
-    """L = λ2 · L_tri + λ3 · L_ide on whole pictures; the weights are OAMN's."""
+class BaselineStage(Stage):
+    """L = λ2 · L_tri + λ3 · L_ide on whole pictures; the weights are OAMN's.
+
+    Args:
+        recipe: as it stands in this stage.
+    """
+
+    name = "baseline"
 
     def __init__(self, recipe: Recipe) -> None:
         self._recipe = recipe

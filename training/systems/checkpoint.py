@@ -22,13 +22,15 @@ class Checkpoint:
     Attributes:
         recipe: whole, after inheritance.
         identities: training identities of the network's classifier.
-        step: optimiser steps done.
+        stage: the stage of the recipe that was being trained.
+        step: optimiser steps of that stage done.
         network, optimiser: state dicts.
         record: the run record so far (data, durations, losses), JSON-like.
     """
 
     recipe: Recipe
     identities: int
+    stage: str
     step: int
     network: dict[str, Any]
     optimiser: dict[str, Any]
@@ -40,6 +42,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     content = {
         "recipe": checkpoint.recipe.model_dump(mode="json"),
         "identities": checkpoint.identities,
+        "stage": checkpoint.stage,
         "step": checkpoint.step,
         "network": checkpoint.network,
         "optimiser": checkpoint.optimiser,
@@ -65,6 +68,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
         return Checkpoint(
             Recipe.model_validate(content["recipe"]),
             content["identities"],
+            content["stage"],
             content["step"],
             content["network"],
             content["optimiser"],
@@ -78,10 +82,10 @@ def load_checkpoint(path: Path) -> Checkpoint:
 
 def load_network(path: Path) -> tuple[nn.Module, Checkpoint]:
     """The trained network of a checkpoint, in evaluation mode on the CPU, and the checkpoint."""
-    from training.systems import build_system
+    from training.systems import build_stage
 
     checkpoint = load_checkpoint(path)
-    network = build_system(checkpoint.recipe).network(checkpoint.identities)
+    network = build_stage(checkpoint.recipe, checkpoint.stage).network(checkpoint.identities)
     network.load_state_dict(checkpoint.network)
     return network.eval(), checkpoint
 

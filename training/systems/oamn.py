@@ -44,15 +44,21 @@ from training.losses.grouped_triplet import grouped_triplet
 from training.losses.mask_consistency import mask_completeness, mask_invariance
 from training.occlusion.patches import grader_targets, occlude_four_ways
 from training.recipe import Recipe
-from training.systems.step import Batch, Step
+from training.systems.stage import Batch, Stage, Step
 
-__all__ = ["OAMNSystem"]
+__all__ = ["OAMNStage"]
 
 _GROUPS = 1 + len(PLACES)
 
 
-class OAMNSystem:
-    """OAMN's training step: five groups of pictures, eq. 10's two objectives."""
+class OAMNStage(Stage):
+    """OAMN's only stage: five groups of pictures, eq. 10's two objectives.
+
+    Args:
+        recipe: as it stands in this stage.
+    """
+
+    name = "oamn"
 
     def __init__(self, recipe: Recipe) -> None:
         self._recipe = recipe
@@ -60,15 +66,15 @@ class OAMNSystem:
     def network(self, identities: int) -> nn.Module:
         """Encoder in two halves, mask module between them, BNNeck head, grader."""
         model = self._recipe.model
-        return OAMN(model.backbone, identities, model.height, model.width, model.dimension, model.split)
+        return OAMN(
+            model.backbone, identities, model.height, model.width, model.dimension, self._recipe.oamn.split
+        )
 
     def step(self, network: nn.Module, batch: Batch) -> Step:
         """Occlude, run all five groups through the network at once, add up the losses."""
-        weights = self._recipe.losses
+        weights, own = self._recipe.losses, self._recipe.oamn
         count = len(batch.pictures)
-        copies = occlude_four_ways(
-            batch.pictures, batch.sources.float(), weights.half_share, weights.blank_share
-        )
+        copies = occlude_four_ways(batch.pictures, batch.sources.float(), own.half_share, own.blank_share)
         groups = torch.cat((batch.pictures[None], copies.pictures))  # [5, N, 3, H, W]
         codes = torch.cat((torch.zeros_like(copies.codes[:1]), copies.codes))  # [5, N]
 
@@ -79,9 +85,9 @@ class OAMNSystem:
         masked = output.masked.unflatten(0, (_GROUPS, count))
         representations = output.head.representation.unflatten(0, (_GROUPS, count))
 
-        invariance = mask_invariance(features[0], features[1:], masks[1:], weights.relative_mask)
-        completeness = mask_completeness(masked[0], masked[1:], copies.half, weights.relative_mask)
-        mask = weights.mask_invariance * invariance + weights.mask_completeness * completeness
+        invariance = mask_invariance(features[0], features[1:], masks[1:], own.relative_mask)
+        completeness = mask_completeness(masked[0], masked[1:], copies.half, own.relative_mask)
+        mask = own.mask_invariance * invariance + own.mask_completeness * completeness
         triplet = grouped_triplet(representations, batch.identities, weights.margin, weights.squared)
         identity = functional.cross_entropy(
             output.head.logits.float(),
@@ -91,8 +97,8 @@ class OAMNSystem:
         grader = grading(output.grades, grader_targets(codes.flatten()))
         # L1 (eq. 10); L2 is added because its gradient reaches the grader alone: the network detaches
         # the masked features before grading them.
-        total = weights.mask * mask + weights.triplet * triplet + weights.identity * identity
-        total = total + weights.grading * grader
+        total = own.mask * mask + weights.triplet * triplet + weights.identity * identity
+        total = total + own.grading * grader
         parts = {
             "identity": identity,
             "triplet": triplet,

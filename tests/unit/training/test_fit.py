@@ -13,7 +13,7 @@ import torch
 from models.networks.normalisation import normalise
 from training.fit import FitOptions, fit, learning_rate, load_training_data
 from training.recipe import Optimiser, Recipe, dump_recipe
-from training.systems import build_system
+from training.systems import build_stages
 from training.systems.checkpoint import load_checkpoint, load_network, start_from
 from training.throughput import measure
 
@@ -75,13 +75,61 @@ def test_a_system_overfits_eight_drawn_people(system: str, tmp_path: Path) -> No
         assert record["history"][-1]["grader"] < 0.4
 
 
+_GRADED: dict[str, Any] = {"epochs": 1, "grader": {}, "stages": {"grader": {"epochs": 2}}}
+
+
+@pytest.mark.parametrize("cut", [2, 4, 5, 11])
+def test_a_run_cut_in_any_stage_and_resumed_equals_the_uninterrupted_run(cut: int, tmp_path: Path) -> None:
+    recipe = _recipe("baseline", **_GRADED)
+    fit(recipe, _options(tmp_path / "whole"))
+    fit(recipe, _options(tmp_path / "cut", stop_after=cut))
+    fit(recipe, _options(tmp_path / "cut", resume=True))
+    whole = load_checkpoint(tmp_path / "whole" / "checkpoint.pt")
+    resumed = load_checkpoint(tmp_path / "cut" / "checkpoint.pt")
+    assert (whole.stage, whole.step) == (resumed.stage, resumed.step) == ("grader", 8)
+    for name, value in whole.network.items():
+        torch.testing.assert_close(resumed.network[name], value, rtol=0, atol=0, msg=name)
+
+
+def test_a_grader_learns_on_a_frozen_network_without_changing_it(tmp_path: Path) -> None:
+    fit(_recipe("baseline", **_GRADED), _options(tmp_path))
+    before, _ = load_network(tmp_path / "baseline" / "checkpoint.pt")
+    after, checkpoint = load_network(tmp_path / "checkpoint.pt")
+    assert checkpoint.stage == "grader"
+    for name, value in before.state_dict().items():
+        assert torch.equal(after.network.state_dict()[name], value), name
+    assert float(after.grader.score.bias.detach().abs().max()) > 0.0
+    pictures = torch.randn(3, 3, 64, 32)
+    with torch.no_grad():
+        embedded = after.embed(pictures)
+        assert torch.equal(embedded.embeddings, before.embed(pictures).embeddings)
+        assert embedded.grades is not None
+        assert torch.allclose(embedded.grades, after(pictures))
+
+
+def test_finished_stages_of_another_run_are_taken_over(tmp_path: Path) -> None:
+    fit(_recipe("baseline", epochs=1), _options(tmp_path / "plain"))
+    recipe = _recipe("baseline", **_GRADED)
+    taken = _options(tmp_path / "graded", stages_from=tmp_path / "plain", start_at="grader")
+    record = fit(recipe, taken)
+    assert {entry["stage"] for entry in record["history"]} == {"grader"}
+    fit(recipe, _options(tmp_path / "whole"))
+    ours = load_checkpoint(tmp_path / "graded" / "checkpoint.pt").network
+    for name, value in load_checkpoint(tmp_path / "whole" / "checkpoint.pt").network.items():
+        assert torch.equal(ours[name], value), name
+    with pytest.raises(ValueError, match="go together"):
+        fit(recipe, _options(tmp_path / "x", start_at="grader"))
+    with pytest.raises(ValueError, match="no stage 'oamn'"):
+        fit(recipe, _options(tmp_path / "x", stages_from=tmp_path / "plain", start_at="oamn"))
+
+
 def test_a_run_leaves_its_recipe_and_record(tmp_path: Path) -> None:
     fit(_recipe(epochs=1), _options(tmp_path))
     record = json.loads((tmp_path / "record.json").read_text())
     assert record["data"] == ["synthetic pedestrians, seed 1: 32 pictures of 8 people"]
     assert record["passes"] == 4 * 8 * 5
     assert 'system = "oamn"' in (tmp_path / "recipe.toml").read_text()
-    assert list((tmp_path / "tensorboard").glob("events*"))
+    assert list((tmp_path / "tensorboard").rglob("events*"))
 
 
 def test_an_existing_run_is_never_overwritten(tmp_path: Path) -> None:
@@ -101,16 +149,15 @@ def test_real_data_without_a_root_is_refused_before_anything_starts(tmp_path: Pa
 
 def test_oamn_starts_from_a_baseline_without_its_classifier(tmp_path: Path) -> None:
     fit(_recipe("baseline", epochs=1), _options(tmp_path / "first"))
-    network = build_system(_recipe("oamn")).network(8)
+    network = build_stages(_recipe("oamn"))[0].network(8)
     fresh = start_from(network, tmp_path / "first" / "checkpoint.pt")
     assert {name.split(".")[0] for name in fresh} == {"head", "mask_module", "grader"}
     assert {name for name in fresh if name.startswith("head")} == {"head.classifier.weight"}
     loaded = load_checkpoint(tmp_path / "first" / "checkpoint.pt").network
     own = network.state_dict()
     assert all(torch.equal(own[name], value) for name, value in loaded.items() if name.startswith("backbone"))
-    other = build_system(
-        _recipe("oamn", model={"backbone": "osnet_x0_5", "height": 64, "width": 32})
-    ).network(8)
+    wider = _recipe("oamn", model={"backbone": "osnet_x0_5", "height": 64, "width": 32})
+    other = build_stages(wider)[0].network(8)
     with pytest.raises(ValueError, match="another backbone"):
         start_from(other, tmp_path / "first" / "checkpoint.pt")
 

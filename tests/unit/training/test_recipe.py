@@ -26,13 +26,13 @@ def test_oamn_recipe_has_the_papers_settings() -> None:
     recipe = load_recipe(next(path for path in RECIPES if path.name == "oamn.toml"))
     assert (recipe.model.backbone, recipe.model.height, recipe.model.width) == ("resnet50", 256, 128)
     assert (recipe.sampling.people, recipe.sampling.pictures) == (32, 2)
-    assert (recipe.losses.mask, recipe.losses.triplet, recipe.losses.identity, recipe.losses.grading) == (
+    assert (recipe.oamn.mask, recipe.losses.triplet, recipe.losses.identity, recipe.oamn.grading) == (
         5,
         0.5,
         1,
         1,
     )
-    assert (recipe.losses.margin, recipe.losses.squared, recipe.model.split) == (0.5, True, 3)
+    assert (recipe.losses.margin, recipe.losses.squared, recipe.oamn.split) == (0.5, True, 3)
 
 
 def test_a_variant_says_only_what_differs(tmp_path: Path) -> None:
@@ -41,12 +41,34 @@ def test_a_variant_says_only_what_differs(tmp_path: Path) -> None:
     assert (variant.optimiser.rate, variant.optimiser.warmup) == (0.25, 3.0)
 
 
+def test_a_stage_says_only_what_it_does_otherwise(tmp_path: Path) -> None:
+    text = MINIMAL + "[optimiser]\nrate = 0.5\nwarmup = 3.0\n"
+    text += "[stages.oamn]\nepochs = 7\noptimiser.rate = 0.25\n"
+    recipe = load_recipe(_write(tmp_path / "recipe.toml", text))
+    here = recipe.at("oamn")
+    assert (here.epochs, here.optimiser.rate, here.optimiser.warmup) == (7, 0.25, 3.0)
+    assert recipe.optimiser.rate == 0.5
+
+
+def test_changes_are_laid_over_the_file(tmp_path: Path) -> None:
+    path = _write(tmp_path / "recipe.toml", MINIMAL)
+    changes = ["optimiser.rate=0.25", "model.backbone=osnet_x0_25", "oamn.relative_mask = true"]
+    recipe = load_recipe(path, changes, epochs=3)
+    assert (recipe.optimiser.rate, recipe.model.backbone, recipe.epochs) == (0.25, "osnet_x0_25", 3)
+    assert recipe.oamn.relative_mask
+    with pytest.raises(RecipeError, match="written table"):
+        load_recipe(path, ["epochs"])
+
+
 @pytest.mark.parametrize(
     ("text", "names"),
     [
         (MINIMAL + "[losses]\nmargn = 1.0\n", "losses.margn"),
         ('name = "x"\nsystem = "oamnn"\n[[data]]\nkind = "synthetic"\npeople = 4\n', "system"),
         (MINIMAL + "[model]\nheight = 100\n", "model.height"),
+        (MINIMAL + "[stages.second]\nepochs = 2\n", "no stage 'second'"),
+        (MINIMAL + "[stages.oamn.optimiser]\nrat = 0.1\n", "optimiser.rat"),
+        (MINIMAL + "[grader]\n", "grader of its own"),
         (MINIMAL + '[model]\nbackbone = "vgg"\n', "unknown backbone 'vgg'"),
         ('name = "x"\nsystem = "oamn"\n', "data"),
         ("name = ", "is not TOML"),

@@ -25,7 +25,7 @@ from training.export import gate
 from training.export.bundle_file import write_bundle
 from training.export.graph import BundleGraph, to_onnx
 from training.recipe import Recipe
-from training.systems import build_system
+from training.systems import build_stages
 from training.systems.checkpoint import Checkpoint, save_checkpoint
 
 HEIGHT, WIDTH = 64, 32
@@ -161,7 +161,7 @@ def checkpoint(tmp_path: Path) -> Path:
         }
     )
     torch.manual_seed(1)
-    network = settled(build_system(recipe).network(PEOPLE))
+    network = settled(build_stages(recipe)[0].network(PEOPLE))
     record = {
         "data": ["market1501-val, training half: 8 pictures of 4 people"],
         "machine": "a test",
@@ -170,7 +170,7 @@ def checkpoint(tmp_path: Path) -> Path:
     }
     path = tmp_path / "tiny" / "checkpoint.pt"
     path.parent.mkdir()
-    save_checkpoint(path, Checkpoint(recipe, PEOPLE, 7, network.state_dict(), {}, record))
+    save_checkpoint(path, Checkpoint(recipe, PEOPLE, "oamn", 7, network.state_dict(), {}, record))
     return path
 
 
