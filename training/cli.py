@@ -28,11 +28,15 @@ app = typer.Typer(
 )
 datasets = typer.Typer(help="Data sets and their protocols.", no_args_is_help=True)
 app.add_typer(datasets, name="datasets")
+results = typer.Typer(help="The systems beside each other, from the records of runs.", no_args_is_help=True)
+app.add_typer(results, name="results")
 
 _WITH_TRAINING = frozenset(
     {
         "h5py",
+        "jinja2",
         "lightning_fabric",
+        "matplotlib",
         "onnx",
         "onnxscript",
         "pyarrow",
@@ -274,6 +278,13 @@ def evaluate(
     intervals: Annotated[
         bool, typer.Option("--intervals", help="95 % intervals by the bootstrap over queries.")
     ] = False,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder to write an HTML report to (index.html): curves, rank lists, maps. It contains the "
+            "data set's pictures of people: never commit or publish it."
+        ),
+    ] = None,
     device: Annotated[Device, typer.Option(help="For checkpoints; bundles run on the CPU.")] = Device.auto,
     acknowledge_withdrawn: Withdrawn = False,
     as_json: Json = False,
@@ -306,6 +317,7 @@ def evaluate(
             acknowledge_withdrawn=acknowledge_withdrawn,
             options=Options(distance.value, steps, trials),
             with_intervals=intervals,
+            report=report,
         )
 
 
@@ -400,6 +412,51 @@ def synth(
             queries=queries,
         )
         command(out, plan, picture_format=picture_format.value, as_json=as_json)
+
+
+RecordsFolder = Annotated[
+    Path | None, typer.Option("--records", help="Folder of records; left out: the repository's own.")
+]
+
+
+@results.command(
+    "add",
+    epilog="Example: penumbra-train results add runs/aos --baseline baseline-osnet_x0_25-market1501 "
+    "--root ~/data",
+)
+def results_add(
+    runs: Annotated[list[Path], typer.Argument(help="Folders of finished runs.", metavar="RUN...")],
+    root: Root,
+    baseline: Annotated[str, typer.Option(help="Name of the model that they are held against.")] = "",
+    variant: Annotated[str, typer.Option(help="What differs from the system as the paper has it.")] = "",
+    records: RecordsFolder = None,
+    device: Annotated[Device, typer.Option(help="Where to measure.")] = Device.auto,
+    acknowledge_withdrawn: Withdrawn = False,
+    as_json: Json = False,
+) -> None:
+    """Measure finished runs on the protocols of the results table, and keep a record of each."""
+    with _faults_in_one_line():
+        from training.comparison.command import RECORDS, add
+
+        add(
+            runs,
+            root,
+            baseline=baseline,
+            variant=variant,
+            folder=records or RECORDS,
+            device=device.value,
+            as_json=as_json,
+            acknowledge_withdrawn=acknowledge_withdrawn,
+        )
+
+
+@results.command("table", epilog="Example: penumbra-train results table")
+def results_table(records: RecordsFolder = None, as_json: Json = False) -> None:
+    """Print the results table of all records as Markdown, and the papers' own gains beside it."""
+    with _faults_in_one_line():
+        from training.comparison.command import RECORDS, show
+
+        show(records or RECORDS, as_json=as_json)
 
 
 @datasets.command("list", epilog="Example: penumbra-train datasets list --json")
