@@ -1,4 +1,4 @@
-"""The plain baseline: a backbone and a BNNeck head, no occlusion handling."""
+"""The plain baseline: a backbone and a head, no occlusion handling."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import nn
 
 from models.networks.backbones import build_backbone
 from models.networks.embedded import Embedded
-from models.networks.heads import BNNeck, HeadOutput
+from models.networks.heads import HeadKind, HeadOutput, build_head
 
 __all__ = ["Baseline"]
 
@@ -20,18 +20,26 @@ class Baseline(nn.Module):
         identities: training identities.
         height, width: of the pictures, pixels, multiples of 16.
         dimension: D of the embedding; None for the backbone's last channels.
+        head, dropout: for :func:`models.networks.heads.build_head`.
     """
 
     has_grader = False
     has_attention = False
 
     def __init__(
-        self, backbone: str, identities: int, height: int, width: int, dimension: int | None = None
+        self,
+        backbone: str,
+        identities: int,
+        height: int,
+        width: int,
+        dimension: int | None = None,
+        head: HeadKind = "bnneck",
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
         self.height, self.width = height, width
         self.backbone = build_backbone(backbone)
-        self.head = BNNeck(self.backbone.channels[-1], identities, dimension)
+        self.head = build_head(head, self.backbone.channels[-1], identities, dimension, dropout)
         self.dimension = self.head.dimension
 
     def forward(self, pictures: torch.Tensor) -> HeadOutput:

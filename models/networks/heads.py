@@ -1,14 +1,17 @@
-"""The head that turns a feature map into a representation, an embedding and identity logits."""
+"""The heads that turn a feature map into a representation, an embedding and identity logits."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import nn
 from torch.nn import functional
 
-__all__ = ["BNNeck", "HeadOutput"]
+__all__ = ["BNNeck", "HeadKind", "HeadOutput", "PlainHead", "build_head"]
+
+HeadKind = Literal["bnneck", "plain"]
 
 
 @dataclass  # not frozen: the mixed-precision wrapper converts the fields in place
@@ -17,7 +20,8 @@ class HeadOutput:
 
     Attributes:
         representation: float [N, D], before the neck's normalisation; metric losses act here.
-        embedding: float [N, D], after it; what is compared at test time, by its cosine.
+        embedding: float [N, D], after it (the representation itself where there is no neck); what is
+            compared at test time, by its cosine.
         logits: float [N, identities].
     """
 
@@ -36,26 +40,76 @@ class BNNeck(nn.Module):
         channels: of the feature map.
         identities: training identities, the classifier's outputs.
         dimension: D; a linear layer is put before the neck where it differs from ``channels``.
+        dropout: probability of dropping a channel of the embedding before the classifier.
     """
 
-    def __init__(self, channels: int, identities: int, dimension: int | None = None) -> None:
+    def __init__(
+        self, channels: int, identities: int, dimension: int | None = None, dropout: float = 0.0
+    ) -> None:
         super().__init__()
         self.dimension = dimension or channels
-        self.project = nn.Identity() if self.dimension == channels else nn.Linear(channels, self.dimension)
+        self.project = _projection(channels, self.dimension)
         self.neck = nn.BatchNorm1d(self.dimension)
         self.neck.bias.requires_grad_(False)
+        self.dropout = nn.Dropout(dropout)
         self.classifier = nn.Linear(self.dimension, identities, bias=False)
-        if isinstance(self.project, nn.Linear):
-            nn.init.kaiming_normal_(self.project.weight, mode="fan_in", nonlinearity="linear")
-            nn.init.zeros_(self.project.bias)
         nn.init.normal_(self.classifier.weight, std=0.001)
 
     def forward(self, features: torch.Tensor) -> HeadOutput:
         """Map features [N, C, h, w] to representation, embedding and logits."""
         representation = self.project(features.mean(dim=(2, 3)))
         embedding = self.neck(representation)
-        return HeadOutput(representation, embedding, self.classifier(embedding))
+        return HeadOutput(representation, embedding, self.classifier(self.dropout(embedding)))
 
     def embed(self, features: torch.Tensor) -> torch.Tensor:
         """Unit embeddings [N, D] of features [N, C, h, w]."""
         return functional.normalize(self.neck(self.project(features.mean(dim=(2, 3)))).float(), dim=1)
+
+
+class PlainHead(nn.Module):
+    """Average pooling, dropout, classifier: the identity baseline of AOS and AAA-Net.
+
+    Args:
+        channels: of the feature map.
+        identities: training identities, the classifier's outputs.
+        dimension: D; a linear layer is put after the pooling where it differs from ``channels``.
+        dropout: probability of dropping a channel of the embedding before the classifier.
+    """
+
+    def __init__(
+        self, channels: int, identities: int, dimension: int | None = None, dropout: float = 0.0
+    ) -> None:
+        super().__init__()
+        self.dimension = dimension or channels
+        self.project = _projection(channels, self.dimension)
+        self.dropout = nn.Dropout(dropout)
+        self.classifier = nn.Linear(self.dimension, identities)
+        nn.init.normal_(self.classifier.weight, std=0.001)
+        nn.init.zeros_(self.classifier.bias)
+
+    def forward(self, features: torch.Tensor) -> HeadOutput:
+        """Map features [N, C, h, w] to representation, embedding (the same) and logits."""
+        representation = self.project(features.mean(dim=(2, 3)))
+        return HeadOutput(representation, representation, self.classifier(self.dropout(representation)))
+
+    def embed(self, features: torch.Tensor) -> torch.Tensor:
+        """Unit embeddings [N, D] of features [N, C, h, w]."""
+        return functional.normalize(self.project(features.mean(dim=(2, 3))).float(), dim=1)
+
+
+def build_head(
+    kind: HeadKind, channels: int, identities: int, dimension: int | None = None, dropout: float = 0.0
+) -> BNNeck | PlainHead:
+    """Make a head by name, randomly initialised; for the arguments see :class:`BNNeck`."""
+    head = BNNeck if kind == "bnneck" else PlainHead
+    return head(channels, identities, dimension, dropout)
+
+
+def _projection(channels: int, dimension: int) -> nn.Module:
+    """A linear layer where the dimensions differ."""
+    if dimension == channels:
+        return nn.Identity()
+    layer = nn.Linear(channels, dimension)
+    nn.init.kaiming_normal_(layer.weight, mode="fan_in", nonlinearity="linear")
+    nn.init.zeros_(layer.bias)
+    return layer

@@ -10,7 +10,7 @@ from torch import nn
 from models.networks.attention.rga import SpatialRelationAttention
 from models.networks.backbones import build_backbone
 from models.networks.embedded import Embedded
-from models.networks.heads import BNNeck, HeadOutput
+from models.networks.heads import HeadKind, HeadOutput, build_head
 from models.occlusion import PLACES
 
 __all__ = ["OAMN", "OAMNOutput", "OcclusionGrader"]
@@ -54,7 +54,7 @@ class OAMNOutput:
 
 
 class OAMN(nn.Module):
-    """A backbone split in two, a mask module between the halves, a BNNeck head and a grader.
+    """A backbone split in two, a mask module between the halves, a head and a grader.
 
     Args:
         backbone: name for :func:`models.networks.backbones.build_backbone`.
@@ -62,6 +62,7 @@ class OAMN(nn.Module):
         height, width: of the pictures, pixels, multiples of 16.
         dimension: D of the embedding; None for the backbone's last channels.
         split: the stage after which the mask module stands, 1 to 4; the paper's best is 3 (table 5).
+        head, dropout: for :func:`models.networks.heads.build_head`.
 
     Raises:
         ValueError: ``split`` is not 1 to 4, or a side is not a multiple of 16.
@@ -78,6 +79,8 @@ class OAMN(nn.Module):
         width: int,
         dimension: int | None = None,
         split: int = 3,
+        head: HeadKind = "bnneck",
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
         if not 1 <= split <= 4:
@@ -90,7 +93,7 @@ class OAMN(nn.Module):
         stride = self.backbone.strides[split - 1]
         rows, columns = height // stride, width // stride
         self.mask_module = SpatialRelationAttention(channels, rows, columns)
-        self.head = BNNeck(self.backbone.channels[-1], identities, dimension)
+        self.head = build_head(head, self.backbone.channels[-1], identities, dimension, dropout)
         self.grader = OcclusionGrader(channels, rows, columns)
         self.dimension = self.head.dimension
 

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from models.networks.backbones import BACKBONES
+from models.networks.heads import HeadKind
 
 __all__ = [
     "Augmentation",
@@ -33,12 +34,16 @@ class Model(Table):
         backbone: see ``models.networks.backbones``.
         height, width: of the pictures, pixels, multiples of 16.
         dimension: D of the embedding; left out: the backbone's last channels.
+        head: ``"bnneck"``, or ``"plain"`` for pooling and a classifier, see ``models.networks.heads``.
+        dropout: probability of dropping a channel of the embedding before the classifier.
     """
 
     backbone: str = "resnet50"
     height: int = Field(default=256, ge=32, multiple_of=16)
     width: int = Field(default=128, ge=32, multiple_of=16)
     dimension: int | None = Field(default=None, ge=8)
+    head: HeadKind = "bnneck"
+    dropout: float = Field(default=0.0, ge=0, lt=1)
 
     @model_validator(mode="after")
     def _known_backbone(self) -> Model:

@@ -27,9 +27,11 @@ class BaselineStage(Stage):
         self._recipe = recipe
 
     def network(self, identities: int) -> nn.Module:
-        """A backbone with a BNNeck head."""
+        """A backbone with the recipe's head."""
         model = self._recipe.model
-        return Baseline(model.backbone, identities, model.height, model.width, model.dimension)
+        return Baseline(
+            model.backbone, identities, model.height, model.width, model.dimension, model.head, model.dropout
+        )
 
     def step(self, network: nn.Module, batch: Batch) -> Step:
         """Identity loss on the logits, batch-hard triplet loss on the representation."""

@@ -64,10 +64,17 @@ class OAMNStage(Stage):
         self._recipe = recipe
 
     def network(self, identities: int) -> nn.Module:
-        """Encoder in two halves, mask module between them, BNNeck head, grader."""
+        """Encoder in two halves, mask module between them, head, grader."""
         model = self._recipe.model
         return OAMN(
-            model.backbone, identities, model.height, model.width, model.dimension, self._recipe.oamn.split
+            model.backbone,
+            identities,
+            model.height,
+            model.width,
+            model.dimension,
+            self._recipe.oamn.split,
+            model.head,
+            model.dropout,
         )
 
     def step(self, network: nn.Module, batch: Batch) -> Step:

@@ -9,6 +9,7 @@ from torchvision.models import resnet50
 from models.networks.attention.rga import SpatialRelationAttention
 from models.networks.backbones import BACKBONES, ResNet50, build_backbone
 from models.networks.baseline import Baseline
+from models.networks.heads import build_head
 from models.networks.normalisation import hide, normalise
 from models.networks.oamn import OAMN
 from models.occlusion import NAMES, rectangle
@@ -95,6 +96,20 @@ def test_training_and_embedding_agree_on_the_representation() -> None:
     torch.testing.assert_close(torch.nn.functional.normalize(output.head.embedding), answer.embeddings)
     torch.testing.assert_close(output.grades, answer.grades)
     torch.testing.assert_close(output.masked, output.mask * output.features)
+
+
+def test_the_plain_head_compares_what_it_pools_and_drops_channels_in_training_alone() -> None:
+    head = build_head("plain", 6, 4, dropout=0.5)
+    features = torch.rand(3, 6, 4, 2) + 0.1
+    pooled = features.mean(dim=(2, 3))
+    head.eval()
+    output = head(features)
+    torch.testing.assert_close(output.embedding, pooled)
+    torch.testing.assert_close(output.logits, head.classifier(pooled))
+    torch.testing.assert_close(head.embed(features), torch.nn.functional.normalize(pooled))
+    torch.manual_seed(0)
+    assert not torch.equal(head.train()(features).logits, output.logits)
+    assert torch.equal(head(features).embedding, output.embedding)
 
 
 def test_baseline_has_neither_grades_nor_attention() -> None:
