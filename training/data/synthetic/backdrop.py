@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from typing import Final, Literal
 
@@ -10,7 +11,8 @@ from PIL import Image, ImageDraw, ImageFilter
 from training.data.synthetic.canvas import Frame
 from training.data.synthetic.colour import CLOTHES, MASONRY, PAINT, Colour, near, toned
 from training.data.synthetic.dice import Dice, Subject
-from training.data.synthetic.figure import VIEWS, Pose, draw_figure
+from training.data.synthetic.figure import draw_figure
+from training.data.synthetic.gait import Pose
 from training.data.synthetic.identity import make_identity
 from training.data.synthetic.texture import bricks, foliage, grained, planks
 
@@ -316,7 +318,7 @@ def _things(
     for _ in range(dice.integer(0, 3)):
         tall = dice.uniform(0.3, 0.5) * high
         feet = horizon + (high - horizon) * dice.uniform(0.08, 0.3)
-        pose = Pose(dice.pick(VIEWS), dice.uniform(0, 6.28), 0.38)
+        pose = Pose(dice.uniform(-math.pi, math.pi), dice.uniform(0, 6.28), 0.38)
         draw_figure(
             image, Frame(dice.uniform(0, wide), feet - tall, tall * 1.1, tall), make_identity(dice), pose
         )

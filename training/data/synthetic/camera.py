@@ -11,16 +11,17 @@ import numpy.typing as npt
 from PIL import Image, ImageFilter
 
 from training.data.synthetic.dice import Dice, Subject
-from training.data.synthetic.figure import View
+from training.data.synthetic.sight import View
 
 __all__ = ["Camera", "camera_of", "develop"]
 
 _FACING: Final[tuple[dict[View, float], ...]] = (
-    {"front": 7.0, "back": 1.0, "left": 1.0, "right": 1.0},
-    {"front": 1.0, "back": 7.0, "left": 1.0, "right": 1.0},
-    {"front": 1.0, "back": 1.0, "left": 5.0, "right": 2.5},
-    {"front": 1.0, "back": 1.0, "left": 2.5, "right": 5.0},
-    {"front": 4.0, "back": 3.0, "left": 1.0, "right": 1.0},
+    {"front": 5.0, "front_left": 2.5, "front_right": 2.5, "back": 1.0, "left": 0.7, "right": 0.7},
+    {"back": 5.0, "back_left": 2.5, "back_right": 2.5, "front": 1.0, "left": 0.7, "right": 0.7},
+    {"left": 4.0, "right": 2.0, "front_left": 1.5, "back_right": 1.0, "front": 0.7, "back": 0.7},
+    {"right": 4.0, "left": 2.0, "front_right": 1.5, "back_left": 1.0, "front": 0.7, "back": 0.7},
+    {"front_left": 4.0, "back_right": 3.0, "left": 1.0, "front": 1.0, "back": 1.0},
+    {"front_right": 4.0, "back_left": 3.0, "right": 1.0, "front": 1.0, "back": 1.0},
 )
 
 _HAZE: Final = 0.62  # how bright haze is, 0 to 1
@@ -32,6 +33,7 @@ class Camera:
 
     Attributes:
         views: how often each side of people is seen, as weights.
+        tilt: how far down it looks, see :class:`sight.Sight`.
         cast: what red, green and blue are multiplied by, about 0.88 to 1.14.
         brightness: what all of them are multiplied by, 0.78 to 1.18.
         gamma: exponent, 0.85 to 1.2.
@@ -42,6 +44,7 @@ class Camera:
     """
 
     views: dict[View, float]
+    tilt: float
     cast: tuple[float, float, float]
     brightness: float
     gamma: float
@@ -58,6 +61,7 @@ def camera_of(seed: int, camera: int) -> Camera:
     warm = dice.uniform(-0.08, 0.08)
     return Camera(
         views=_FACING[camera % len(_FACING)],
+        tilt=dice.uniform(0.03, 0.2),
         cast=(
             1 + warm + dice.uniform(-0.02, 0.02),
             1 + dice.uniform(-0.04, 0.04),

@@ -9,6 +9,7 @@ from typing import Literal
 
 from PIL import Image, ImageDraw, ImageFilter
 
+from training.data.parts import Part
 from training.data.synthetic.colour import Colour
 
 __all__ = ["Frame", "Painter", "Shape", "paint"]
@@ -35,7 +36,7 @@ class Frame:
 
     Attributes:
         x, y: pixel of the body's (0, 0).
-        wide, tall: pixels per unit along x and along y; a negative ``wide`` mirrors the figure.
+        wide, tall: pixels per unit along x and along y.
     """
 
     x: float
@@ -50,7 +51,7 @@ class Frame:
     def ellipse(self, x: float, y: float, across: float, down: float) -> Shape:
         """The ellipse around a body point with two radii in body units."""
         centre_x, centre_y = self.x + x * self.wide, self.y + y * self.tall
-        across, down = across * abs(self.wide), down * self.tall
+        across, down = across * self.wide, down * self.tall
         return [("ellipse", [centre_x - across, centre_y - down, centre_x + across, centre_y + down])]
 
     def limb(self, *joints: tuple[float, float, float]) -> Shape:
@@ -58,13 +59,13 @@ class Frame:
         shape: Shape = []
         before: tuple[float, float, float] | None = None
         for x, y, radius in joints:
-            here = (self.x + x * self.wide, self.y + y * self.tall, radius * abs(self.wide))
+            here = (self.x + x * self.wide, self.y + y * self.tall, radius * self.wide)
             shape.append(
                 ("ellipse", [here[0] - here[2], here[1] - here[2], here[0] + here[2], here[1] + here[2]])
             )
             if before is not None:
                 along_x, along_y = here[0] - before[0], here[1] - before[1]
-                length = math.hypot(along_x, along_y) or 1.0
+                length = math.sqrt(along_x * along_x + along_y * along_y) or 1.0
                 across_x, across_y = -along_y / length, along_x / length
                 shape.append(
                     (
@@ -86,7 +87,7 @@ class Frame:
 
 
 class Painter:
-    """Lays shapes over a picture from back to front, and keeps their shadows in step.
+    """Lays shapes over a picture from back to front, and keeps shadows and label map in step.
 
     Shadows are collected in a mask of their own: a part that comes later covers the shadows below it and then
     gets its own, so that one soft paste at the end (:meth:`finish`) shades the whole figure.
@@ -94,19 +95,30 @@ class Painter:
     Args:
         picture: RGB, painted in place.
         silhouette: L, gets 255 wherever the figure is; None where nobody asks.
+        labels: L, gets the code of ``training.data.parts`` of what is seen; None where nobody asks.
     """
 
-    def __init__(self, picture: Image.Image, silhouette: Image.Image | None = None) -> None:
+    def __init__(
+        self,
+        picture: Image.Image,
+        silhouette: Image.Image | None = None,
+        labels: Image.Image | None = None,
+    ) -> None:
         self.picture = picture
         self.draw = ImageDraw.Draw(picture)
         self.shadow = Image.new("L", picture.size)
         self.shadow_draw = ImageDraw.Draw(self.shadow)
         self.silhouette_draw = None if silhouette is None else ImageDraw.Draw(silhouette)
+        self.labels_draw = None if labels is None else ImageDraw.Draw(labels)
 
-    def part(self, shape: Shape, fill: Colour | Image.Image, shadow: int = 0) -> None:
+    def part(self, shape: Shape, fill: Colour | Image.Image, body: Part, shadow: int = 0) -> None:
         """Add a part in one colour, or cut from a cloth of the picture's size.
 
-        ``shadow``, 0 to 255, darkens all of it.
+        Args:
+            shape: where.
+            fill: in what.
+            body: what the label map says there; ``Part.NONE`` for what is carried.
+            shadow: 0 to 255, darkens all of it.
         """
         if isinstance(fill, Image.Image):
             stencil = Image.new("L", self.picture.size)
@@ -119,9 +131,15 @@ class Painter:
         paint(self.shadow_draw, shape, shadow)
         if self.silhouette_draw is not None:
             paint(self.silhouette_draw, shape, 255)
+        self.label(shape, body)
+
+    def label(self, shape: Shape, body: Part) -> None:
+        """Say which part a piece is, where one garment covers several."""
+        if self.labels_draw is not None:
+            paint(self.labels_draw, shape, int(body))
 
     def mark(self, shape: Shape, colour: Colour) -> None:
-        """Draw on top of a part without touching its shadow: eyes, straps, buttons."""
+        """Draw on top of a part without touching its shadow or its label: eyes, stripes, buttons."""
         paint(self.draw, shape, colour)
 
     def shade(self, shape: Shape, depth: int) -> None:

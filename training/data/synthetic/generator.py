@@ -14,14 +14,18 @@ from training.data.synthetic.backdrop import MARGIN, backdrop_of
 from training.data.synthetic.camera import camera_of, develop
 from training.data.synthetic.canvas import Frame
 from training.data.synthetic.dice import Dice, Subject
-from training.data.synthetic.figure import Pose, View, draw_figure
-from training.data.synthetic.identity import identity_of
+from training.data.synthetic.figure import draw_figure
+from training.data.synthetic.gait import Holding, Pose
+from training.data.synthetic.identity import Identity, identity_of
 from training.data.synthetic.occluder import Kind, draw_occluder
+from training.data.synthetic.sight import VIEWS, View
 
 __all__ = ["SyntheticPicture", "draw"]
 
 _SUPERSAMPLING: Final = 2
 _SMALLEST: Final = 16
+_ASIDE: Final = 0.3  # how far a person is turned away from a view's own angle, radians
+_HOLDING: Final[dict[Holding, float]] = {"nothing": 8.0, "phone": 0.7, "pocket": 1.3}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,7 +39,10 @@ class SyntheticPicture:
         occlusion: code of ``models.occlusion``, 0 to 8.
         occluder: what hides the person, None where the code is 0.
         fraction: hidden share of the picture's pixels, 0 to 1: the mean of ``mask``.
+        hidden: hidden share of the pixels that show the person's body without the occluder, 0 to 1.
         mask: bool [H, W], true where the occluder is.
+        labels: uint8 [H, W], which part of the body is seen: codes of ``training.data.parts``, 0 where none
+            is (background, occluder, what the person carries).
     """
 
     image: npt.NDArray[np.uint8]
@@ -45,7 +52,9 @@ class SyntheticPicture:
     occlusion: int
     occluder: Kind | None
     fraction: float
+    hidden: float
     mask: npt.NDArray[np.bool_]
+    labels: npt.NDArray[np.uint8]
 
 
 def draw(
@@ -95,7 +104,7 @@ def draw(
 
     scene = _ground(seed, camera, size, dice)
     view = dice.weighted(habits.views)
-    _place_person(scene, seed, person, view, dice)
+    labels = _place_person(scene, identity_of(seed, person), view, habits.tilt, dice)
     mask = np.zeros((height, width), dtype=np.bool_)
     kind: Kind | None = None
     if code != occlusions.NONE:
@@ -103,6 +112,11 @@ def draw(
         scene.paste(occluder.picture, (0, 0), occluder.mask)
         mask = np.asarray(occluder.mask.reduce(_SUPERSAMPLING)) >= 128
         kind = occluder.kind
+    hidden = 0.0
+    if kind is not None:
+        body = labels > 0
+        hidden = float((body & mask).sum() / max(1, body.sum()))
+        labels[mask] = 0
     return SyntheticPicture(
         image=develop(scene, habits, dice),
         person=person,
@@ -111,7 +125,9 @@ def draw(
         occlusion=code,
         occluder=kind,
         fraction=float(mask.mean()),
+        hidden=hidden,
         mask=mask,
+        labels=labels,
     )
 
 
@@ -123,8 +139,14 @@ def _ground(seed: int, camera: int, size: tuple[int, int], dice: Dice) -> Image.
     return strip.crop((left, top, left + wide, top + high))
 
 
-def _place_person(scene: Image.Image, seed: int, person: int, view: View, dice: Dice) -> None:
-    """The person, with a shadow on the ground, about the middle of the box as a detector would cut it."""
+def _place_person(
+    scene: Image.Image, identity: Identity, view: View, tilt: float, dice: Dice
+) -> npt.NDArray[np.uint8]:
+    """The person, with a shadow on the ground, about the middle of the box as a detector would cut it.
+
+    Returns:
+        The label map, uint8 [H, W] of the finished picture.
+    """
     wide, high = scene.size
     tall = high * dice.uniform(0.87, 0.97)
     x = wide * (0.5 + dice.uniform(-0.06, 0.06))
@@ -135,5 +157,24 @@ def _place_person(scene: Image.Image, seed: int, person: int, view: View, dice: 
     shadow = Image.new("L", (wide, int(0.07 * high)))
     ImageDraw.Draw(shadow).ellipse((x + side - long, 0.016 * high, x + side + long, 0.052 * high), fill=110)
     scene.paste((16, 16, 22), (0, int(feet - 0.032 * high)), shadow.filter(ImageFilter.BoxBlur(high / 100)))
-    pose = Pose(view, dice.uniform(0.0, 6.2832), dice.uniform(0.26, 0.46))
-    draw_figure(scene, frame, identity_of(seed, person), pose)
+    holding = {1: dice.weighted(_HOLDING), -1: dice.weighted(_HOLDING)}
+    if identity.bag == "handbag":
+        holding[identity.bag_side] = "bag"
+    pose = Pose(
+        turn=VIEWS[view] + dice.uniform(-_ASIDE, _ASIDE),
+        phase=dice.uniform(0.0, 6.2832),
+        stride=dice.uniform(0.28, 0.46),
+        tilt=tilt,
+        left=holding[1],
+        right=holding[-1],
+    )
+    labels = Image.new("L", scene.size)
+    draw_figure(scene, frame, identity, pose, labels=labels)
+    return _most_of_four(np.asarray(labels))
+
+
+def _most_of_four(labels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """The commonest label of each 2 × 2 pixels; among equals the one that is read first."""
+    a, b, c, d = labels[::2, ::2], labels[::2, 1::2], labels[1::2, ::2], labels[1::2, 1::2]
+    pair_without_a = np.where((b == c) | (b == d), b, np.where(c == d, c, a))
+    return np.where((a == b) | (a == c) | (a == d), a, pair_without_a)

@@ -77,6 +77,7 @@ class Identity:
         sleeves: how much of the arms it covers.
         coat: whether it reaches to the knees.
         shirt: colour seen in the opening of a jacket; None where it is closed.
+        collar: colour of a collar that lies over it; None where there is none.
         lower, legwear: what the legs wear, and its cloth.
         side_stripe: whether trousers carry a stripe down the seam, in ``legwear.accent``.
         shoes, socks: colours; bare legs end in socks.
@@ -95,6 +96,7 @@ class Identity:
     sleeves: Sleeves
     coat: bool
     shirt: Colour | None
+    collar: Colour | None
     lower: Lower
     legwear: Cloth
     side_stripe: bool
@@ -131,6 +133,7 @@ def make_identity(dice: Dice) -> Identity:
         sleeves=sleeves,
         coat=jacket and dice.chance(0.2),
         shirt=near(dice.pick(CLOTHES), dice) if jacket and dice.chance(0.35) else None,
+        collar=near(dice.pick(CLOTHES), dice) if dice.chance(0.25) else None,
         lower=lower,
         legwear=Cloth(leg_pattern, leg_colour, _contrast(leg_colour, dice), dice.uniform(0.03, 0.05)),
         side_stripe=lower == "trousers" and dice.chance(0.12),
