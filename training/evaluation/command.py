@@ -17,7 +17,7 @@ from training.evaluation.bootstrap import intervals
 from training.evaluation.feature_folder import FeatureFolder
 from training.evaluation.features import Advance
 from training.evaluation.results import Options, Result, measure, measure_folder, open_model
-from training.evaluation.tables import compare_results, content, tables
+from training.evaluation.tables import Compared, compare_results, content, tables
 from training.evaluation.unified import Choice
 
 __all__ = ["command", "measure", "progress_bar"]
@@ -70,6 +70,19 @@ def command(
     if with_intervals or report is not None:
         results = [_with_intervals(result) for result in results]
     comparisons = compare_results(results)
+    if report is not None:
+        _write_report(
+            report,
+            results,
+            comparisons,
+            protocol,
+            [path for path in models if not path.is_dir()],
+            root,
+            note,
+            device=device,
+            quiet=as_json,
+            acknowledge_withdrawn=acknowledge_withdrawn,
+        )
     if as_json:
         print(json.dumps(content(results, comparisons, by_type=by_type), indent=1))
         return
@@ -79,6 +92,29 @@ def command(
     for table in tables(title, results, comparisons, by_type=by_type):
         console.print(table)
     console.print(note)
+
+
+def _write_report(
+    report: Path,
+    results: Sequence[Result],
+    comparisons: Sequence[Compared],
+    protocol: Protocol | None,
+    models: Sequence[Path],
+    root: Path | None,
+    note: str,
+    *,
+    device: str,
+    quiet: bool,
+    acknowledge_withdrawn: bool,
+) -> None:
+    """Write the HTML report, with a progress bar; jinja2, matplotlib and onnx are needed only here."""
+    from training.evaluation.report.page import Subject, write_report
+
+    subject = Subject(protocol, models, root, note, device, acknowledge_withdrawn)
+    with progress_bar("report", quiet=quiet) as advance:
+        page = write_report(report, results, comparisons, subject, advance)
+    if not quiet:
+        Console(stderr=True).print(f"report: {page}", soft_wrap=True)
 
 
 def _with_intervals(result: Result) -> Result:

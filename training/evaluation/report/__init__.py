@@ -1,0 +1,1 @@
+"""The HTML report of `penumbra-train evaluate --report DIR`: opens from disk, asks no network."""
