@@ -28,7 +28,7 @@ COPY pyproject.toml constraints.txt README.md LICENSE ./
 RUN for package in models training service; do mkdir "$package" && touch "$package/__init__.py"; done
 
 FROM build AS dependencies-cpu
-RUN /opt/build/bin/pip --python /opt/penumbra/bin/python install --no-cache-dir --constraint constraints.txt '.[cpu]'
+RUN /opt/build/bin/pip --python /opt/penumbra/bin/python install --no-cache-dir --constraint constraints.txt '.[cpu,postgresql]'
 
 FROM build AS dependencies-gpu
 RUN /opt/build/bin/pip --python /opt/penumbra/bin/python install --no-cache-dir --constraint constraints.txt '.[gpu]'

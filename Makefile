@@ -8,7 +8,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 # cpu or gpu: which inference and search engines the demo takes.
 ACCEL ?= cpu
-# `SYSTEM_PACKAGES=no` forbids installing Debian packages (python3-venv, redis-server) where they are missing.
+# `SYSTEM_PACKAGES=no` forbids installing Debian packages (python3-venv, redis-server, postgresql) where they are missing.
 SYSTEM_PACKAGES ?= yes
 DEMO_ARGS ?=
 PYTEST_ARGS ?=
@@ -59,7 +59,7 @@ fi
 touch "$@"
 endef
 
-.PHONY: help demo test lint redis clean
+.PHONY: help demo test lint servers clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -68,7 +68,7 @@ help: ## this list
 demo: $(DEMO_ENV)/.installed ## draw a gallery of people, find occluded ones in it over REST, leave the service running
 	@exec "$(DEMO_ENV)/bin/penumbra" demo $(DEMO_ARGS)
 
-test: $(TEST_ENV)/.installed redis lint ## linters, type checks, all tests (a real Redis included)
+test: $(TEST_ENV)/.installed servers lint ## linters, type checks, all tests (real Redis and PostgreSQL included)
 	@PATH="$(CURDIR)/$(TEST_ENV)/bin:$$PATH" pytest $(PYTEST_ARGS)
 
 lint: $(TEST_ENV)/.installed ## linters and type checks alone
@@ -78,10 +78,15 @@ lint: $(TEST_ENV)/.installed ## linters and type checks alone
 	mypy
 	lint-imports
 
-redis:
+servers:
 	@$(INSTALL_DEBIAN)
 	if ! command -v redis-server > /dev/null && ! install_debian redis-server; then
 	    echo "make: the tests need a Redis server. On Debian: apt-get install redis-server" >&2
+	    exit 1
+	fi
+	if ! command -v postgres > /dev/null && ! ls /usr/lib/postgresql/*/bin/postgres > /dev/null 2>&1 \
+	    && ! install_debian postgresql; then
+	    echo "make: the tests need a PostgreSQL server. On Debian: apt-get install postgresql" >&2
 	    exit 1
 	fi
 

@@ -39,8 +39,10 @@ from service.problems import (
     UnknownGallery,
     UnknownPerson,
 )
-from service.storage.catalog import (
-    Catalog,
+from service.storage.catalog import Catalog
+from service.storage.filters import EVERYTHING, Filters
+from service.storage.pictures import PictureStore
+from service.storage.records import (
     Enrolled,
     GalleryKey,
     GalleryRecord,
@@ -49,8 +51,6 @@ from service.storage.catalog import (
     PictureRecord,
     RemovedImage,
 )
-from service.storage.filters import EVERYTHING, Filters
-from service.storage.pictures import PictureStore
 from service.storage.ulid import new_ulid
 
 _log = logging.getLogger(__name__)

@@ -6,7 +6,7 @@ from models import occlusion
 from service import gallery
 from service.api import schemas
 from service.api.faults import ProblemDocument, document
-from service.storage.catalog import GalleryRecord, PersonRecord, PictureRecord
+from service.storage.records import GalleryRecord, PersonRecord, PictureRecord
 
 
 def grade(graded: gallery.Grade) -> schemas.Occlusion:

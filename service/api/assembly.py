@@ -57,7 +57,7 @@ async def assemble(settings: Settings, metrics: Metrics) -> AsyncIterator[Assemb
     Raises:
         FileNotFoundError, models.bundle.BundleError: the bundle.
         service.embedding.engine.ProviderError: the provider.
-        service.storage.catalog.CatalogError, sqlalchemy.exc.SQLAlchemyError: the catalog.
+        service.storage.database.CatalogError, sqlalchemy.exc.SQLAlchemyError: the catalog.
     """
     async with AsyncExitStack() as stack:
         bundle = await asyncio.to_thread(read_bundle, settings.bundle)

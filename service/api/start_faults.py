@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from models.bundle import BundleError
 from service.embedding.engine import ProviderError
-from service.storage.catalog import CatalogError
+from service.storage.database import CatalogError
 from service.storage.pictures import PictureStoreError
 
 FORESEEN: Final = (BundleError, CatalogError, OSError, PictureStoreError, ProviderError, SQLAlchemyError)

@@ -12,45 +12,17 @@ from __future__ import annotations
 
 import fcntl
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any, Final, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import (
-    JSON,
-    BigInteger,
-    Boolean,
-    Connection,
-    DateTime,
-    Dialect,
-    Engine,
-    ForeignKey,
-    Index,
-    Integer,
-    LargeBinary,
-    Select,
-    SmallInteger,
-    String,
-    UniqueConstraint,
-    bindparam,
-    create_engine,
-    delete,
-    event,
-    exists,
-    func,
-    make_url,
-    or_,
-    select,
-    update,
-)
+from sqlalchemy import Select, bindparam, delete, exists, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
-from sqlalchemy.types import TypeDecorator
+from sqlalchemy.orm import Session
 
 from models import occlusion
 from service.problems import (
@@ -61,296 +33,46 @@ from service.problems import (
     UnknownImage,
     UnknownPerson,
 )
+from service.storage.database import CatalogError, migrate, open_engine
 from service.storage.filters import Filters
+from service.storage.records import (
+    Enrolled,
+    GalleryKey,
+    GalleryRecord,
+    ImageRecord,
+    NewImage,
+    PersonRecord,
+    PictureRecord,
+    Reassigned,
+    RemovedImage,
+    StoredFeatures,
+)
+from service.storage.tables import AboutRow, GalleryRow, ImageRow, PersonRow
 from service.storage.ulid import new_ulid
 
-SCHEMA_VERSION: Final = "1"
+__all__ = ["Catalog"]
 
 Result = TypeVar("Result")
 
 _ATTEMPTS: Final = 3  # of a transaction that met a concurrent writer's row
 _CHUNK: Final = 5000  # bound parameters in one statement; SQLite takes 32,766, PostgreSQL 65,535
 
-Number = BigInteger().with_variant(Integer, "sqlite")  # SQLite autoincrements INTEGER only
-
-
-class CatalogError(RuntimeError):
-    """The database is not a catalog that this version can use. The message says why."""
-
-
-class Instant(TypeDecorator[datetime]):
-    """A moment: aware in Python, UTC in the database (SQLite forgets time zones)."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError("a moment needs a time zone")
-        moment = value.astimezone(UTC)
-        return moment.replace(tzinfo=None) if dialect.name == "sqlite" else moment
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-
-
-class Base(DeclarativeBase):
-    """All tables of the catalog."""
-
-
-class AboutRow(Base):
-    """What the catalog says of itself: ``schema_version`` and ``id``."""
-
-    __tablename__ = "about"
-
-    key: Mapped[str] = mapped_column(String(32), primary_key=True)
-    value: Mapped[str] = mapped_column(String(64))
-
-
-class GalleryRow(Base):
-    """A gallery. Numbers are never used again: the index and the pictures' folders are named by them."""
-
-    __tablename__ = "galleries"
-    __table_args__ = ({"sqlite_autoincrement": True},)
-
-    number: Mapped[int] = mapped_column(Number, primary_key=True)
-    name: Mapped[str] = mapped_column(String(64), unique=True)
-    keep_pictures: Mapped[bool] = mapped_column(Boolean)
-    created_at: Mapped[datetime] = mapped_column(Instant)
-
-
-class PersonRow(Base):
-    """A person of one gallery; there is one as long as a picture shows them."""
-
-    __tablename__ = "people"
-    __table_args__ = (UniqueConstraint("gallery", "name"), {"sqlite_autoincrement": True})
-
-    number: Mapped[int] = mapped_column(Number, primary_key=True)
-    gallery: Mapped[int] = mapped_column(ForeignKey("galleries.number"))
-    name: Mapped[str] = mapped_column(String(256))
-
-
-class ImageRow(Base):
-    """A picture. ``number`` is its id in the index and never used again, ``id`` its public id."""
-
-    __tablename__ = "images"
-    __table_args__ = (
-        UniqueConstraint("gallery", "client_id"),
-        Index("images_by_person", "person"),
-        Index("images_by_fingerprint", "gallery", "fingerprint"),
-        {"sqlite_autoincrement": True},
-    )
-
-    number: Mapped[int] = mapped_column(Number, primary_key=True)
-    id: Mapped[str] = mapped_column(String(26), unique=True)
-    gallery: Mapped[int] = mapped_column(ForeignKey("galleries.number"))
-    person: Mapped[int] = mapped_column(ForeignKey("people.number"))
-    digest: Mapped[str] = mapped_column(String(64))
-    camera: Mapped[str | None] = mapped_column(String(256))
-    time: Mapped[datetime | None] = mapped_column(Instant)
-    client_id: Mapped[str | None] = mapped_column(String(256))
-    own_metadata: Mapped[dict[str, Any]] = mapped_column("metadata", JSON)
-    kept: Mapped[bool] = mapped_column(Boolean)
-    enrolled_at: Mapped[datetime] = mapped_column(Instant)
-    fingerprint: Mapped[str] = mapped_column(String(64))
-    occlusion: Mapped[int] = mapped_column(SmallInteger)
-    scores: Mapped[bytes | None] = mapped_column(LargeBinary)  # float32 [4], little endian
-    features: Mapped[bytes] = mapped_column(LargeBinary)  # float16 [9, D], little endian; last: it is long
-
-
-@dataclass(frozen=True, slots=True)
-class GalleryKey:
-    """What a gallery's name stands for: number, and whether its pictures are kept."""
-
-    number: int
-    keep_pictures: bool
-
-
-@dataclass(frozen=True, slots=True)
-class GalleryRecord:
-    """A gallery as shown.
-
-    Attributes:
-        name: unique.
-        images: pictures, pending ones included.
-        people: persons with at least one picture.
-        pending: pictures whose features are of another model than the present one.
-        keep_pictures: whether the pictures' bytes are kept.
-        created_at: aware, UTC.
-    """
-
-    name: str
-    images: int
-    people: int
-    pending: int
-    keep_pictures: bool
-    created_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class NewImage:
-    """A picture to be enrolled.
-
-    Attributes:
-        id: public id, :func:`service.storage.ulid.new_ulid`.
-        digest: SHA-256 of the picture's bytes, 64 hex digits.
-        person: the person's name in this gallery.
-        camera, time, client_id, metadata: the caller's; ``time`` is aware.
-        kept: whether the bytes were kept.
-        occlusion: graded code c(i).
-        scores: float32 [4], the grader's; None without a grader.
-        features: float16 [9, D], F(i, u).
-    """
-
-    id: str
-    digest: str
-    person: str
-    camera: str | None
-    time: datetime | None
-    client_id: str | None
-    metadata: Mapping[str, Any]
-    kept: bool
-    occlusion: int
-    scores: npt.NDArray[np.float32] | None
-    features: npt.NDArray[np.float16]
-
-
-@dataclass(frozen=True, slots=True)
-class Enrolled:
-    """What became of one :class:`NewImage`.
-
-    Attributes:
-        status: ``enrolled``: a new row; ``exists``: the client id is known with the same bytes, the row
-            is the earlier one; ``conflict``: the client id is known with other bytes, nothing was done.
-        id, number, person, occlusion, scores: of the row; of the conflicting row in case of conflict.
-        indexable: the new features were stored (new row, or an earlier one that was pending).
-    """
-
-    status: Literal["enrolled", "exists", "conflict"]
-    id: str
-    number: int
-    person: int
-    occlusion: int
-    scores: npt.NDArray[np.float32] | None
-    indexable: bool
-
-
-@dataclass(frozen=True, slots=True)
-class ImageRecord:
-    """A picture as shown in an answer.
-
-    Attributes:
-        id: public id.
-        person: name.
-        camera, time: the caller's.
-        occlusion: graded code.
-        scores: float32 [4], the grader's; None without a grader.
-    """
-
-    id: str
-    person: str
-    camera: str | None
-    time: datetime | None
-    occlusion: int
-    scores: npt.NDArray[np.float32] | None
-
-
-@dataclass(frozen=True, slots=True)
-class PictureRecord(ImageRecord):
-    """A picture with all that was told of it.
-
-    Attributes:
-        number: its id in the index, in the order of enrolment.
-        client_id, metadata: the caller's.
-        kept: whether its bytes are kept.
-        enrolled_at: aware, UTC.
-        fingerprint: of the model that made its features.
-    """
-
-    number: int
-    client_id: str | None
-    metadata: Mapping[str, Any]
-    kept: bool
-    enrolled_at: datetime
-    fingerprint: str
-
-
-@dataclass(frozen=True, slots=True)
-class PersonRecord:
-    """A person of a gallery, and how many pictures show them."""
-
-    name: str
-    images: int
-
-
-@dataclass(frozen=True, slots=True)
-class RemovedImage:
-    """A picture that was deleted.
-
-    Attributes:
-        number: its id in the index.
-        id: public id.
-        kept: whether its bytes were kept.
-        digest, fingerprint: under which its features may be cached.
-    """
-
-    number: int
-    id: str
-    kept: bool
-    digest: str
-    fingerprint: str
-
-
-@dataclass(frozen=True, slots=True)
-class Reassigned:
-    """Pictures that show another person now: their numbers in the index, and the person's."""
-
-    numbers: Sequence[int]
-    person: int
-
-
-@dataclass(frozen=True, slots=True)
-class StoredFeatures:
-    """Features of N pictures of one gallery, as the index takes them.
-
-    Attributes:
-        gallery: gallery number.
-        ids, people, occlusions: int64 [N].
-        features: float16 [N, 9, D].
-    """
-
-    gallery: int
-    ids: npt.NDArray[np.int64]
-    people: npt.NDArray[np.int64]
-    occlusions: npt.NDArray[np.int64]
-    features: npt.NDArray[np.float16]
-
 
 class Catalog:
-    """Open the catalog at a SQLAlchemy URL; tables and, for SQLite, the folder are made where missing.
+    """Open the catalog at a SQLAlchemy URL; its schema is made, or brought up to this version's.
 
     Raises:
-        CatalogError: the database was written by another version of the schema.
+        CatalogError: the database was written by a later version of the program.
         sqlalchemy.exc.SQLAlchemyError: the database cannot be reached.
     """
 
     def __init__(self, url: str) -> None:
-        self._engine = _engine(url)
+        self._engine = open_engine(url)
         self._claim: IO[bytes] | None = None
         self._naming = threading.Lock()
         self._keys: dict[str, GalleryKey] | None = None  # None: ask the database
-        Base.metadata.create_all(self._engine)
-        about = self._transact(_introduce)
-        if about["schema_version"] != SCHEMA_VERSION:
-            raise CatalogError(
-                f"the catalog has schema version {about['schema_version']}, "
-                f"this program needs {SCHEMA_VERSION}"
-            )
-        self.id: Final = about["id"]
+        migrate(self._engine)
+        self.id: Final = self._transact(_introduce)
         """Made with the catalog, 26 characters; names what belongs to it elsewhere."""
 
     def claim(self) -> None:
@@ -738,42 +460,13 @@ class Catalog:
                 connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
-def _engine(url: str) -> Engine:
-    parsed = make_url(url)
-    if parsed.get_backend_name() != "sqlite":
-        return create_engine(parsed, pool_pre_ping=True)
-    if parsed.database in (None, "", ":memory:"):
-        raise CatalogError("the catalog needs a SQLite file: sqlite:////absolute/path, not an in-memory one")
-    Path(str(parsed.database)).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(parsed)
-
-    @event.listens_for(engine, "connect")
-    def connect(connection: Any, _record: object) -> None:
-        connection.isolation_level = None  # BEGIN is ours, see below
-        for pragma in (
-            "busy_timeout=10000",
-            "journal_mode=WAL",
-            "synchronous=FULL",
-            "secure_delete=ON",
-            "foreign_keys=ON",
-        ):
-            connection.execute(f"PRAGMA {pragma}")
-
-    @event.listens_for(engine, "begin")
-    def begin(connection: Connection) -> None:
-        # a transaction that reads and then writes must take the write lock first: upgrading can fail
-        writes = connection.get_execution_options().get("writes", False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-    return engine
-
-
-def _introduce(session: Session) -> dict[str, str]:
-    about = {row.key: row.value for row in session.scalars(select(AboutRow))}
-    if not about:
-        about = {"schema_version": SCHEMA_VERSION, "id": new_ulid()}
-        session.add_all(AboutRow(key=key, value=value) for key, value in about.items())
-    return about
+def _introduce(session: Session) -> str:
+    """The catalog's id, which it gets when it is first opened."""
+    row = session.get(AboutRow, "id")
+    if row is None:
+        row = AboutRow(key="id", value=new_ulid())
+        session.add(row)
+    return row.value
 
 
 def _unknown(name: str) -> UnknownGallery:

@@ -28,7 +28,8 @@ from service.problems import (
     UnknownGallery,
     UnknownImage,
 )
-from service.storage.catalog import Catalog, CatalogError
+from service.storage.catalog import Catalog
+from service.storage.database import CatalogError
 from service.storage.pictures import PictureStore
 
 DIMENSION = 16

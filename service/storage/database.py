@@ -1,0 +1,89 @@
+"""Connections to the catalog's database, and its schema brought up to date."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
+
+from service.storage.tables import AboutRow
+
+__all__ = ["CatalogError", "migrate", "open_engine"]
+
+MIGRATIONS: Final = Path(__file__).parent / "migrations"
+_FIRST: Final = "0001"
+_LOCK: Final = 0x50454E55  # of PostgreSQL's advisory locks: "PENU"
+
+
+class CatalogError(RuntimeError):
+    """The database is not a catalog that this version can use. The message says why."""
+
+
+def open_engine(url: str) -> Engine:
+    """An engine on a SQLAlchemy URL; for SQLite its folder is made where missing.
+
+    Transactions that write say so by the execution option ``writes``.
+
+    Raises:
+        CatalogError: SQLite without a file.
+    """
+    parsed = make_url(url)
+    if parsed.get_backend_name() != "sqlite":
+        return create_engine(parsed, pool_pre_ping=True)
+    if parsed.database in (None, "", ":memory:"):
+        raise CatalogError("the catalog needs a SQLite file: sqlite:////absolute/path, not an in-memory one")
+    Path(str(parsed.database)).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(parsed)
+
+    @event.listens_for(engine, "connect")
+    def connect(connection: Any, _record: object) -> None:
+        connection.isolation_level = None  # BEGIN is ours, see below
+        for pragma in (
+            "busy_timeout=10000",
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "secure_delete=ON",
+            "foreign_keys=ON",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        # a transaction that reads and then writes must take the write lock first: upgrading can fail
+        writes = connection.get_execution_options().get("writes", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine
+
+
+def migrate(engine: Engine, to: str = "head") -> None:
+    """Bring the schema to this program's version, in one transaction; processes that start at once wait.
+
+    Args:
+        to: a migration's number, or ``"head"`` for the last.
+
+    Raises:
+        CatalogError: the catalog was written by a later version of the program.
+    """
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    scripts = ScriptDirectory.from_config(config)
+    known = {script.revision for script in scripts.walk_revisions()}
+    with engine.execution_options(writes=True).begin() as connection:
+        if engine.dialect.name == "postgresql":
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+        at = MigrationContext.configure(connection).get_current_revision()
+        if at is not None and at not in known:
+            raise CatalogError(
+                f"the catalog has schema version {at}, this program knows those up to "
+                f"{scripts.get_current_head()}: it was written by a later version"
+            )
+        config.attributes["connection"] = connection
+        if at is None and inspect(connection).has_table(AboutRow.__tablename__):
+            command.stamp(config, _FIRST)  # a catalog from before there were migrations
+        command.upgrade(config, to)

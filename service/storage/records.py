@@ -1,0 +1,192 @@
+"""What the catalog takes and answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = [
+    "Enrolled",
+    "GalleryKey",
+    "GalleryRecord",
+    "ImageRecord",
+    "NewImage",
+    "PersonRecord",
+    "PictureRecord",
+    "Reassigned",
+    "RemovedImage",
+    "StoredFeatures",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class GalleryKey:
+    """What a gallery's name stands for: number, and whether its pictures are kept."""
+
+    number: int
+    keep_pictures: bool
+
+
+@dataclass(frozen=True, slots=True)
+class GalleryRecord:
+    """A gallery as shown.
+
+    Attributes:
+        name: unique.
+        images: pictures, pending ones included.
+        people: persons with at least one picture.
+        pending: pictures whose features are of another model than the present one.
+        keep_pictures: whether the pictures' bytes are kept.
+        created_at: aware, UTC.
+    """
+
+    name: str
+    images: int
+    people: int
+    pending: int
+    keep_pictures: bool
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class NewImage:
+    """A picture to be enrolled.
+
+    Attributes:
+        id: public id, :func:`service.storage.ulid.new_ulid`.
+        digest: SHA-256 of the picture's bytes, 64 hex digits.
+        person: the person's name in this gallery.
+        camera, time, client_id, metadata: the caller's; ``time`` is aware.
+        kept: whether the bytes were kept.
+        occlusion: graded code c(i).
+        scores: float32 [4], the grader's; None without a grader.
+        features: float16 [9, D], F(i, u).
+    """
+
+    id: str
+    digest: str
+    person: str
+    camera: str | None
+    time: datetime | None
+    client_id: str | None
+    metadata: Mapping[str, Any]
+    kept: bool
+    occlusion: int
+    scores: npt.NDArray[np.float32] | None
+    features: npt.NDArray[np.float16]
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolled:
+    """What became of one :class:`NewImage`.
+
+    Attributes:
+        status: ``enrolled``: a new row; ``exists``: the client id is known with the same bytes, the row
+            is the earlier one; ``conflict``: the client id is known with other bytes, nothing was done.
+        id, number, person, occlusion, scores: of the row; of the conflicting row in case of conflict.
+        indexable: the new features were stored (new row, or an earlier one that was pending).
+    """
+
+    status: Literal["enrolled", "exists", "conflict"]
+    id: str
+    number: int
+    person: int
+    occlusion: int
+    scores: npt.NDArray[np.float32] | None
+    indexable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRecord:
+    """A picture as shown in an answer.
+
+    Attributes:
+        id: public id.
+        person: name.
+        camera, time: the caller's.
+        occlusion: graded code.
+        scores: float32 [4], the grader's; None without a grader.
+    """
+
+    id: str
+    person: str
+    camera: str | None
+    time: datetime | None
+    occlusion: int
+    scores: npt.NDArray[np.float32] | None
+
+
+@dataclass(frozen=True, slots=True)
+class PictureRecord(ImageRecord):
+    """A picture with all that was told of it.
+
+    Attributes:
+        number: its id in the index, in the order of enrolment.
+        client_id, metadata: the caller's.
+        kept: whether its bytes are kept.
+        enrolled_at: aware, UTC.
+        fingerprint: of the model that made its features.
+    """
+
+    number: int
+    client_id: str | None
+    metadata: Mapping[str, Any]
+    kept: bool
+    enrolled_at: datetime
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class PersonRecord:
+    """A person of a gallery, and how many pictures show them."""
+
+    name: str
+    images: int
+
+
+@dataclass(frozen=True, slots=True)
+class RemovedImage:
+    """A picture that was deleted.
+
+    Attributes:
+        number: its id in the index.
+        id: public id.
+        kept: whether its bytes were kept.
+        digest, fingerprint: under which its features may be cached.
+    """
+
+    number: int
+    id: str
+    kept: bool
+    digest: str
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reassigned:
+    """Pictures that show another person now: their numbers in the index, and the person's."""
+
+    numbers: Sequence[int]
+    person: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFeatures:
+    """Features of N pictures of one gallery, as the index takes them.
+
+    Attributes:
+        gallery: gallery number.
+        ids, people, occlusions: int64 [N].
+        features: float16 [N, 9, D].
+    """
+
+    gallery: int
+    ids: npt.NDArray[np.int64]
+    people: npt.NDArray[np.int64]
+    occlusions: npt.NDArray[np.int64]
+    features: npt.NDArray[np.float16]

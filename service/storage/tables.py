@@ -1,0 +1,111 @@
+"""The catalog's tables. A change here needs a migration in ``service/storage/migrations/versions``."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    SmallInteger,
+    String,
+    UniqueConstraint,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.types import TypeDecorator
+
+__all__ = ["AboutRow", "Base", "GalleryRow", "ImageRow", "Instant", "PersonRow"]
+
+Number = BigInteger().with_variant(Integer, "sqlite")  # SQLite autoincrements INTEGER only
+
+
+class Instant(TypeDecorator[datetime]):
+    """A moment: aware in Python, UTC in the database (SQLite forgets time zones)."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a moment needs a time zone")
+        moment = value.astimezone(UTC)
+        return moment.replace(tzinfo=None) if dialect.name == "sqlite" else moment
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Base(DeclarativeBase):
+    """All tables of the catalog."""
+
+
+class AboutRow(Base):
+    """What the catalog says of itself: its ``id``."""
+
+    __tablename__ = "about"
+
+    key: Mapped[str] = mapped_column(String(32), primary_key=True)
+    value: Mapped[str] = mapped_column(String(64))
+
+
+class GalleryRow(Base):
+    """A gallery. Numbers are never used again: the index and the pictures' folders are named by them."""
+
+    __tablename__ = "galleries"
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+    number: Mapped[int] = mapped_column(Number, primary_key=True)
+    name: Mapped[str] = mapped_column(String(64), unique=True)
+    keep_pictures: Mapped[bool] = mapped_column(Boolean)
+    created_at: Mapped[datetime] = mapped_column(Instant)
+
+
+class PersonRow(Base):
+    """A person of one gallery; there is one as long as a picture shows them."""
+
+    __tablename__ = "people"
+    __table_args__ = (UniqueConstraint("gallery", "name"), {"sqlite_autoincrement": True})
+
+    number: Mapped[int] = mapped_column(Number, primary_key=True)
+    gallery: Mapped[int] = mapped_column(ForeignKey("galleries.number"))
+    name: Mapped[str] = mapped_column(String(256))
+
+
+class ImageRow(Base):
+    """A picture. ``number`` is its id in the index and never used again, ``id`` its public id."""
+
+    __tablename__ = "images"
+    __table_args__ = (
+        UniqueConstraint("gallery", "client_id"),
+        Index("images_by_person", "person"),
+        Index("images_by_fingerprint", "gallery", "fingerprint"),
+        {"sqlite_autoincrement": True},
+    )
+
+    number: Mapped[int] = mapped_column(Number, primary_key=True)
+    id: Mapped[str] = mapped_column(String(26), unique=True)
+    gallery: Mapped[int] = mapped_column(ForeignKey("galleries.number"))
+    person: Mapped[int] = mapped_column(ForeignKey("people.number"))
+    digest: Mapped[str] = mapped_column(String(64))
+    camera: Mapped[str | None] = mapped_column(String(256))
+    time: Mapped[datetime | None] = mapped_column(Instant)
+    client_id: Mapped[str | None] = mapped_column(String(256))
+    own_metadata: Mapped[dict[str, Any]] = mapped_column("metadata", JSON)
+    kept: Mapped[bool] = mapped_column(Boolean)
+    enrolled_at: Mapped[datetime] = mapped_column(Instant)
+    fingerprint: Mapped[str] = mapped_column(String(64))
+    occlusion: Mapped[int] = mapped_column(SmallInteger)
+    scores: Mapped[bytes | None] = mapped_column(LargeBinary)  # float32 [4], little endian
+    features: Mapped[bytes] = mapped_column(LargeBinary)  # float16 [9, D], little endian; last: it is long
