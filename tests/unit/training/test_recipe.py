@@ -6,7 +6,8 @@ import pytest
 
 from training.recipe import RecipeError, dump_recipe, load_recipe
 
-RECIPES = sorted((Path(__file__).parents[3] / "training" / "recipes").glob("*.toml"))
+FOLDER = Path(__file__).parents[3] / "training" / "recipes"
+RECIPES = sorted(FOLDER.rglob("*.toml"))
 
 MINIMAL = 'name = "x"\nsystem = "oamn"\n[[data]]\nkind = "synthetic"\npeople = 4\n'
 
@@ -16,14 +17,14 @@ def _write(path: Path, text: str) -> Path:
     return path
 
 
-@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: str(path.relative_to(FOLDER)))
 def test_every_shipped_recipe_validates_and_survives_a_round_trip(path: Path, tmp_path: Path) -> None:
     recipe = load_recipe(path)
     assert load_recipe(_write(tmp_path / "again.toml", dump_recipe(recipe))) == recipe
 
 
 def test_oamn_recipe_has_the_papers_settings() -> None:
-    recipe = load_recipe(next(path for path in RECIPES if path.name == "oamn.toml"))
+    recipe = load_recipe(FOLDER / "oamn.toml")
     assert (recipe.model.backbone, recipe.model.height, recipe.model.width) == ("resnet50", 256, 128)
     assert (recipe.sampling.people, recipe.sampling.pictures) == (32, 2)
     assert (recipe.oamn.mask, recipe.losses.triplet, recipe.losses.identity, recipe.oamn.grading) == (
@@ -69,6 +70,7 @@ def test_changes_are_laid_over_the_file(tmp_path: Path) -> None:
         (MINIMAL + "[stages.second]\nepochs = 2\n", "no stage 'second'"),
         (MINIMAL + "[stages.oamn.optimiser]\nrat = 0.1\n", "optimiser.rat"),
         (MINIMAL + "[grader]\n", "grader of its own"),
+        (MINIMAL + "[sampling]\npictures = 1\n", "no pairs"),
         (MINIMAL + '[model]\nbackbone = "vgg"\n', "unknown backbone 'vgg'"),
         ('name = "x"\nsystem = "oamn"\n', "data"),
         ("name = ", "is not TOML"),
