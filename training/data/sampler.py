@@ -19,20 +19,26 @@ class IdentitySampler:
     An epoch's batches depend on nothing but seed and epoch, so a run that resumes in the middle of one
     sees what the uninterrupted run would have seen.
 
+    With K = 1 the batches are plain ones, for losses that compare nobody: all pictures shuffled and cut
+    into P at a time, whoever they show; the incomplete last batch is left out.
+
     Args:
         identities: int64 [N].
         people: P. pictures: K.
         seed: of the shuffling.
 
     Raises:
-        ValueError: there are fewer than P people, or one has fewer than two pictures.
+        ValueError: there are fewer than P people (pictures, with K = 1), or one has fewer than two
+            pictures.
     """
 
     def __init__(self, identities: npt.NDArray[np.int64], people: int, pictures: int, seed: int) -> None:
         names, counts = np.unique(identities, return_counts=True)
-        if len(names) < people:
+        if pictures == 1 and len(identities) < people:
+            raise ValueError(f"a batch needs {people} pictures, the data has {len(identities)}")
+        if pictures > 1 and len(names) < people:
             raise ValueError(f"a batch needs {people} people, the data has {len(names)}")
-        if counts.min() < 2:
+        if pictures > 1 and counts.min() < 2:
             lonely = names[counts.argmin()]
             raise ValueError(
                 f"identity {lonely} has one picture only; the triplet loss needs at least two of each person"
@@ -42,12 +48,17 @@ class IdentitySampler:
 
     def __len__(self) -> int:
         """Batches in an epoch."""
+        if self._pictures == 1:
+            return sum(map(len, self._rows)) // self._people
         groups = sum(-(-len(rows) // self._pictures) for rows in self._rows)
         return max(groups // self._people, 1)
 
     def epoch(self, number: int) -> npt.NDArray[np.int64]:
         """Rows of all batches of an epoch: int64 [batches, P·K], a person's K rows side by side."""
         random = np.random.Generator(np.random.PCG64(np.random.SeedSequence((self._seed, number))))
+        if self._pictures == 1:
+            shuffled = random.permutation(np.concatenate(self._rows))
+            return shuffled[: len(self) * self._people].reshape(len(self), self._people)
         groups = [self._groups(rows, random) for rows in self._rows]
         left = np.array([len(of_person) for of_person in groups])
         batches = []

@@ -22,7 +22,7 @@ def augment(
     Random numbers come from the device's default generator.
 
     Args:
-        pictures: uint8 [N, 3, H, W].
+        pictures: uint8 or float [N, 3, H, W], 0 to 255.
         flip: probability of mirroring, 0 to 1.
         pad: pixels of black put around before cropping back at random; 0 switches it off.
         partial: probability of :func:`show_part`, 0 to 1.

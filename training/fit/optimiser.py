@@ -45,4 +45,4 @@ def build_optimiser(network: nn.Module, options: Optimiser) -> torch.optim.Optim
         return torch.optim.AdamW(settings)
     if options.kind == "adam":
         return torch.optim.Adam(settings)
-    return torch.optim.SGD(settings, momentum=0.9, nesterov=True)
+    return torch.optim.SGD(settings, momentum=0.9, nesterov=options.nesterov)

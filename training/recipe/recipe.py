@@ -121,3 +121,8 @@ class Recipe(Table):
         for name in self.stages:
             self.at(name)
         return self
+        if self.sampling.pictures == 1 and self.losses.triplet > 0:
+            raise ValueError(
+                "sampling.pictures = 1 gives the triplet loss no pairs: set losses.triplet = 0, or show "
+                "two pictures of each person"
+            )

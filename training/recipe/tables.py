@@ -81,11 +81,12 @@ class Sampling(Table):
 
     Attributes:
         people: P, identities in a batch.
-        pictures: K, pictures of each.
+        pictures: K, pictures of each; 1 for plain shuffled batches of P pictures, where no triplet loss
+            wants pairs.
     """
 
     people: int = Field(default=32, ge=2)
-    pictures: int = Field(default=2, ge=2)
+    pictures: int = Field(default=2, ge=1)
 
 
 class Augmentation(Table):
@@ -109,7 +110,8 @@ class Optimiser(Table):
     """Optimiser and schedule.
 
     Attributes:
-        kind: ``"sgd"`` (momentum 0.9, Nesterov), ``"adam"`` or ``"adamw"``.
+        kind: ``"sgd"`` (momentum 0.9), ``"adam"`` or ``"adamw"``.
+        nesterov: Nesterov's momentum instead of the classic one, for ``"sgd"``.
         rate: peak learning rate of the new layers.
         backbone_rate: peak learning rate of the backbone; left out: the same as ``rate``.
         weight_decay: on all weights but norms and biases.
@@ -142,6 +144,7 @@ class Losses(Table):
 
     identity: float = Field(default=1.0, ge=0)
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    nesterov: bool = True
     triplet: float = Field(default=0.5, ge=0)
     margin: float = Field(default=0.5, ge=0)
     squared: bool = True

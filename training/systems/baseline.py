@@ -40,6 +40,10 @@ class BaselineStage(Stage):
         identity = functional.cross_entropy(
             output.logits.float(), batch.identities, label_smoothing=weights.label_smoothing
         )
-        triplet = batch_hard_triplet(output.representation, batch.identities, weights.margin, weights.squared)
-        total = weights.triplet * triplet + weights.identity * identity
-        return Step(total, {"identity": identity, "triplet": triplet}, len(batch.pictures))
+        total, parts = weights.identity * identity, {"identity": identity}
+        if weights.triplet > 0:
+            triplet = batch_hard_triplet(
+                output.representation, batch.identities, weights.margin, weights.squared
+            )
+            total, parts = weights.triplet * triplet + total, {**parts, "triplet": triplet}
+        return Step(total, parts, len(batch.pictures))

@@ -104,7 +104,7 @@ class Stage(ABC):
             rows: int64 [N], where they stand in the store.
 
         Returns:
-            uint8 [N, 3, H, W]. Random numbers come from the device's default generator.
+            uint8 or float [N, 3, H, W], 0 to 255. Random numbers come from the device's default generator.
         """
         return pictures
 

@@ -48,3 +48,15 @@ def test_too_few_people_or_pictures_are_named_before_training() -> None:
         IdentitySampler(np.repeat(np.arange(3), 4), 8, 2, seed=0)
     with pytest.raises(ValueError, match="identity 2 has one picture only"):
         IdentitySampler(np.array([0, 0, 1, 1, 2]), 2, 2, seed=0)
+
+
+def test_one_picture_of_each_means_plain_shuffled_batches() -> None:
+    """Also where a person has one picture only, and where there are fewer people than a batch is large."""
+    identities = np.repeat(np.arange(5), (1, 2, 3, 4, 5))
+    sampler = IdentitySampler(identities, 7, 1, seed=2)
+    batches = sampler.epoch(0)
+    assert batches.shape == (len(sampler), 7) == (2, 7)
+    assert len(np.unique(batches)) == 14
+    np.testing.assert_array_equal(batches, IdentitySampler(identities, 7, 1, seed=2).epoch(0))
+    with pytest.raises(ValueError, match="needs 16 pictures, the data has 15"):
+        IdentitySampler(identities, 16, 1, seed=2)
