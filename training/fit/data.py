@@ -79,8 +79,10 @@ def sampler_of(recipe: Recipe, store: PictureStore) -> IdentitySampler:
     return IdentitySampler(store.identities.numpy(), sampling.people, sampling.pictures, recipe.seed)
 
 
-def assemble_batch(store: PictureStore, rows: torch.Tensor, recipe: Recipe, stage: Stage) -> Batch:
-    """Gather, cover as the stage wants, and augment a batch on the store's device.
+def assemble_batch(
+    store: PictureStore, rows: torch.Tensor, recipe: Recipe, stage: Stage, step: int = 0
+) -> Batch:
+    """Gather, cover as the stage wants, and augment the batch of a step on the store's device.
 
     Random numbers come from the default generator.
     """
@@ -88,4 +90,4 @@ def assemble_batch(store: PictureStore, rows: torch.Tensor, recipe: Recipe, stag
     covered = stage.cover(store.pictures[rows], rows)
     shown = augment(covered, how.flip, how.pad, how.partial, how.colour)
     others = torch.randint(0, len(store.pictures), (len(rows),), device=rows.device)
-    return Batch(shown, store.identities[rows], store.pictures[others], rows)
+    return Batch(shown, store.identities[rows], store.pictures[others], rows, step=step)

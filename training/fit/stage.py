@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import math
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -121,9 +122,8 @@ def train_stage(
             for group in optimiser.param_groups:
                 group["lr"] = group["peak"] * factor
             network.train()
-            outcome = stage.step(
-                network, assemble_batch(held, epochs_rows[epoch][position][mine], recipe, stage)
-            )
+            rows = epochs_rows[epoch][position][mine]
+            outcome = stage.step(network, assemble_batch(held, rows, recipe, stage, step))
             optimiser.zero_grad()
             fabric.backward(outcome.total)
             if recipe.optimiser.clip:
@@ -170,6 +170,7 @@ class _Window:
     """Losses and speed since the last look, kept on the device so that looking seldom costs little."""
 
     sums: dict[str, torch.Tensor] = field(default_factory=dict)
+    counts: Counter[str] = field(default_factory=Counter)
     steps: int = 0
     passes: int = 0
     started: float = field(default_factory=time.perf_counter)
@@ -177,11 +178,13 @@ class _Window:
     def add(self, step: Step, passes: int) -> None:
         for name, value in {**step.parts, "total": step.total}.items():
             self.sums[name] = self.sums.get(name, 0.0) + value.detach()
+            self.counts[name] += 1
         self.steps += 1
         self.passes += passes
 
     def means(self) -> dict[str, float]:
-        return {name: float(value) / self.steps for name, value in self.sums.items()}
+        """Each loss over the steps that have it: a stage need not compute every loss in every step."""
+        return {name: float(value) / self.counts[name] for name, value in self.sums.items()}
 
     def speed(self) -> float:
         """Pictures through the network per second."""

@@ -99,7 +99,8 @@ class Recipe(Table):
     @property
     def stage_names(self) -> tuple[str, ...]:
         """The stages that a run goes through, in order."""
-        return (*STAGES[self.system], *((GRADER_STAGE,) if self.grader is not None else ()))
+        own = self.aaa_net.stages if self.system == "aaa-net" else STAGES[self.system]
+        return (*own, *((GRADER_STAGE,) if self.grader is not None else ()))
 
     def at(self, stage: str) -> Recipe:
         """The recipe as it stands in a stage: the stage's own keys laid over the shared ones."""
@@ -111,7 +112,9 @@ class Recipe(Table):
 
     @model_validator(mode="after")
     def _stages_fit(self) -> Recipe:
-        unknown = [name for name in self.stages if name not in self.stage_names]
+        # A stage that the recipe leaves out may have been configured by the one it inherits from.
+        known = {*STAGES[self.system], *self.stage_names}
+        unknown = [name for name in self.stages if name not in known]
         if unknown:
             raise ValueError(
                 f"the system {self.system} has no stage {unknown[0]!r}; it has {', '.join(self.stage_names)}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from training.recipe import Recipe
+from training.systems.aaa_net import AdversarialStage, AssignmentStage
 from training.systems.baseline import BaselineStage
 from training.systems.grader import GraderStage
 from training.systems.oamn import OAMNStage
@@ -34,5 +35,11 @@ def build_stage(recipe: Recipe, name: str) -> Stage:
             return BaselineStage(here)
         case "oamn":
             return OAMNStage(here)
+        case "aaa-net" if name == "baseline":
+            return BaselineStage(here)
+        case "aaa-net" if name == "assignment":
+            return AssignmentStage(here)
+        case "aaa-net":
+            return AdversarialStage(here)
         case other:
             raise ValueError(f"the system {other} is not built yet")

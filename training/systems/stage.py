@@ -26,6 +26,7 @@ class Batch:
         rows: int64 [N], where the pictures stand in the store.
         parts: uint8 [N, H, W], body-part labels moved along with the pictures, or None where the data
             has none (``training.data.parts``).
+        step: steps of this stage done before.
     """
 
     pictures: torch.Tensor
@@ -33,6 +34,7 @@ class Batch:
     sources: torch.Tensor
     rows: torch.Tensor
     parts: torch.Tensor | None = None
+    step: int = 0
 
 
 @dataclass(frozen=True, slots=True)
