@@ -54,10 +54,12 @@ class Distance:
     Attributes:
         name: one of :data:`NAMES`.
         projection: float32 [D, d], of a learned distance; None otherwise.
+        prepared: the features are prepared already, as float32 arrays in memory.
     """
 
     name: Name
     projection: npt.NDArray[np.float32] | None = None
+    prepared: bool = False
 
     @property
     def of_equals(self) -> float:
@@ -67,7 +69,7 @@ class Distance:
     @property
     def of_prepared(self) -> Distance:
         """The same distance between features that are prepared already."""
-        return self if self.projection is None else EUCLIDEAN
+        return Distance(self.name if self.projection is None else "euclidean", prepared=True)
 
     def length(self, dimension: int) -> int:
         """Numbers in a prepared feature of that many."""
@@ -79,6 +81,8 @@ class Distance:
         A feature of length zero stays as it is: its cosine with everything is 0.
         """
         prepared = np.asarray(features, dtype=np.float32)
+        if self.prepared:
+            return prepared
         if self.name == "cosine":
             lengths = np.linalg.norm(prepared, axis=1, keepdims=True)
             return np.asarray(prepared / np.where(lengths > 0, lengths, 1), dtype=np.float32)
@@ -104,6 +108,8 @@ class Distance:
 
     def prepare_all(self, features: Rows) -> npt.NDArray[np.float32]:
         """:meth:`prepare` of features that are read in parts, float32 [n, d]."""
+        if self.prepared and isinstance(features, np.ndarray):
+            return self.prepare(features)
         prepared = np.empty((len(features), self.length(features.shape[1])), dtype=np.float32)
         for part in _parts(features):
             prepared[part] = self.prepare(features[part])

@@ -7,7 +7,9 @@ an output of a copy in memory. A checkpoint is brought into the same graph first
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -96,18 +98,33 @@ class Inside:
         self, pixels: npt.NDArray[np.uint8], advance: Advance | None = None
     ) -> npt.NDArray[np.float32]:
         """Spatial masks, float32 [n, h, w], 0 to 1, of pictures uint8 [n, H, W, 3]."""
-        return self._run(bundle.ATTENTION, pixels, advance)
+        return np.concatenate(list(self._run(bundle.ATTENTION, pixels, advance)))
 
     def activation(
         self, pixels: npt.NDArray[np.uint8], advance: Advance | None = None
-    ) -> npt.NDArray[np.float32]:
-        """Mean over the channels of the last feature map's magnitude, float32 [n, h, w] (AOS fig. 1)."""
-        return self._run(_FEATURE_MAP, pixels, advance)
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """The last feature map over many pictures uint8 [n, H, W, 3], each float64 [h, w].
+
+        Returns:
+            The mean magnitude over pictures and channels (AOS fig. 1), and the standard deviation between
+            pictures, root mean square over channels: what responds to every picture alike, such as a border,
+            is in the first and not in the second.
+        """
+        maps = self._run(_FEATURE_MAP, pixels, advance)
+        first = next(maps)
+        parts = itertools.chain([first], maps)
+        magnitude, total, squares = (np.zeros(first.shape[1:]) for _ in range(3))
+        for part in parts:
+            magnitude += np.abs(part).sum(axis=0)
+            total += part.sum(axis=0)
+            squares += np.square(part, dtype=np.float64).sum(axis=0)
+        number = len(pixels)
+        variance = np.maximum(squares / number - (total / number) ** 2, 0)
+        return magnitude.mean(axis=0) / number, np.sqrt(variance.mean(axis=0))
 
     def _run(
         self, output: str, pixels: npt.NDArray[np.uint8], advance: Advance | None
-    ) -> npt.NDArray[np.float32]:
-        maps = []
+    ) -> Iterator[npt.NDArray[np.float32]]:
         for start in range(0, len(pixels), BATCH):
             images = pixels[start : start + BATCH]
             rows = np.arange(len(images), dtype=np.int64)
@@ -115,7 +132,6 @@ class Inside:
             (found,) = self.session.run(
                 [output], {bundle.IMAGES: images, bundle.SOURCE: rows, bundle.OCCLUSION: codes}
             )
-            maps.append(np.abs(found).mean(axis=1) if found.ndim == 4 else found)
+            yield found
             if advance is not None:
                 advance(len(images))
-        return np.concatenate(maps).astype(np.float32)

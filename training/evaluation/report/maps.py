@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,9 +16,9 @@ from training.evaluation.features import Advance, Embedder, read_pixels
 from training.evaluation.occluders import read_picture
 from training.evaluation.report.album import Album, heat, overlay
 from training.evaluation.report.inside import Inside
-from training.evaluation.report.sensitivity import Prototypes, sensitivity
+from training.evaluation.report.sensitivity import Probability, Prototypes, sensitivity
 
-__all__ = ["MapRow", "ModelMaps", "classifier_maps", "model_maps", "queries_to_show"]
+__all__ = ["MapRow", "ModelMaps", "Shown", "classifier_maps", "evenly", "model_maps"]
 
 SHOWN = 8
 """Queries whose maps are shown."""
@@ -29,11 +30,25 @@ _SIZE = (128, 256)
 
 
 @dataclass(frozen=True, slots=True)
+class Shown:
+    """A map, with the picture that it is of; addresses relative to the page.
+
+    Attributes:
+        picture: None where the map stands alone.
+        caption: least and greatest value, or what it is.
+    """
+
+    picture: str | None
+    map: str
+    caption: str
+
+
+@dataclass(frozen=True, slots=True)
 class MapRow:
-    """Pictures in a row: (address, caption) each."""
+    """Maps in a row."""
 
     title: str
-    pictures: list[tuple[str, str]]
+    shown: list[Shown]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,83 +56,70 @@ class ModelMaps:
     """What one model shows.
 
     Attributes:
-        attention, sensitivity: a picture and what is seen over it, in turn; None where there is none.
         averages: mean maps over the queries.
+        attention, sensitivity: of single queries; None where there is none.
         notes: what cannot be shown, and why.
     """
 
     model: str
+    averages: MapRow
     attention: MapRow | None
     sensitivity: MapRow | None
-    averages: MapRow
     notes: list[str]
 
 
-def queries_to_show(protocol: Protocol, number: int = SHOWN) -> list[int]:
-    """Some queries, evenly over the protocol."""
-    places = np.linspace(0, len(protocol.query) - 1, min(number, len(protocol.query)))
-    return [int(place) for place in np.unique(places.astype(int))]
+def evenly(things: Sequence[Picture], number: int) -> list[Picture]:
+    """At most ``number`` of them, evenly chosen."""
+    places = np.linspace(0, len(things) - 1, min(number, len(things))).astype(int)
+    return [things[place] for place in places.tolist()]
 
 
 def model_maps(
-    path: Path, embedder: Embedder, protocol: Protocol, album: Album, advance: Advance | None = None
+    path: Path,
+    embedder: Embedder,
+    protocol: Protocol,
+    found: Sequence[Picture],
+    album: Album,
+    advance: Advance | None = None,
 ) -> ModelMaps:
     """All maps of one bundle or checkpoint.
+
+    Args:
+        found: queries whose sensitivity is shown; a query that is not found has nothing to lose.
 
     Raises:
         ValueError, OSError: a picture or the model cannot be read.
     """
     inside = Inside.open(path)
-    shown = [protocol.query[place] for place in queries_to_show(protocol)]
     notes = []
     attention = None
     if inside.has_attention:
+        shown = evenly(protocol.query, SHOWN)
         maps = inside.attention(read_pixels(shown, inside.height, inside.width), advance)
-        pairs = [
-            pair
-            for picture, values in zip(shown, maps, strict=True)
-            for pair in _over(picture, values, album)
-        ]
-        attention = MapRow(embedder.name, pairs)
+        over = [_over(picture, values, album) for picture, values in zip(shown, maps, strict=True)]
+        attention = MapRow(f"{embedder.name}: attention", over)
     else:
         notes.append("has no spatial attention")
-    everyone = [protocol.query[place] for place in queries_to_show(protocol, AVERAGED)]
-    pixels = read_pixels(everyone, inside.height, inside.width)
-    averages = [
-        (album.add(Image.fromarray(pixels.mean(axis=0).astype(np.uint8)).resize(_SIZE)), "mean picture")
-    ]
-    if inside.has_feature_map:
-        mean = inside.activation(pixels, advance).mean(axis=0)
-        caption = "mean activation"
-        averages.append(
-            (album.add(heat(mean, _SIZE, low=float(mean.min()), high=float(mean.max()))), caption)
-        )
-    else:
+    everyone = evenly(protocol.query, AVERAGED)
+    averages = _averages(inside, read_pixels(everyone, inside.height, inside.width), album, advance)
+    if not inside.has_feature_map:
         notes.append("pools over no feature map, so that no activation can be shown")
-    if inside.has_attention:
-        mean = inside.attention(pixels, advance).mean(axis=0)
-        caption = f"mean attention, {mean.min():.2f} to {mean.max():.2f}"
-        averages.append((album.add(heat(mean, _SIZE)), caption))
     classes = Prototypes(embedder, protocol, advance)
-    pairs = []
-    for picture in shown:
-        try:
-            probability = classes.probability(picture)
-        except ValueError:
-            continue  # a query without a match has no true person to be sensitive about
-        fitted = fit_picture(read_picture(picture), embedder.height, embedder.width)
-        pairs += _beside(picture, sensitivity(fitted, probability), album)
+    beside = [
+        _beside(picture, classes.probability(picture), embedder.height, embedder.width, album)
+        for picture in evenly(found, SHOWN)
+    ]
     return ModelMaps(
         embedder.name,
+        MapRow(f"{embedder.name}: mean over {len(everyone)} queries", averages),
         attention,
-        MapRow(embedder.name, pairs) if pairs else None,
-        MapRow(f"{embedder.name}, over {len(everyone)} queries", averages),
+        MapRow(embedder.name, beside) if beside else None,
         notes,
     )
 
 
 def classifier_maps(
-    name: str, path: Path, root: Path, album: Album, *, acknowledge_withdrawn: bool, number: int = SHOWN
+    name: str, path: Path, root: Path, album: Album, *, acknowledge_withdrawn: bool
 ) -> MapRow:
     """Sensitivity of a checkpoint's classifier on pictures that it was trained on, as AOS fig. 3 has it.
 
@@ -127,27 +129,41 @@ def classifier_maps(
     from training.evaluation.report.classifier import TrainedPeople
 
     trained = TrainedPeople(path, root, acknowledge_withdrawn=acknowledge_withdrawn)
-    places = np.linspace(0, len(trained.pictures) - 1, min(number, len(trained.pictures))).astype(int)
-    pairs = []
-    for place in places.tolist():
-        picture = trained.pictures[place]
-        fitted = fit_picture(read_picture(picture), trained.height, trained.width)
-        pairs += _beside(picture, sensitivity(fitted, trained.probability(picture)), album)
-    return MapRow(f"{name}, its classifier on people of {trained.protocol} that it was trained on", pairs)
-
-
-def _over(picture: Picture, values: npt.NDArray[np.floating], album: Album) -> list[tuple[str, str]]:
-    shown = read_picture(picture).resize(_SIZE)
-    caption = f"{values.min():.2f} to {values.max():.2f}"
-    return [
-        (album.add(shown), f"camera {picture.camera}"),
-        (album.add(overlay(shown, heat(values, _SIZE))), caption),
+    beside = [
+        _beside(picture, trained.probability(picture), trained.height, trained.width, album)
+        for picture in evenly(trained.pictures, SHOWN)
     ]
+    return MapRow(f"{name}, its classifier on people of {trained.protocol} that it was trained on", beside)
 
 
-def _beside(picture: Picture, values: npt.NDArray[np.floating], album: Album) -> list[tuple[str, str]]:
+def _averages(
+    inside: Inside, pixels: npt.NDArray[np.uint8], album: Album, advance: Advance | None
+) -> list[Shown]:
+    picture = Image.fromarray(pixels.mean(axis=0).astype(np.uint8)).resize(_SIZE)
+    averages = [Shown(None, album.add(picture), "mean picture")]
+    if inside.has_feature_map:
+        maps = inside.activation(pixels, advance)
+        for values, caption in zip(maps, ("mean activation", "its deviation between pictures"), strict=True):
+            stretched = heat(values, _SIZE, low=float(values.min()), high=float(values.max()))
+            averages.append(Shown(None, album.add(stretched), f"{caption}, {_range(values)}"))
+    if inside.has_attention:
+        mean = inside.attention(pixels, advance).mean(axis=0)
+        averages.append(Shown(None, album.add(heat(mean, _SIZE)), f"mean attention, {_range(mean)}"))
+    return averages
+
+
+def _over(picture: Picture, values: npt.NDArray[np.floating], album: Album) -> Shown:
+    """A map over the picture in grey, the picture beside it."""
     shown = read_picture(picture).resize(_SIZE)
-    return [
-        (album.add(shown), f"camera {picture.camera}"),
-        (album.add(heat(values, _SIZE)), f"{values.min():.2f} to {values.max():.2f}"),
-    ]
+    return Shown(album.add(shown), album.add(overlay(shown, heat(values, _SIZE))), _range(values))
+
+
+def _beside(picture: Picture, probability: Probability, height: int, width: int, album: Album) -> Shown:
+    """A picture and its sensitivity."""
+    read = read_picture(picture)
+    values = sensitivity(fit_picture(read, height, width), probability)
+    return Shown(album.add(read.resize(_SIZE)), album.add(heat(values, _SIZE)), _range(values))
+
+
+def _range(values: npt.NDArray[np.floating]) -> str:
+    return f"{values.min():.2f} to {values.max():.2f}"

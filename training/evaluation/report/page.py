@@ -70,9 +70,10 @@ def write_report(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    maps, trained = _maps(subject, album, advance)
+    maps, trained = _maps(subject, results[0], album, advance)
     page = environment.get_template(_TEMPLATE).render(
         dataset=results[0].dataset,
+        first=names[0],
         queries=len(results[0].measured.ranking.first_match),
         gallery=results[0].summary.gallery,
         note=subject.note,
@@ -240,14 +241,18 @@ def _sheets(results: Sequence[Result], protocol: Protocol | None, album: Album) 
     return drawn
 
 
-def _maps(subject: Subject, album: Album, advance: Advance | None) -> tuple[list[ModelMaps], list[MapRow]]:
+def _maps(
+    subject: Subject, first: Result, album: Album, advance: Advance | None
+) -> tuple[list[ModelMaps], list[MapRow]]:
     """Each model's maps; and of checkpoints the classifier's, where its training pictures are at hand."""
     if subject.protocol is None:
         return [], []
+    asked = sheets.asked(first, subject.protocol)
+    found = [asked[place] for place in np.flatnonzero(first.measured.ranking.first_match == 1)]
     maps, trained = [], []
     for path in subject.models:
         embedder = open_model(path, subject.device)
-        found = model_maps(path, embedder, subject.protocol, album, advance)
+        shown = model_maps(path, embedder, subject.protocol, found, album, advance)
         if path.suffix == ".pt" and subject.root is not None:
             try:
                 trained.append(
@@ -260,6 +265,6 @@ def _maps(subject: Subject, album: Album, advance: Advance | None) -> tuple[list
                     )
                 )
             except (ValueError, OSError) as error:
-                found.notes.append(f"cannot show its classifier's sensitivity: {error}")
-        maps.append(found)
+                shown.notes.append(f"cannot show its classifier's sensitivity: {error}")
+        maps.append(shown)
     return maps, trained

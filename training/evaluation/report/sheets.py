@@ -16,7 +16,7 @@ from training.evaluation.rank_detail import RankDetail
 from training.evaluation.report.album import Album
 from training.evaluation.results import Result, labels
 
-__all__ = ["LINES", "Cell", "Line", "Sheet", "best", "changed", "changed_sheet", "sheet", "worst"]
+__all__ = ["LINES", "Cell", "Line", "Sheet", "asked", "best", "changed", "changed_sheet", "sheet", "worst"]
 
 LINES = 6
 """Queries on a sheet."""
@@ -109,7 +109,7 @@ def _precision(result: Result) -> tuple[npt.NDArray[np.float64], RankDetail]:
     return result.measured.ranking.average_precision, result.detail
 
 
-def _asked(result: Result, protocol: Protocol) -> list[Picture]:
+def asked(result: Result, protocol: Protocol) -> list[Picture]:
     """The picture of each query; of pooled ones (multi-query) the first."""
     if not result.options.steps.multi_query:
         return list(protocol.query)
@@ -120,7 +120,7 @@ def _asked(result: Result, protocol: Protocol) -> list[Picture]:
 
 def _line(title: str, result: Result, query: int, protocol: Protocol, album: Album) -> Line:
     precision, detail = _precision(result)
-    picture = _asked(result, protocol)[query]
+    picture = asked(result, protocol)[query]
     answers = [
         _cell(protocol.gallery[place], album, "right" if right else "wrong", str(rank), score)
         for rank, (place, right, score) in enumerate(
@@ -135,9 +135,9 @@ def _line(title: str, result: Result, query: int, protocol: Protocol, album: Alb
         score = float(detail.best_match_score[query])
         beyond = _cell(protocol.gallery[match], album, "right", str(rank), score)
     hidden = _hidden(result, query)
-    asked = Cell(album.add(read_picture(picture)), "query", "query", f"{hidden}camera {picture.camera}")
+    query_cell = Cell(album.add(read_picture(picture)), "query", "query", f"{hidden}camera {picture.camera}")
     note = f"average precision {100 * precision[query]:.0f} %, first match at rank {rank}"
-    return Line(title, asked, answers, beyond, note)
+    return Line(title, query_cell, answers, beyond, note)
 
 
 def _cell(picture: Picture, album: Album, kind: Literal["right", "wrong"], mark: str, score: float) -> Cell:
