@@ -12,16 +12,15 @@ from __future__ import annotations
 
 import fcntl
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any, Final, Literal, TypeVar
+from typing import IO, Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
 from sqlalchemy import Select, bindparam, delete, exists, func, or_, select, update
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from models import occlusion
@@ -33,7 +32,7 @@ from service.problems import (
     UnknownImage,
     UnknownPerson,
 )
-from service.storage.database import CatalogError, migrate, open_engine
+from service.storage.database import CatalogError, Database
 from service.storage.filters import Filters
 from service.storage.records import (
     Enrolled,
@@ -47,14 +46,10 @@ from service.storage.records import (
     RemovedImage,
     StoredFeatures,
 )
-from service.storage.tables import AboutRow, GalleryRow, ImageRow, PersonRow
-from service.storage.ulid import new_ulid
+from service.storage.tables import GalleryRow, ImageRow, PersonRow
 
 __all__ = ["Catalog"]
 
-Result = TypeVar("Result")
-
-_ATTEMPTS: Final = 3  # of a transaction that met a concurrent writer's row
 _CHUNK: Final = 5000  # bound parameters in one statement; SQLite takes 32,766, PostgreSQL 65,535
 
 
@@ -67,12 +62,12 @@ class Catalog:
     """
 
     def __init__(self, url: str) -> None:
-        self._engine = open_engine(url)
+        self.database: Final = Database(url)
+        self._engine = self.database.engine
         self._claim: IO[bytes] | None = None
         self._naming = threading.Lock()
         self._keys: dict[str, GalleryKey] | None = None  # None: ask the database
-        migrate(self._engine)
-        self.id: Final = self._transact(_introduce)
+        self.id: Final = self.database.id
         """Made with the catalog, 26 characters; names what belongs to it elsewhere."""
 
     def claim(self) -> None:
@@ -84,7 +79,7 @@ class Catalog:
         Raises:
             CatalogError: another service has claimed it.
         """
-        if self._engine.dialect.name != "sqlite":
+        if not self.database.is_sqlite:
             return
         database = str(self._engine.url.database)
         claim = Path(f"{database}.owner").open("ab")  # noqa: SIM115 - held as long as the catalog is open
@@ -105,7 +100,7 @@ class Catalog:
     def close(self) -> None:
         """Close all connections and give up the claim."""
         self._keys = None
-        self._engine.dispose()
+        self.database.close()
         if self._claim is not None:
             self._claim.close()
             self._claim = None
@@ -129,7 +124,7 @@ class Catalog:
             return GalleryKey(row.number, keep_pictures)
 
         with self._renamed() as keys:
-            keys[name] = self._transact(work)
+            keys[name] = self.database.transact(work)
         return GalleryRecord(name, 0, 0, 0, keep_pictures, created_at)
 
     def key_at_hand(self, name: str) -> GalleryKey | None:
@@ -191,9 +186,9 @@ class Catalog:
             return key
 
         with self._renamed() as keys:
-            key = self._transact(work)
+            key = self.database.transact(work)
             keys.pop(name, None)
-        self._forget()
+        self.database.forget()
         return key
 
     # Pictures
@@ -211,7 +206,7 @@ class Catalog:
         Raises:
             UnknownGallery: it was deleted meanwhile; nothing was stored.
         """
-        return self._transact(lambda session: _enrol(session, gallery, fingerprint, images))
+        return self.database.transact(lambda session: _enrol(session, gallery, fingerprint, images))
 
     def delete_image(self, name: str, id: str) -> tuple[GalleryKey, RemovedImage]:
         """Delete a picture, and its person if it was their last.
@@ -236,8 +231,8 @@ class Catalog:
             )
             return key, RemovedImage(*removed)
 
-        answer = self._transact(work)
-        self._forget()
+        answer = self.database.transact(work)
+        self.database.forget()
         return answer
 
     def removable(self, gallery: int) -> list[RemovedImage]:
@@ -337,8 +332,8 @@ class Catalog:
             session.execute(delete(PersonRow).where(PersonRow.number == number))
             return key, removed
 
-        answer = self._transact(work)
-        self._forget()
+        answer = self.database.transact(work)
+        self.database.forget()
         return answer
 
     def rename_person(self, name: str, person: str, to: str, merge: bool) -> tuple[GalleryKey, Reassigned]:
@@ -365,8 +360,8 @@ class Catalog:
             session.execute(delete(PersonRow).where(PersonRow.number == number))
             return key, Reassigned(moved, other)
 
-        answer = self._transact(work)
-        self._forget()
+        answer = self.database.transact(work)
+        self.database.forget()
         return answer
 
     def images(self, gallery: int, numbers: Sequence[int]) -> dict[int, ImageRecord]:
@@ -423,18 +418,7 @@ class Catalog:
             rows = session.execute(select(ImageRow.gallery, ImageRow.id).where(ImageRow.kept))
             return {(gallery, id) for gallery, id in rows}
 
-    # How transactions are made
-
-    def _transact(self, work: Callable[[Session], Result]) -> Result:
-        """Run ``work`` in one transaction; again if another writer's row came between check and insert."""
-        for attempt in range(_ATTEMPTS):
-            try:
-                with Session(self._engine.execution_options(writes=True)) as session, session.begin():
-                    return work(session)
-            except IntegrityError:
-                if attempt == _ATTEMPTS - 1:
-                    raise
-        raise AssertionError("unreachable")
+    # Names at hand
 
     @contextmanager
     def _renamed(self) -> Iterator[dict[str, GalleryKey]]:
@@ -452,21 +436,6 @@ class Catalog:
                 raise
             if keys is not None:
                 self._keys = changed
-
-    def _forget(self) -> None:
-        """After erasing: empty SQLite's write-ahead log, which still holds the erased rows."""
-        if self._engine.dialect.name == "sqlite":
-            with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
-
-
-def _introduce(session: Session) -> str:
-    """The catalog's id, which it gets when it is first opened."""
-    row = session.get(AboutRow, "id")
-    if row is None:
-        row = AboutRow(key="id", value=new_ulid())
-        session.add(row)
-    return row.value
 
 
 def _unknown(name: str) -> UnknownGallery:

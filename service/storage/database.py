@@ -1,27 +1,87 @@
-"""Connections to the catalog's database, and its schema brought up to date."""
+"""The database of catalog, keys and audit trail; its schema is brought up to date on opening."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
 
 from service.storage.tables import AboutRow
+from service.storage.ulid import new_ulid
 
-__all__ = ["CatalogError", "migrate", "open_engine"]
+__all__ = ["CatalogError", "Database", "migrate", "open_engine"]
+
+Result = TypeVar("Result")
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
+_ATTEMPTS: Final = 3  # of a transaction that met a concurrent writer's row
 _FIRST: Final = "0001"
 _LOCK: Final = 0x50454E55  # of PostgreSQL's advisory locks: "PENU"
 
 
 class CatalogError(RuntimeError):
     """The database is not a catalog that this version can use. The message says why."""
+
+
+class Database:
+    """The database at a SQLAlchemy URL; its schema is made, or brought up to this version's.
+
+    Attributes:
+        engine: connections to read by.
+        id: made with the database, 26 characters; names what belongs to it elsewhere.
+
+    Raises:
+        CatalogError: it was written by a later version of the program.
+        sqlalchemy.exc.SQLAlchemyError: it cannot be reached.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.engine: Final = open_engine(url)
+        migrate(self.engine)
+        self.id: Final = self.transact(_introduce)
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether it is a file of this machine."""
+        return self.engine.dialect.name == "sqlite"
+
+    def transact(self, work: Callable[[Session], Result]) -> Result:
+        """Run ``work`` in one transaction; again if another writer's row came between check and insert."""
+        for attempt in range(_ATTEMPTS):
+            try:
+                with Session(self.engine.execution_options(writes=True)) as session, session.begin():
+                    return work(session)
+            except IntegrityError:
+                if attempt == _ATTEMPTS - 1:
+                    raise
+        raise AssertionError("unreachable")
+
+    def forget(self) -> None:
+        """After erasing: empty SQLite's write-ahead log, which still holds the erased rows."""
+        if self.is_sqlite:
+            with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.engine.dispose()
+
+
+def _introduce(session: Session) -> str:
+    """The database's id, which it gets when it is first opened."""
+    row = session.get(AboutRow, "id")
+    if row is None:
+        row = AboutRow(key="id", value=new_ulid())
+        session.add(row)
+    return row.value
 
 
 def open_engine(url: str) -> Engine:

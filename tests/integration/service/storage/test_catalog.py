@@ -329,13 +329,13 @@ def test_names_are_asked_of_the_database_after_a_change_nobody_knows_the_end_of(
 ) -> None:
     catalog = Catalog(f"sqlite:///{tmp_path / 'catalog.sqlite3'}")
     catalog.claim()
-    transact = catalog._transact
+    transact = catalog.database.transact
 
     def committed_but_broken_off(work: Callable[[Session], object]) -> object:
         transact(work)
         raise OSError("the connection broke off")
 
-    monkeypatch.setattr(catalog, "_transact", committed_but_broken_off)
+    monkeypatch.setattr(catalog.database, "transact", committed_but_broken_off)
     with pytest.raises(OSError, match="broke off"):
         catalog.create_gallery("shop", keep_pictures=False)
     assert catalog.key_at_hand("shop") is None
