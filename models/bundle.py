@@ -30,6 +30,7 @@ from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from models import occlusion
+from models.calibration import Calibration
 
 __all__ = [
     "ATTENTION",
@@ -143,7 +144,7 @@ class BundleMetadata(_Strict):
         dimension: D of ``embeddings``.
         has_grader, has_attention: which optional outputs the graph has.
         quarter_threshold, half_threshold: OAMN eq. 8.
-        calibration: scores to probabilities; None until calibrated.
+        calibration: what scores mean, as probabilities and decisions; None until calibrated.
         training: data, recipe, machine.
         figures: measured, each with its protocol.
         gate: the export gate's report.
@@ -164,7 +165,7 @@ class BundleMetadata(_Strict):
     has_attention: bool
     quarter_threshold: float = Field(default=occlusion.QUARTER_THRESHOLD, ge=0, le=1)
     half_threshold: float = Field(default=occlusion.HALF_THRESHOLD, ge=0, le=1)
-    calibration: dict[str, object] | None = None
+    calibration: Calibration | None = None
     training: Training
     figures: list[Figure] = Field(default_factory=list)
     gate: GateReport | None = None

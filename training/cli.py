@@ -1,4 +1,4 @@
-"""`penumbra-train`: fit, throughput, evaluate, export, datasets, synth.
+"""`penumbra-train`: fit, throughput, evaluate, calibrate, export, datasets, synth.
 
 Nothing heavy is imported until a command needs it, so that the data sets, drawn pedestrians and the
 evaluation of bundles work where torch is not installed. A fault of the user's (a wrong path, a recipe
@@ -371,11 +371,74 @@ def export(
 
 
 @app.command(
+    epilog="Examples: penumbra-train calibrate oamn.onnx --dataset market1501-val "
+    "--dataset market1501-val-occluded --root ~/data --out oamn.onnx | penumbra-train calibrate oamn.onnx "
+    "--dataset folders:our-people --root ~/site --json-out site.json --plot reliability.png"
+)
+def calibrate(
+    bundle: Annotated[Path, typer.Argument(help="Written by `penumbra-train export`.")],
+    dataset: Annotated[
+        list[str],
+        typer.Option(help="Protocol whose pictures are compared with each other (may be repeated)."),
+    ],
+    root: Root,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Bundle to write, with its card; may be the same file. Its fingerprint is another."
+        ),
+    ] = None,
+    json_out: Annotated[
+        Path | None,
+        typer.Option(help="Calibration beside the bundle, for PENUMBRA_CALIBRATION; no fingerprint changes."),
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="Reliability diagram to write: .png, .svg or .pdf.")
+    ] = None,
+    prior: Annotated[
+        float, typer.Option(help="Probability that whom a call asks about is there at all, above 0, below 1.")
+    ] = 0.5,
+    match_rate: Annotated[
+        float, typer.Option(help="Share of the strangers' calls that may end in a `match`, up to 0.5.")
+    ] = 0.01,
+    uncertain_rate: Annotated[
+        float, typer.Option(help="The same for `uncertain`; above it, `unknown`.")
+    ] = 0.1,
+    most: Annotated[
+        int, typer.Option(min=2, help="Pictures at most; of more, some people are left out.")
+    ] = 4000,
+    acknowledge_withdrawn: Withdrawn = False,
+    as_json: Json = False,
+) -> None:
+    """Learn what a bundle's scores mean as probabilities, and judge that on people held out.
+
+    Use pictures of people that the model was not trained on. Without --out and --json-out nothing is written.
+    """
+    with _faults_in_one_line():
+        from training.calibration.command import Wishes, command
+
+        command(
+            bundle,
+            datasets=dataset,
+            root=root,
+            out=out,
+            json_out=json_out,
+            plot=plot,
+            wishes=Wishes(prior, match_rate, uncertain_rate, most),
+            as_json=as_json,
+            acknowledge_withdrawn=acknowledge_withdrawn,
+        )
+
+
+@app.command(
     epilog="Examples: penumbra-train synth --people 1000 --cameras 6 --seed 7 OUT   (training)    "
-    "penumbra-train synth --people 50 --cameras 4 --queries 40 --seed 1 OUT   (gallery and queries)"
+    "penumbra-train synth --people 50 --cameras 4 --queries 40 --seed 1 OUT   (gallery and queries)    "
+    "penumbra-train synth --sheet FILE   (a look at it)"
 )
 def synth(
-    out: Annotated[Path, typer.Argument(help="New or empty folder for pictures and manifest.csv.")],
+    out: Annotated[
+        Path | None, typer.Argument(help="New or empty folder for pictures and manifest.csv.")
+    ] = None,
     people: Annotated[int, typer.Option(min=1, help="How many people.")] = 100,
     cameras: Annotated[int, typer.Option(min=1, help="How many cameras.")] = 6,
     per_camera: Annotated[int, typer.Option(min=1, help="Pictures of each person in each camera.")] = 1,
@@ -389,18 +452,38 @@ def synth(
             min=0, help="Occluded pictures that ask, from cameras in which the gallery lacks that person."
         ),
     ] = 0,
+    near_identical: Annotated[
+        float,
+        typer.Option(
+            min=0, max=1, help="Share of people with a twin that differs in shoes, bag or collar only."
+        ),
+    ] = 0.0,
+    labels: Annotated[
+        bool,
+        typer.Option("--labels", help="Also write label maps of seven body parts, and occluders' masks."),
+    ] = False,
     height: Annotated[int, typer.Option(min=16, help="Of a picture, in pixels.")] = 128,
     width: Annotated[int, typer.Option(min=16, help="Of a picture, in pixels.")] = 64,
     picture_format: Annotated[
         PictureFormat, typer.Option("--format", help="Of the files.")
     ] = PictureFormat.png,
+    contact_sheet: Annotated[
+        Path | None,
+        typer.Option("--sheet", help="Draw a contact sheet of the seed into this PNG; OUT may be left out."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Draw synthetic pedestrians: people, cameras, occluders, and a manifest that tells the truth of each."""
     with _faults_in_one_line():
-        from training.data.synthetic.command import command
+        from training.data.synthetic.command import command, sheet
         from training.data.synthetic.dataset import Plan
 
+        if out is None and contact_sheet is None:
+            raise ValueError("name a folder OUT, or a file with --sheet")
+        if contact_sheet is not None:
+            sheet(contact_sheet, seed, as_json=as_json, quiet=out is not None)
+        if out is None:
+            return
         plan = Plan(
             people=people,
             cameras=cameras,
@@ -410,6 +493,8 @@ def synth(
             width=width,
             occluded_share=occluded,
             queries=queries,
+            near_identical=near_identical,
+            labels=labels,
         )
         command(out, plan, picture_format=picture_format.value, as_json=as_json)
 
