@@ -9,7 +9,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-__all__ = ["BNNeck", "HeadKind", "HeadOutput", "PlainHead", "build_head"]
+from models.networks.pooling import AveragePooling
+
+__all__ = ["BNNeck", "GroupedClassifier", "HeadKind", "HeadOutput", "PlainHead", "build_head"]
 
 HeadKind = Literal["bnneck", "plain"]
 
@@ -22,7 +24,7 @@ class HeadOutput:
         representation: float [N, D], before the neck's normalisation; metric losses act here.
         embedding: float [N, D], after it (the representation itself where there is no neck); what is
             compared at test time, by its cosine.
-        logits: float [N, identities].
+        logits: float [N, identities]; [N, heads, identities] of a :class:`GroupedClassifier`.
     """
 
     representation: torch.Tensor
@@ -30,8 +32,33 @@ class HeadOutput:
     logits: torch.Tensor
 
 
+class GroupedClassifier(nn.Module):
+    """Several bias-free classifiers, each of its own group of channels (Tang et al., NeurIPS 2020, §4).
+
+    Args:
+        dimension: D of the embedding.
+        identities: training identities.
+        heads: groups of D / heads neighbouring channels.
+
+    Raises:
+        ValueError: the groups would differ in size.
+    """
+
+    def __init__(self, dimension: int, identities: int, heads: int) -> None:
+        super().__init__()
+        if dimension % heads:
+            raise ValueError(f"{dimension} channels do not divide among {heads} classification heads")
+        self.weight = nn.Parameter(torch.empty(heads, identities, dimension // heads))
+        nn.init.normal_(self.weight, std=0.001)
+
+    def forward(self, embedding: torch.Tensor) -> torch.Tensor:
+        """Map embeddings [N, D] to logits [N, heads, identities]."""
+        heads = int(self.weight.shape[0])
+        return torch.einsum("nhd,hid->nhi", embedding.unflatten(1, (heads, -1)), self.weight)
+
+
 class BNNeck(nn.Module):
-    """Average pooling, batch normalisation without shift, bias-free classifier (Luo et al., CVPRW 2019).
+    """Pooling, batch normalisation without shift, bias-free classifier (Luo et al., CVPRW 2019).
 
     The metric loss sees the representation before the normalisation and the identity loss the one
     after it, since the two want different geometries.
@@ -41,29 +68,42 @@ class BNNeck(nn.Module):
         identities: training identities, the classifier's outputs.
         dimension: D; a linear layer is put before the neck where it differs from ``channels``.
         dropout: probability of dropping a channel of the embedding before the classifier.
+        pooling: maps the feature map [N, C, h, w] to [N, C]; None for its average.
+        heads: classifiers; from two on a :class:`GroupedClassifier`.
     """
 
     def __init__(
-        self, channels: int, identities: int, dimension: int | None = None, dropout: float = 0.0
+        self,
+        channels: int,
+        identities: int,
+        dimension: int | None = None,
+        dropout: float = 0.0,
+        pooling: nn.Module | None = None,
+        heads: int = 1,
     ) -> None:
         super().__init__()
         self.dimension = dimension or channels
+        self.pooling = pooling if pooling is not None else AveragePooling()
         self.project = _projection(channels, self.dimension)
         self.neck = nn.BatchNorm1d(self.dimension)
         self.neck.bias.requires_grad_(False)
         self.dropout = nn.Dropout(dropout)
-        self.classifier = nn.Linear(self.dimension, identities, bias=False)
-        nn.init.normal_(self.classifier.weight, std=0.001)
+        self.classifier: nn.Module
+        if heads > 1:
+            self.classifier = GroupedClassifier(self.dimension, identities, heads)
+        else:
+            self.classifier = nn.Linear(self.dimension, identities, bias=False)
+            nn.init.normal_(self.classifier.weight, std=0.001)
 
     def forward(self, features: torch.Tensor) -> HeadOutput:
         """Map features [N, C, h, w] to representation, embedding and logits."""
-        representation = self.project(features.mean(dim=(2, 3)))
+        representation = self.project(self.pooling(features))
         embedding = self.neck(representation)
         return HeadOutput(representation, embedding, self.classifier(self.dropout(embedding)))
 
     def embed(self, features: torch.Tensor) -> torch.Tensor:
         """Unit embeddings [N, D] of features [N, C, h, w]."""
-        return functional.normalize(self.neck(self.project(features.mean(dim=(2, 3)))).float(), dim=1)
+        return functional.normalize(self.neck(self.project(self.pooling(features))).float(), dim=1)
 
 
 class PlainHead(nn.Module):

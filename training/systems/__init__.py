@@ -7,6 +7,7 @@ from training.systems.aaa_net import AdversarialStage, AssignmentStage
 from training.systems.baseline import BaselineStage
 from training.systems.grader import GraderStage
 from training.systems.oamn import OAMNStage
+from training.systems.single_scale import SingleScaleStage
 from training.systems.stage import Stage
 
 __all__ = ["Stage", "build_stage", "build_stages"]
@@ -41,5 +42,7 @@ def build_stage(recipe: Recipe, name: str) -> Stage:
             return AssignmentStage(here)
         case "aaa-net":
             return AdversarialStage(here)
+        case "single-scale":
+            return SingleScaleStage(here)
         case other:
             raise ValueError(f"the system {other} is not built yet")
