@@ -54,7 +54,9 @@ class Unify(StrEnum):
 
     off = "off"
     auto = "auto"
+    fuse = "fuse"
     both = "both"
+    all = "all"
 
 
 class DistanceName(StrEnum):
@@ -243,7 +245,11 @@ def evaluate(
         Path | None, typer.Option(help="Folder that holds the data sets' own folders, with --dataset.")
     ] = None,
     unify: Annotated[
-        Unify, typer.Option(help="Occlusion unification; both: as far as each model can.")
+        Unify,
+        typer.Option(
+            help="Occlusion unification; both: off and, where the model has a grader, auto; all: fuse too, "
+            "which takes nine embeddings of every picture."
+        ),
     ] = Unify.both,
     own: Annotated[
         bool,

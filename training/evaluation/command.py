@@ -138,12 +138,14 @@ def _protocol(
 
 
 def _choices(unify: str, own: bool, has_grader: bool) -> list[Choice]:
-    """What to measure; ``both`` means "as far as the model can", ``auto`` alone is taken at its word."""
-    wanted = [Choice("off")] if unify in ("off", "both") else []
-    if unify == "auto" or (unify == "both" and has_grader):
+    """What to measure; ``both`` and ``all``: as far as the model can; others are taken at their word."""
+    wanted = [Choice("off")] if unify in ("off", "both", "all") else []
+    if unify == "auto" or (unify in ("both", "all") and has_grader):
         wanted.append(Choice("auto"))
         if own:
             wanted.append(Choice("auto", own=True))
+    if unify in ("fuse", "all"):
+        wanted.append(Choice("fuse"))
     return wanted
 
 

@@ -80,7 +80,7 @@ class Result:
         model: the file's name; of a checkpoint with the run's folder before it.
         fingerprint: of a bundle; None for a checkpoint.
         dataset: the protocol.
-        unify: ``"off"``, ``"auto"`` or ``"auto+own"``.
+        unify: ``"off"``, ``"auto"``, ``"auto+own"`` or ``"fuse"``.
         summary: over all queries.
         by_type: over the queries graded as each type, by the type's name; empty for multi-query, which
             pools pictures of several types.
@@ -180,7 +180,7 @@ def measure(
     """
     options = options or Options()
     if not embedder.has_grader and any(choice.unify == "auto" for choice in choices):
-        raise ValueError(f"{embedder.name} has no grader, so that only --unify off can be measured")
+        raise ValueError(f"{embedder.name} has no grader, so that only --unify off or fuse can be measured")
     _refuse_steps_with_unification(choices, options)
     distance = _fit(embedder, protocol, options.distance, advance)
     query_pixels, gallery_pixels = read_sides(protocol, embedder.height, embedder.width)
@@ -235,6 +235,8 @@ def measure_folder(
         raise ValueError(
             f"{about.name} cannot be unified: that needs features [n, 9, D] and grades on both sides"
         )
+    if not folder.every_code and any(choice.unify == "fuse" for choice in choices):
+        raise ValueError(f"{about.name} cannot be fused: that needs features [n, 9, D] on both sides")
     _refuse_steps_with_unification(choices, options)
     distance = Distance(options.distance) if options.distance in ("cosine", "euclidean") else None
     if distance is None:

@@ -4,9 +4,11 @@ Let c(x) be the graded code of picture x and F(x, u) its embedding with the rect
 
     off    score(q, i) = cos( F(q, 0),    F(i, 0)    )
     auto   score(q, i) = cos( F(q, c(i)), F(i, c(q)) )
+    fuse   all codes at once, as models/fusion.py says; the cohort is the gallery
 
 so that with ``auto`` each is hidden where the other is. Only what some pair needs is embedded: a query
-under the codes that occur in the gallery, a gallery picture under the codes that occur among the queries.
+under the codes that occur in the gallery, a gallery picture under the codes that occur among the queries;
+for ``fuse`` everything under every code.
 
 ``own`` is a choice that the paper leaves open: hide a picture's own graded rectangle too, wherever the
 other picture asks for none (one code hides one rectangle, so a picture is never hidden in two places).
@@ -21,7 +23,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from models import occlusion
+from models import fusion, occlusion
 from training.data.records import Protocol
 from training.evaluation.distances import COSINE, Distance
 from training.evaluation.features import Advance, Embedder, Features, embed, read_pixels
@@ -29,22 +31,25 @@ from training.evaluation.ranking import Ranking, rank
 
 __all__ = ["Choice", "Side", "Unify", "compare", "evaluate", "hidden_codes", "read_sides", "require"]
 
-Unify = Literal["off", "auto"]
+Unify = Literal["off", "auto", "fuse"]
 
 _BLOCK = 256
 """Queries scored at once."""
 
+_FUSED_COSINES = 2**25
+"""Cosines held at once by the fused score, which needs nine a pair: 128 MiB."""
+
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """How two pictures are compared: ``off`` or ``auto``, and whether own rectangles are hidden too."""
+    """How two pictures are compared, and whether with ``auto`` own rectangles are hidden too."""
 
     unify: Unify
     own: bool = False
 
     @property
     def label(self) -> str:
-        """``"off"``, ``"auto"`` or ``"auto+own"``."""
+        """``"off"``, ``"auto"``, ``"auto+own"`` or ``"fuse"``."""
         return f"{self.unify}+own" if self.own and self.unify == "auto" else self.unify
 
 
@@ -54,6 +59,7 @@ class Side:
     Attributes:
         pixels: uint8 [n, H, W, 3].
         codes: int64 [n], the graded code c(x) of each; 0 where the model has no grader.
+        grades: float32 [n, 4], the grader's scores of the whole pictures; None without a grader.
     """
 
     def __init__(self, embedder: Embedder, pixels: npt.NDArray[np.uint8], advance: Advance | None = None):
@@ -63,6 +69,7 @@ class Side:
         self._rows[:, occlusion.NONE] = np.arange(len(pixels))
         whole = self._compute(np.arange(len(pixels)), np.zeros(len(pixels), np.int64), advance)
         self._features = whole.embeddings
+        self.grades = whole.grades
         self.codes = (
             np.zeros(len(pixels), np.int64)
             if whole.grades is None
@@ -91,6 +98,17 @@ class Side:
             raise KeyError("features asked for that were not required before")
         return self._features[index]
 
+    def under_every_code(self, rows: slice = slice(None)) -> npt.NDArray[np.float32]:
+        """F(x, u) of some pictures under all nine codes, float32 [m, 9, D].
+
+        Raises:
+            KeyError: some code was never required.
+        """
+        index = self._rows[rows]
+        if (index < 0).any():
+            raise KeyError("features asked for that were not required before")
+        return self._features[index]
+
     def _compute(
         self, source: npt.NDArray[np.int64], codes: npt.NDArray[np.int64], advance: Advance | None
     ) -> Features:
@@ -104,6 +122,7 @@ def hidden_codes(
 
     Args:
         query, gallery: graded codes, int64, of shapes that broadcast.
+        choice: ``off`` or ``auto``; ``fuse`` hides both under every code, and asks nobody.
 
     Returns:
         Two int64 arrays of the broadcast shape.
@@ -124,7 +143,15 @@ def compare(
     """Scores [b, G] of queries against the whole gallery, in blocks of queries, in order.
 
     Both sides must have been required what ``choice`` needs; :func:`require` and :func:`evaluate` do that.
+
+    Raises:
+        ValueError: ``fuse`` with another distance than the cosine.
     """
+    if choice.unify == "fuse":
+        if distance.name != "cosine":
+            raise ValueError(f"the fused score is made of cosines; it cannot be had with {distance.name}")
+        yield from _fused(query, gallery)
+        return
     parts = [(int(code), np.flatnonzero(gallery.codes == code)) for code in np.unique(gallery.codes)]
     for start in range(0, len(query.codes), _BLOCK):
         rows = np.arange(start, min(start + _BLOCK, len(query.codes)))
@@ -143,6 +170,16 @@ def compare(
         yield scores
 
 
+def _fused(query: Side, gallery: Side) -> Iterator[npt.NDArray[np.float32]]:
+    answers = gallery.under_every_code()
+    mean = fusion.Cohort.of(answers).mean()
+    weights = fusion.code_weights(query.grades, len(query.codes))
+    step = max(1, min(_BLOCK, _FUSED_COSINES // (occlusion.COUNT * max(len(answers), 1))))
+    for start in range(0, len(query.codes), step):
+        block = slice(start, start + step)
+        yield fusion.fused_scores(query.under_every_code(block), answers, mean, weights[block])
+
+
 def read_sides(
     protocol: Protocol, height: int, width: int, advance: Advance | None = None
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
@@ -155,6 +192,10 @@ def read_sides(
 
 def require(query: Side, gallery: Side, choice: Choice, advance: Advance | None = None) -> None:
     """Compute the features of both sides that ``choice`` still lacks."""
+    if choice.unify == "fuse":
+        for side in (query, gallery):
+            side.require(np.ones((len(side.codes), occlusion.COUNT), dtype=np.bool_), advance)
+        return
     wanted_query = np.zeros((len(query.codes), occlusion.COUNT), dtype=np.bool_)
     wanted_gallery = np.zeros((len(gallery.codes), occlusion.COUNT), dtype=np.bool_)
     hide_query, _ = hidden_codes(query.codes[:, None], np.unique(gallery.codes)[None, :], choice)

@@ -45,6 +45,19 @@ def test_json_has_one_line_a_model_and_unification(tmp_path: Path, bundles: list
         assert len(row["fingerprint"]) == 64
 
 
+def test_all_measures_the_fused_score_with_a_grader_and_without(tmp_path: Path, bundles: list[Path]) -> None:
+    answer = RUN.invoke(app, arguments(bundles, tmp_path, "--json", "--unify", "all"))
+    assert answer.exit_code == 0, answer.output
+    results = json.loads(answer.stdout)["results"]
+    assert [(row["model"], row["unify"]) for row in results] == [
+        ("graded.onnx", "off"),
+        ("graded.onnx", "auto"),
+        ("graded.onnx", "fuse"),
+        ("plain.onnx", "off"),
+        ("plain.onnx", "fuse"),
+    ]
+
+
 def test_models_are_compared_with_the_first_and_unification_with_none(
     tmp_path: Path, bundles: list[Path]
 ) -> None:

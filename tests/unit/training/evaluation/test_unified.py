@@ -6,11 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models import occlusion
+from models import fusion, occlusion
 from tests.drawn_datasets import draw, draw_partial_ilids
 from tests.handmade_bundle import write_handmade_bundle
 from training.data.records import Picture, Protocol
 from training.evaluation import protocols
+from training.evaluation.distances import Distance
 from training.evaluation.features import BundleEmbedder, embed, read_pixels
 from training.evaluation.ranking import summarise
 from training.evaluation.unified import Choice, Side, compare, evaluate, hidden_codes, read_sides
@@ -56,6 +57,33 @@ def test_scores_are_the_definitions_pair_by_pair(
                 gallery.pixels[i : i + 1], np.array([0]), np.array([int(hide_gallery)])
             ).embeddings
             assert scores[q, i] == pytest.approx(float(left[0] @ right[0]), abs=1e-5)
+
+
+@pytest.mark.parametrize("grader", [True, False])
+def test_fused_scores_come_from_every_code_with_the_gallery_as_cohort(
+    tmp_path: Path, mixed: Protocol, grader: bool
+) -> None:
+    path = write_handmade_bundle(tmp_path / "model.onnx", grader=grader)
+    embedder = BundleEmbedder.open(path)
+    query, gallery = side_pair(embedder, mixed)
+    evaluate(query, gallery, mixed, Choice("fuse"))
+    scores = np.concatenate(list(compare(query, gallery, Choice("fuse"))))
+    every = np.arange(occlusion.COUNT)
+    asked, answers = (
+        np.stack([embedder(side.pixels[n : n + 1], 0 * every, every).embeddings for n in range(9)])
+        for side in (query, gallery)
+    )
+    mean = answers.sum(axis=0) / (9 + fusion.PRIOR)
+    grades = embedder(query.pixels, np.arange(9), 0 * np.arange(9)).grades
+    assert (grades is not None) == grader
+    weights = fusion.code_weights(grades, 9)
+    assert scores == pytest.approx(fusion.fused_scores(asked, answers, mean, weights), abs=1e-5)
+
+
+def test_the_fused_score_takes_cosines_only(embedder: BundleEmbedder, mixed: Protocol) -> None:
+    query, gallery = side_pair(embedder, mixed)
+    with pytest.raises(ValueError, match="euclidean"):
+        next(compare(query, gallery, Choice("fuse"), Distance("euclidean")))
 
 
 def test_each_is_hidden_where_the_other_is() -> None:
