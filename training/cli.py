@@ -328,6 +328,73 @@ def evaluate(
 
 
 @app.command(
+    epilog="Examples: penumbra-train features oamn.onnx OUT --dataset partial-ilids --root ~/data | "
+    "penumbra-train features runs/oamn/checkpoint.pt OUT --dataset market1501-val --root ~/data --every-code "
+    "--train"
+)
+def features(
+    model: Annotated[Path, typer.Argument(help="Bundle (.onnx) or checkpoint (.pt).")],
+    out: Annotated[Path, typer.Argument(help="New or empty folder.")],
+    dataset: Annotated[str, typer.Option(help="Protocol; see `penumbra-train datasets list`.")],
+    root: Root,
+    every_code: Annotated[
+        bool,
+        typer.Option("--every-code", help="Under all nine occlusion codes, so that files can be unified."),
+    ] = False,
+    train: Annotated[
+        bool, typer.Option("--train", help="The training half too, for XQDA and KISSME.")
+    ] = False,
+    device: Annotated[Device, typer.Option(help="For checkpoints; bundles run on the CPU.")] = Device.auto,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar.")] = False,
+    acknowledge_withdrawn: Withdrawn = False,
+) -> None:
+    """Write a model's features of a protocol as a folder, which `evaluate` and other programs read."""
+    with _faults_in_one_line():
+        from training.evaluation.write_features import command
+
+        command(
+            model,
+            out,
+            dataset,
+            root,
+            every_code=every_code,
+            train=train,
+            device=device.value,
+            quiet=quiet,
+            acknowledge_withdrawn=acknowledge_withdrawn,
+        )
+
+
+@app.command(
+    epilog="Examples: penumbra-train figures --root ~/data | "
+    "penumbra-train figures oamn.onnx --dataset partial-ilids --root ~/data --json"
+)
+def figures(
+    root: Root,
+    bundles: Annotated[
+        list[Path] | None, typer.Argument(help="Bundles; left out: those that are shipped.", metavar="MODEL")
+    ] = None,
+    dataset: Annotated[
+        list[str] | None,
+        typer.Option(help="Protocol (may be repeated); left out: those of the README's table."),
+    ] = None,
+    acknowledge_withdrawn: Withdrawn = False,
+    as_json: Json = False,
+) -> None:
+    """Print the README's table of figures, rank-1 / mAP by bundle and unification, as Markdown."""
+    with _faults_in_one_line():
+        from training.evaluation.figures import command
+
+        command(
+            bundles or [],
+            dataset or [],
+            root,
+            as_json=as_json,
+            acknowledge_withdrawn=acknowledge_withdrawn,
+        )
+
+
+@app.command(
     epilog="Example: penumbra-train export runs/oamn/checkpoint.pt oamn.onnx "
     "--dataset market1501-val --dataset partial-ilids --root ~/data"
 )

@@ -45,7 +45,8 @@ def _candidates(
     groups = number // _SHARE
     if groups < 2 * k:
         least = np.partition(scores, number - k, axis=1)[:, number - k]
-        return np.nonzero(scores >= least[:, None])
+        rows, columns = np.nonzero(scores >= least[:, None])
+        return rows.astype(np.int64), columns.astype(np.int64)
     best = scores[:, :groups].copy()
     for first in range(groups, _SHARE * groups, groups):
         np.maximum(best, scores[:, first : first + groups], out=best)
