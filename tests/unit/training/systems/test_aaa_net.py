@@ -1,0 +1,229 @@
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from models.networks.aaa_net import AAANet, AssignmentOutput, OccludedOutput
+from models.networks.heads import HeadOutput
+from tests.drawn_datasets import draw_market1501, draw_partial_ilids
+from training.cli import app
+from training.evaluation import protocols
+from training.evaluation.features import read_pixels
+from training.export import gate
+from training.export.graph import BundleGraph, to_onnx
+from training.fit import FitOptions, fit
+from training.recipe import Recipe, load_recipe
+from training.systems.aaa_net import AdversarialStage, AssignmentStage
+from training.systems.checkpoint import load_checkpoint, load_network
+from training.systems.stage import Batch
+
+RECIPES = Path(__file__).parents[4] / "training" / "recipes"
+
+
+def _recipe(**changes: Any) -> Recipe:
+    values: dict[str, Any] = {
+        "name": "tiny",
+        "system": "aaa-net",
+        "epochs": 1,
+        "model": {"backbone": "osnet_x0_25", "height": 64, "width": 32, "dimension": 32},
+        "data": [{"kind": "synthetic", "people": 8, "cameras": 2, "per_camera": 2}],
+        "sampling": {"people": 4, "pictures": 2},
+        "augmentation": {"pad": 2},
+        "optimiser": {"kind": "adamw", "rate": 2e-3},
+        "aaa_net": {"gap": -1.0},
+    }
+    return Recipe.model_validate({**values, **changes})
+
+
+def _options(out: Path, **changes: Any) -> FitOptions:
+    return FitOptions(root=None, out=out, device="cpu", quiet=True, **changes)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("run")
+    fit(_recipe(), _options(out))
+    return out
+
+
+def _weights(run: Path, stage: str) -> dict[str, torch.Tensor]:
+    return load_checkpoint(run / stage / "checkpoint.pt").network
+
+
+def test_the_assignment_stage_leaves_the_baseline_as_it_was_to_the_bit(run: Path) -> None:
+    before, after = _weights(run, "baseline"), _weights(run, "assignment")
+    for name, value in before.items():
+        assert torch.equal(after[name], value), name
+    fresh = AAANet("osnet_x0_25", 8, 64, 32, 32)
+    assert {name for name in after if name not in before} == {
+        name for name in fresh.state_dict() if name.startswith("attention.")
+    }
+    assert float((after["attention.layers.9.bias"] - 1).abs().max()) > 0
+
+
+def test_the_adversarial_stage_goes_on_from_the_assignment_and_trains_all_of_it(run: Path) -> None:
+    network = AdversarialStage(_recipe()).network(8)
+    trained = _weights(run, "adversarial")
+    moved = {
+        name for name, value in _weights(run, "assignment").items() if not torch.equal(trained[name], value)
+    }
+    wanted = {name for name, value in network.named_parameters() if value.requires_grad}
+    assert wanted <= moved
+    moved_far = (
+        _weights(run, "assignment")["backbone.stages.0.0.0.weight"] - trained["backbone.stages.0.0.0.weight"]
+    )
+    assert float(moved_far.abs().max()) < 0.1  # eight steps of at most the rate each: no fresh start
+
+
+@pytest.mark.parametrize("cut", [6, 10])
+def test_a_run_cut_in_a_later_stage_and_resumed_equals_the_uninterrupted_run(
+    cut: int, run: Path, tmp_path: Path
+) -> None:
+    fit(_recipe(), _options(tmp_path, stop_after=cut))
+    fit(_recipe(), _options(tmp_path, resume=True))
+    whole, resumed = load_checkpoint(run / "checkpoint.pt"), load_checkpoint(tmp_path / "checkpoint.pt")
+    assert (whole.stage, whole.step) == (resumed.stage, resumed.step) == ("adversarial", 4)
+    for name, value in whole.network.items():
+        torch.testing.assert_close(resumed.network[name], value, rtol=0, atol=0, msg=name)
+
+
+def test_without_the_fine_tuned_start_there_is_neither_assignment_nor_attention(tmp_path: Path) -> None:
+    recipe = _recipe(aaa_net={"start": "baseline", "gap": -1.0}, stages={"assignment": {"epochs": 3}})
+    assert recipe.stage_names == ("baseline", "adversarial")
+    record = fit(recipe, _options(tmp_path))
+    assert {entry["stage"] for entry in record["history"]} == {"baseline", "adversarial"}
+    network, _ = load_network(tmp_path / "checkpoint.pt")
+    assert not network.has_attention
+
+
+@pytest.mark.parametrize("distance", ["cosine", "euclidean", "xqda", "kissme"])
+def test_a_checkpoint_is_evaluated_by_every_distance_of_the_paper(
+    distance: str, run: Path, tmp_path: Path
+) -> None:
+    root = draw_market1501(tmp_path, people=24)
+    where = ["--dataset", "market1501-val", "--root", str(root), "--device", "cpu"]
+    answer = CliRunner().invoke(
+        app, ["evaluate", str(run / "checkpoint.pt"), *where, "--distance", distance, "--json"]
+    )
+    assert answer.exit_code == 0, answer.output
+    row = json.loads(answer.stdout)["results"][0]
+    assert 0 <= row["rank1"] <= 100
+    assert row["queries"] > 0
+
+
+def test_every_stage_passes_the_gate_and_says_truly_what_it_gives(run: Path, tmp_path: Path) -> None:
+    root = draw_partial_ilids(tmp_path, people=6)
+    pixels = read_pixels(protocols.load("partial-ilids", root).query, 64, 32)
+    for stage, attention in (("baseline", False), ("assignment", True), ("adversarial", True)):
+        network, _ = load_network(run / stage / "checkpoint.pt")
+        graph = BundleGraph(network)
+        assert graph.outputs == (["embeddings", "attention"] if attention else ["embeddings"])
+        session = gate.embedder_of(stage, graph, to_onnx(graph)).session
+        largest, _ = gate.compare_batches(graph, session, pixels)
+        assert largest <= 1e-4
+
+
+def test_a_grid_finer_than_the_feature_map_is_refused_before_anything_starts(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"4x2 positions.*aaa_net\.split"):
+        fit(_recipe(aaa_net={"split": 3}), _options(tmp_path / "run"))
+    assert not (tmp_path / "run").exists()
+
+
+def _batch(step: int = 0) -> Batch:
+    pictures = torch.zeros(4, 3, 64, 32)
+    return Batch(pictures, torch.tensor([0, 0, 1, 1]), pictures, torch.arange(4), step=step)
+
+
+def _head(logits: torch.Tensor) -> HeadOutput:
+    return HeadOutput(torch.zeros(len(logits), 2), torch.zeros(len(logits), 2), logits)
+
+
+class _Scripted(torch.nn.Module):
+    """Answers what it was given, and remembers how it was asked."""
+
+    def __init__(self, assignment: AssignmentOutput | None = None) -> None:
+        super().__init__()
+        self.asked: list[tuple[Any, ...]] = []
+        self.assignment = assignment
+
+    def forward(self, pictures: torch.Tensor, identities: torch.Tensor, *how: Any) -> Any:
+        self.asked.append(how)
+        if how[0] == "assignment":
+            return self.assignment
+        logits = torch.tensor([[0.0, 0.0], [2.0, 0.0], [0.0, 0.0], [0.0, 1.0]])
+        if how[0] == "whole":
+            return _head(logits)
+        opened = torch.tensor([True, False, True, False])
+        return OccludedOutput(_head(logits), torch.ones(4), torch.zeros(4), opened, self.assignment)
+
+
+def _assignment() -> AssignmentOutput:
+    """f is 1 everywhere, half of it occluded in the template, and the attention keeps 0.5 of all."""
+    features = torch.ones(4, 2, 2, 2)
+    template = features.clone()
+    template[:, :, 0] = 0.0
+    return AssignmentOutput(features, 0.5 * features, template)
+
+
+def test_occluded_samples_cost_equation_4_and_the_cross_entropy_where_the_gate_is_open() -> None:
+    recipe = _recipe(losses={"triplet": 0.0}, aaa_net={"regulariser": 0.3, "attention": 1.7, "gap": 0.04})
+    network = _Scripted(_assignment())
+    step = AdversarialStage(recipe).step(network, _batch(step=1))
+    assert network.asked == [("occluded", 0.04)]
+    fit_loss, regulariser = 0.5, math.log(1 + math.exp(-0.5))
+    each = math.log(2) + 0.3 * regulariser + 1.7 * fit_loss  # an open picture; two of four are open
+    assert float(step.total) == pytest.approx(2 * each / 4, rel=1e-4)
+    assert float(step.parts["opened"]) == 0.5
+    assert float(step.parts["attention"]) == pytest.approx(fit_loss, rel=1e-4)
+
+
+def test_whole_samples_cost_the_cross_entropy_of_all() -> None:
+    step = AdversarialStage(_recipe(losses={"triplet": 0.0})).step(_Scripted(), _batch())
+    each = [math.log(2), math.log(1 + math.exp(-2)), math.log(2), math.log(1 + math.exp(-1))]
+    assert float(step.total) == pytest.approx(sum(each) / 4, rel=1e-4)
+
+
+def test_the_assignment_costs_the_plain_sum_of_equation_1() -> None:
+    step = AssignmentStage(_recipe()).step(_Scripted(_assignment()), _batch())
+    assert float(step.total) == pytest.approx(0.5 + math.log(1 + math.exp(-0.5)), rel=1e-4)
+
+
+def test_whole_and_occluded_samples_take_turns() -> None:
+    for turn, wanted in ((1, "wowowo"), (2, "wwooww")):
+        stage = AdversarialStage(_recipe(losses={"triplet": 0.0}, aaa_net={"turn": turn}))
+        network = _Scripted(_assignment())
+        for number in range(6):
+            stage.step(network, _batch(step=number))
+        assert "".join(how[0][0] for how in network.asked) == wanted
+
+
+@pytest.mark.parametrize("name", ["assignment", "adversarial"])
+def test_a_step_in_mixed_precision_is_finite(name: str) -> None:
+    kind = AssignmentStage if name == "assignment" else AdversarialStage
+    stage = kind(_recipe())
+    network = stage.network(8).train()
+    for number in range(2):
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            step = stage.step(network, _batch(step=number))
+        step.total.backward()
+        assert math.isfinite(step.total.item())
+
+
+def test_the_recipe_has_the_papers_settings() -> None:
+    recipe = load_recipe(RECIPES / "aaa-net.toml")
+    assert (recipe.model.backbone, recipe.model.height, recipe.model.width) == ("resnet50", 224, 224)
+    assert (recipe.model.head, recipe.model.dropout, recipe.losses.triplet) == ("plain", 0.5, 0)
+    own = recipe.aaa_net
+    assert (own.split, own.cells, own.regulariser, own.attention, own.gap) == (2, 4, 0.3, 1.7, 0.04)
+    assert own.hidden == pytest.approx(1 / 3)
+    assert recipe.stage_names == ("baseline", "assignment", "adversarial")
+    for stage, rate, every in (("baseline", 1e-3, 2), ("assignment", 1e-4, 3), ("adversarial", 1e-4, 3)):
+        here = recipe.at(stage)
+        assert (here.epochs, here.optimiser.kind, here.optimiser.rate) == (10, "sgd", rate)
+        assert here.optimiser.milestones == tuple(range(every, 10, every))
