@@ -20,9 +20,10 @@ from rich.progress import (
 from rich.table import Table
 
 from models import occlusion
+from training.data.synthetic.contact_sheet import draw_sheet
 from training.data.synthetic.dataset import MANIFEST, Drawn, Format, Plan, write_dataset
 
-__all__ = ["command"]
+__all__ = ["command", "sheet"]
 
 
 def command(out: Path, plan: Plan, *, picture_format: Format, as_json: bool) -> None:
@@ -54,16 +55,37 @@ def command(out: Path, plan: Plan, *, picture_format: Format, as_json: bool) -> 
     if as_json:
         print(json.dumps(_summary(out, plan, drawn, seconds), indent=2))
         return
-    table = Table(title=f"{out}: {len(drawn)} drawn pictures, {len(drawn) / seconds:.0f}/s")
-    for column in ("occlusion", "gallery", "query", "hidden"):
+    table = Table(
+        title=f"{out}: {len(drawn)} drawn pictures, {len(drawn) / seconds:.0f}/s",
+        caption="hidden shares, on average",
+    )
+    for column in ("occlusion", "gallery", "query", "of the picture", "of the person"):
         table.add_column(column, justify="left" if column == "occlusion" else "right")
     for name in occlusion.NAMES:
         rows = [picture for picture in drawn if occlusion.NAMES[picture.occlusion] == name]
         if rows:
             roles = Counter(picture.role for picture in rows)
-            hidden = sum(picture.fraction for picture in rows) / len(rows)
-            table.add_row(name, str(roles["gallery"]), str(roles["query"]), f"{hidden:.0%}")
+            picture_hidden = sum(picture.fraction for picture in rows) / len(rows)
+            person_hidden = sum(picture.hidden for picture in rows) / len(rows)
+            table.add_row(
+                name,
+                str(roles["gallery"]),
+                str(roles["query"]),
+                f"{picture_hidden:.0%}",
+                f"{person_hidden:.0%}",
+            )
     Console().print(table)
+
+
+def sheet(path: Path, seed: int, *, as_json: bool, quiet: bool) -> None:
+    """Draw the contact sheet and, unless ``quiet``, tell where it is."""
+    draw_sheet(path, seed)
+    if quiet:
+        return
+    if as_json:
+        print(json.dumps({"sheet": str(path), "seed": seed}))
+    else:
+        Console().print(f"{path}: people, label maps, occluders and near-identical pairs of seed {seed}")
 
 
 def _summary(out: Path, plan: Plan, drawn: list[Drawn], seconds: float) -> dict[str, object]:
@@ -78,6 +100,8 @@ def _summary(out: Path, plan: Plan, drawn: list[Drawn], seconds: float) -> dict[
         "seed": plan.seed,
         "gallery": roles["gallery"],
         "queries": roles["query"],
+        "twins": len({picture.person for picture in drawn if picture.twin_of is not None}),
+        "labels": plan.labels,
         "occlusions": {name: kinds[name] for name in occlusion.NAMES if kinds[name]},
         "seconds": round(seconds, 3),
     }

@@ -2,13 +2,34 @@
 
 ::
 
-    OUT/manifest.csv          path,role,person,camera,occlusion,fraction
-    OUT/00001_c1_00.png       person 1, camera 1, first picture
+    OUT/manifest.csv
+    OUT/00001_c1_00.png           person 1, camera 1, first picture
     OUT/00001_c1_01.png
+    OUT/labels/00001_c1_00.png    with ``labels``: the label map, 8-bit grey, codes of training.data.parts
+    OUT/masks/00001_c1_00.png     with ``labels``: 1 bit, white where the occluder is; only where there is one
 
-``role`` is ``gallery`` or ``query``, ``occlusion`` a name of ``models.occlusion``, ``fraction`` the hidden
-share of the picture's pixels. The folder appears whole or not at all: pictures are written to a neighbouring
-folder ``.OUT.unfinished-*``, renamed at the end; one that is left over is from a run that was killed.
+===============  =====================================================================================
+column           what
+===============  =====================================================================================
+``path``         the picture, relative to the folder
+``role``         ``gallery`` or ``query``
+``person``       number, from 1
+``camera``       number, from 1
+``time``         when, ISO 8601 in UTC; all cameras record the same hour (``clock.py``)
+``view``         which side of the person is seen (``sight.View``)
+``occlusion``    the true type, a name of ``models.occlusion``
+``occluder``     what stands in front (``occluder.Kind``), empty where nothing does
+``fraction``     hidden share of the picture's pixels, 0 to 1
+``hidden``       hidden share of the person's body, 0 to 1
+``twin_of``      the person from whom this one differs in one detail only, empty for most
+``twin_detail``  that detail: ``shoes``, ``bag`` or ``collar``
+``labels``       the label map, relative to the folder, empty where none was asked for
+``mask``         the occluder's mask, likewise
+===============  =====================================================================================
+
+A PNG's bytes are the same on every machine (``png.py``); a JPEG's are as the JPEG library makes them. The
+folder appears whole or not at all: pictures are written to a neighbouring folder
+``.OUT.unfinished-*``, renamed at the end; one that is left over is from a run that was killed.
 """
 
 from __future__ import annotations
@@ -26,13 +47,18 @@ from PIL import Image
 
 from models import occlusion as occlusions
 from training.data.records import DatasetError, Picture
+from training.data.synthetic.clock import timestamp
 from training.data.synthetic.dice import Dice, Subject
-from training.data.synthetic.generator import draw
+from training.data.synthetic.generator import SyntheticPicture, draw
+from training.data.synthetic.png import write_png
 
 __all__ = ["MANIFEST", "Drawn", "Format", "Plan", "Role", "read_manifest", "read_pictures", "write_dataset"]
 
 MANIFEST: Final = "manifest.csv"
-_COLUMNS: Final = ("path", "role", "person", "camera", "occlusion", "fraction")
+_COLUMNS: Final = (
+    "path", "role", "person", "camera", "time", "view", "occlusion", "occluder", "fraction", "hidden",
+    "twin_of", "twin_detail", "labels", "mask",
+)  # fmt: skip
 
 Role = Literal["gallery", "query"]
 Format = Literal["png", "jpg"]
@@ -46,16 +72,31 @@ class Drawn:
         path: the picture's file.
         role: whether it is to be enrolled or to ask.
         person, camera: whose and where, from 1.
+        time: when, ISO 8601.
+        view: which side of the person is seen.
         occlusion: code of ``models.occlusion``, 0 to 8.
+        occluder: what stands in front, ``""`` where nothing does.
         fraction: hidden share of the picture's pixels, 0 to 1.
+        hidden: hidden share of the person's body, 0 to 1.
+        twin_of, twin_detail: from whom the person differs in one detail only, and in which; None and ``""``
+            for who has no twin.
+        labels, mask: files with the label map and the occluder's mask, None where there is none.
     """
 
     path: Path
     role: Role
     person: int
     camera: int
+    time: str
+    view: str
     occlusion: int
+    occluder: str
     fraction: float
+    hidden: float
+    twin_of: int | None
+    twin_detail: str
+    labels: Path | None
+    mask: Path | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +111,8 @@ class Plan:
         occluded_share: share of gallery pictures with an occluder, 0 to 1.
         queries: pictures that ask. Each shows a person with an occluder in front, from a camera in which the
             gallery does not have that person; the eight occlusion types take turns.
+        near_identical: share of people who have a twin that differs in one detail only, 0 to 1.
+        labels: whether label maps and masks are written beside the pictures.
 
     Raises:
         ValueError: a number is out of range, or there are not as many queries to be had.
@@ -83,6 +126,8 @@ class Plan:
     width: int = 64
     occluded_share: float = 0.0
     queries: int = 0
+    near_identical: float = 0.0
+    labels: bool = False
 
     def __post_init__(self) -> None:
         for name in ("people", "cameras", "per_camera"):
@@ -90,6 +135,8 @@ class Plan:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
         if not 0 <= self.occluded_share <= 1:
             raise ValueError(f"the occluded share must be 0 to 1, not {self.occluded_share}")
+        if not 0 <= self.near_identical <= 1:
+            raise ValueError(f"the near-identical share must be 0 to 1, not {self.near_identical}")
         if not 0 <= self.queries <= self.people * self.per_camera:
             raise ValueError(
                 f"{self.people} people with {self.per_camera} pictures in a camera give at most "
@@ -175,33 +222,19 @@ def write_dataset(
         _whole_or_not_at_all(out) as folder,
         (folder / MANIFEST).open("w", newline="", encoding="utf-8") as file,
     ):
+        if plan.labels:
+            (folder / "labels").mkdir()
+            (folder / "masks").mkdir()
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(_COLUMNS)
         for order in orders:
             picture = draw(
                 order.person, order.camera, order.index, seed=plan.seed, height=plan.height, width=plan.width,
-                occlusion=order.code, occluded_share=plan.occluded_share,
+                occlusion=order.code, occluded_share=plan.occluded_share, near_identical=plan.near_identical,
             )  # fmt: skip
-            name = f"{order.person:05d}_c{order.camera}_{order.index:02d}.{picture_format}"
-            image = Image.fromarray(picture.image)
-            if picture_format == "png":
-                image.save(folder / name, compress_level=3)
-            else:
-                image.save(folder / name, quality=90)
-            fraction = round(picture.fraction, 6)
-            writer.writerow(
-                (
-                    name,
-                    order.role,
-                    order.person,
-                    order.camera,
-                    occlusions.NAMES[picture.occlusion],
-                    f"{fraction:.6f}",
-                )
-            )
-            drawn.append(
-                Drawn(out / name, order.role, order.person, order.camera, picture.occlusion, fraction)
-            )
+            line = _write(folder, order, picture, plan, picture_format)
+            writer.writerow(line[column] for column in _COLUMNS)
+            drawn.append(_parse(out, line))
             if progress is not None:
                 progress(len(drawn), len(orders))
     return drawn
@@ -234,6 +267,45 @@ def read_pictures(folder: Path) -> tuple[Picture, ...]:
     return tuple(Picture(drawn.path, drawn.person, drawn.camera) for drawn in read_manifest(folder))
 
 
+def _write(
+    folder: Path, order: _Order, picture: SyntheticPicture, plan: Plan, picture_format: Format
+) -> dict[str, str]:
+    """Write one picture's files.
+
+    Returns:
+        Its line of the manifest.
+    """
+    stem = f"{order.person:05d}_c{order.camera}_{order.index:02d}"
+    name, labels, mask = f"{stem}.{picture_format}", "", ""
+    if picture_format == "png":
+        write_png(folder / name, picture.image)
+    else:
+        Image.fromarray(picture.image).save(folder / name, quality=90)
+    if plan.labels:
+        labels = f"labels/{stem}.png"
+        write_png(folder / labels, picture.labels)
+    if plan.labels and picture.occluder is not None:
+        mask = f"masks/{stem}.png"
+        write_png(folder / mask, picture.mask)
+    twin = picture.twin if picture.twin is not None and picture.twin.of <= plan.people else None
+    return {
+        "path": name,
+        "role": order.role,
+        "person": str(order.person),
+        "camera": str(order.camera),
+        "time": timestamp(picture.frame),
+        "view": picture.view,
+        "occlusion": occlusions.NAMES[picture.occlusion],
+        "occluder": picture.occluder or "",
+        "fraction": f"{picture.fraction:.6f}",
+        "hidden": f"{picture.hidden:.6f}",
+        "twin_of": str(twin.of) if twin else "",
+        "twin_detail": twin.detail if twin else "",
+        "labels": labels,
+        "mask": mask,
+    }
+
+
 def _parse(folder: Path, row: dict[str, str]) -> Drawn:
     role: Role
     if row["role"] == "gallery":
@@ -243,12 +315,20 @@ def _parse(folder: Path, row: dict[str, str]) -> Drawn:
     else:
         raise ValueError(f"role must be gallery or query, not {row['role']!r}")
     return Drawn(
-        folder / row["path"],
-        role,
-        int(row["person"]),
-        int(row["camera"]),
-        occlusions.code_of(row["occlusion"]),
-        float(row["fraction"]),
+        path=folder / row["path"],
+        role=role,
+        person=int(row["person"]),
+        camera=int(row["camera"]),
+        time=row["time"],
+        view=row["view"],
+        occlusion=occlusions.code_of(row["occlusion"]),
+        occluder=row["occluder"],
+        fraction=float(row["fraction"]),
+        hidden=float(row["hidden"]),
+        twin_of=int(row["twin_of"]) if row["twin_of"] else None,
+        twin_detail=row["twin_detail"],
+        labels=folder / row["labels"] if row["labels"] else None,
+        mask=folder / row["mask"] if row["mask"] else None,
     )
 
 

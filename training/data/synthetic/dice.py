@@ -31,6 +31,9 @@ class Subject(IntEnum):
     PICTURE = 4
     OCCLUSION = 5
     QUERIES = 6
+    VISIT = 7
+    PASSAGE = 8
+    TWINS = 9
 
 
 class Dice:

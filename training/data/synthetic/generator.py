@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,10 +14,11 @@ from models import occlusion as occlusions
 from training.data.synthetic.backdrop import MARGIN, backdrop_of
 from training.data.synthetic.camera import camera_of, develop
 from training.data.synthetic.canvas import Frame
+from training.data.synthetic.clock import FRAMES_PER_SECOND, moment
 from training.data.synthetic.dice import Dice, Subject
 from training.data.synthetic.figure import draw_figure
 from training.data.synthetic.gait import Holding, Pose
-from training.data.synthetic.identity import Identity, identity_of
+from training.data.synthetic.identity import Identity, Twin, identity_of, twin_of
 from training.data.synthetic.occluder import Kind, draw_occluder
 from training.data.synthetic.sight import VIEWS, View
 
@@ -35,6 +37,8 @@ class SyntheticPicture:
     Attributes:
         image: uint8 [H, W, 3], RGB.
         person, camera: whose and where; numbers as given to :func:`draw`.
+        frame: when, in frames of the clock that all cameras share (``clock.py``).
+        twin: whom the person can hardly be told from, None if nobody.
         view: which side of the person is seen.
         occlusion: code of ``models.occlusion``, 0 to 8.
         occluder: what hides the person, None where the code is 0.
@@ -48,6 +52,8 @@ class SyntheticPicture:
     image: npt.NDArray[np.uint8]
     person: int
     camera: int
+    frame: int
+    twin: Twin | None
     view: View
     occlusion: int
     occluder: Kind | None
@@ -67,6 +73,7 @@ def draw(
     width: int = 64,
     occlusion: int | None = 0,
     occluded_share: float = 0.5,
+    near_identical: float = 0.0,
 ) -> SyntheticPicture:
     """Draw picture number ``index`` of a person in a camera.
 
@@ -83,6 +90,7 @@ def draw(
         occlusion: code to hide, 0 for nothing, None to leave it to the dice.
         occluded_share: with ``occlusion=None``: probability of an occluder, 0 to 1; each code is then as
             likely.
+        near_identical: share of the people who have a twin that differs in one detail only, 0 to 1.
 
     Raises:
         ValueError: an argument is out of its range.
@@ -93,6 +101,8 @@ def draw(
         )
     if not 0 <= occluded_share <= 1:
         raise ValueError(f"occluded_share must be 0 to 1, not {occluded_share}")
+    if not 0 <= near_identical <= 1:
+        raise ValueError(f"near_identical must be 0 to 1, not {near_identical}")
     if occlusion is not None and not 0 <= occlusion < occlusions.COUNT:
         raise ValueError(f"occlusion code must be 0 to {occlusions.COUNT - 1}, not {occlusion}")
     dice = Dice(seed, Subject.PICTURE, person, camera, index)
@@ -104,7 +114,9 @@ def draw(
 
     scene = _ground(seed, camera, size, dice)
     view = dice.weighted(habits.views)
-    labels = _place_person(scene, identity_of(seed, person), view, habits.tilt, dice)
+    frame = moment(seed, person, camera, index)
+    identity = identity_of(seed, person, near_identical)
+    labels = _place_person(scene, identity, view, habits.tilt, frame, dice)
     mask = np.zeros((height, width), dtype=np.bool_)
     kind: Kind | None = None
     if code != occlusions.NONE:
@@ -121,6 +133,8 @@ def draw(
         image=develop(scene, habits, dice),
         person=person,
         camera=camera,
+        frame=frame,
+        twin=twin_of(seed, person, near_identical),
         view=view,
         occlusion=code,
         occluder=kind,
@@ -140,7 +154,7 @@ def _ground(seed: int, camera: int, size: tuple[int, int], dice: Dice) -> Image.
 
 
 def _place_person(
-    scene: Image.Image, identity: Identity, view: View, tilt: float, dice: Dice
+    scene: Image.Image, identity: Identity, view: View, tilt: float, when: int, dice: Dice
 ) -> npt.NDArray[np.uint8]:
     """The person, with a shadow on the ground, about the middle of the box as a detector would cut it.
 
@@ -162,8 +176,8 @@ def _place_person(
         holding[identity.bag_side] = "bag"
     pose = Pose(
         turn=VIEWS[view] + dice.uniform(-_ASIDE, _ASIDE),
-        phase=dice.uniform(0.0, 6.2832),
-        stride=dice.uniform(0.28, 0.46),
+        phase=2 * math.pi * (when * identity.cadence / FRAMES_PER_SECOND % 1.0),
+        stride=identity.stride,
         tilt=tilt,
         left=holding[1],
         right=holding[-1],

@@ -83,7 +83,7 @@ def _face(painter: Painter, frame: Frame, identity: Identity, sight: Sight, x: f
         if squareness > 0.25 and not framed:
             painter.mark(frame.ellipse(x + at, 0.083, 0.008 * squareness, 0.012), toned(skin, 0.82))
     if sight.cosine > 0.15:
-        middle = x + across * 0.78 * sight.sine
+        middle = x + across * 0.66 * sight.sine
         if sight.cosine > 0.6:
             nose = (
                 (middle - 0.004, 0.078),

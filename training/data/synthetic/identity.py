@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final, Literal
 
@@ -10,16 +10,20 @@ from training.data.synthetic.colour import CLOTHES, HAIR, LEATHER, SKIN, TROUSER
 from training.data.synthetic.dice import Dice, Subject
 
 __all__ = [
+    "DETAILS",
     "Bag",
     "Cloth",
+    "Detail",
     "Hairstyle",
     "Hat",
     "Identity",
     "Lower",
     "Pattern",
     "Sleeves",
+    "Twin",
     "identity_of",
     "make_identity",
+    "twin_of",
 ]
 
 Pattern = Literal["plain", "hoops", "pinstripes", "checks", "logo", "dots", "block", "diagonal"]
@@ -28,6 +32,10 @@ Lower = Literal["trousers", "shorts", "skirt", "long_skirt", "dress"]
 Hairstyle = Literal["short", "long", "bob", "ponytail", "bun", "afro", "bald"]
 Bag = Literal["none", "backpack", "shoulder_bag", "handbag"]
 Hat = Literal["none", "cap", "beanie", "brim"]
+Detail = Literal["shoes", "bag", "collar"]
+
+DETAILS: Final[tuple[Detail, ...]] = ("shoes", "bag", "collar")
+"""In what one thing two near-identical people differ."""
 
 _PATTERNS: Final[dict[Pattern, float]] = {
     "plain": 5.0, "hoops": 1.7, "pinstripes": 0.9, "checks": 1.4, "logo": 1.6, "dots": 0.7, "block": 1.3,
@@ -83,6 +91,8 @@ class Identity:
         shoes, socks: colours; bare legs end in socks.
         bag, bag_colour, bag_side: what is carried, and on which side of the body (1 its left, -1 its right).
         hat, hat_colour: what is worn.
+        stride: how far a thigh swings to either side in walking, radians.
+        cadence: strides (two steps) a second.
     """
 
     stature: float
@@ -107,6 +117,21 @@ class Identity:
     bag_side: int
     hat: Hat
     hat_colour: Colour
+    stride: float
+    cadence: float
+
+
+@dataclass(frozen=True, slots=True)
+class Twin:
+    """Whom a person can hardly be told from.
+
+    Attributes:
+        of: the other person's number.
+        detail: the one thing in which the two differ.
+    """
+
+    of: int
+    detail: Detail
 
 
 def make_identity(dice: Dice) -> Identity:
@@ -144,13 +169,46 @@ def make_identity(dice: Dice) -> Identity:
         bag_side=dice.pick((1, -1)),
         hat=dice.weighted(_HATS),
         hat_colour=near(dice.pick(CLOTHES), dice),
+        stride=dice.uniform(0.3, 0.45),
+        cadence=dice.uniform(0.8, 1.05),
     )
 
 
 @lru_cache(maxsize=4096)
-def identity_of(seed: int, person: int) -> Identity:
-    """Who person number ``person`` is under a seed."""
-    return make_identity(Dice(seed, Subject.IDENTITY, person))
+def twin_of(seed: int, person: int, share: float) -> Twin | None:
+    """Whom a person is the near-identical twin of, None if of nobody.
+
+    People 1 and 2, 3 and 4, … may be twins; person 0 has none. Each pair is one with probability ``share``,
+    so that this share of the people has a twin.
+    """
+    if person == 0:
+        return None
+    dice = Dice(seed, Subject.TWINS, (person + 1) // 2)
+    if not dice.chance(share):
+        return None
+    return Twin(person + 1 if person % 2 else person - 1, dice.pick(DETAILS))
+
+
+@lru_cache(maxsize=4096)
+def identity_of(seed: int, person: int, near_identical: float = 0.0) -> Identity:
+    """Who person number ``person`` is under a seed, where a share of people are twins (:func:`twin_of`)."""
+    twin = twin_of(seed, person, near_identical)
+    if twin is None or person % 2:
+        return make_identity(Dice(seed, Subject.IDENTITY, person))
+    return _vary(identity_of(seed, twin.of), twin.detail, Dice(seed, Subject.IDENTITY, person))
+
+
+def _vary(identity: Identity, detail: Detail, dice: Dice) -> Identity:
+    """The same person with one thing changed, plainly enough for 64 × 128 pixels."""
+    if detail == "shoes":
+        return replace(identity, shoes=_contrast(identity.shoes, dice))
+    if detail == "collar":
+        return replace(identity, collar=_contrast(identity.collar or identity.upper.colour, dice))
+    if identity.bag == "none":
+        # Not a handbag: a hand that carries one swings less, and more than the bag would differ.
+        bag: Bag = dice.pick(("backpack", "shoulder_bag"))
+        return replace(identity, bag=bag, bag_colour=_contrast(identity.upper.colour, dice))
+    return replace(identity, bag_colour=_contrast(identity.bag_colour, dice))
 
 
 def _contrast(colour: Colour, dice: Dice) -> Colour:

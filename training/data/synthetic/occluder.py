@@ -1,4 +1,4 @@
-"""What stands between camera and person: walls, poles, cars, carts, umbrellas, luggage, signs, other people.
+"""What stands between camera and person: a car, a wall, an umbrella, another person: all of :data:`Kind`.
 
 Each covers one of the eight occlusion types of ``models.occlusion``, with the edge that such a thing has in
 truth (a roof line, a rim of cloth, a shoulder), a few percent before or behind the type's own straight edge.
@@ -15,17 +15,27 @@ from PIL import Image, ImageDraw, ImageOps
 
 from models import occlusion
 from training.data.synthetic.dice import Dice
-from training.data.synthetic.occluders import car, cart, luggage, pedestrian, pole, sign, umbrella, wall
+from training.data.synthetic.occluders import (
+    bicycle,
+    car,
+    cart,
+    luggage,
+    pedestrian,
+    pole,
+    sign,
+    umbrella,
+    wall,
+)
 from training.data.synthetic.occluders.sheet import Sheet
 from training.data.synthetic.texture import grained
 
 __all__ = ["KINDS", "Kind", "Occluder", "draw_occluder"]
 
-Kind = Literal["wall", "pole", "car", "cart", "umbrella", "luggage", "sign", "pedestrian"]
+Kind = Literal["car", "bicycle", "cart", "pole", "wall", "sign", "umbrella", "luggage", "pedestrian"]
 
 KINDS: Final[dict[str, dict[Kind, float]]] = {
     "top": {"umbrella": 2.0, "sign": 1.2, "wall": 0.8},
-    "bottom": {"car": 2.0, "cart": 1.4, "luggage": 1.4, "wall": 1.2, "sign": 0.6},
+    "bottom": {"car": 2.0, "bicycle": 1.2, "cart": 1.4, "luggage": 1.4, "wall": 1.2, "sign": 0.6},
     "left": {"pedestrian": 2.0, "wall": 1.2, "pole": 1.4, "car": 0.8, "sign": 0.7},
 }
 """What covers a place, and how often; the right side is covered by what covers the left."""
@@ -51,6 +61,7 @@ _DRAWN: Final[dict[tuple[str, Kind], Callable[[Sheet, Dice], Image.Image]]] = {
     ("top", "sign"): sign.above,
     ("top", "wall"): wall.above,
     ("bottom", "car"): car.below,
+    ("bottom", "bicycle"): bicycle.below,
     ("bottom", "cart"): cart.below,
     ("bottom", "luggage"): luggage.below,
     ("bottom", "wall"): wall.below,

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import csv
+import hashlib
 import json
 import re
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +20,7 @@ from typer.testing import CliRunner
 from models import occlusion
 from training.cli import app
 from training.data.records import DatasetError, Picture
-from training.data.synthetic import Plan, draw, read_manifest, read_pictures, write_dataset
+from training.data.synthetic import Plan, dataset, draw, read_manifest, read_pictures, write_dataset
 from training.data.synthetic.benchmark import main
 from training.data.synthetic.dataset import MANIFEST
 
@@ -107,6 +110,7 @@ def test_folder_filled_meanwhile_is_left_alone(tmp_path: Path) -> None:
         {"people": 2, "cameras": 2, "occluded_share": 1.1},
         {"people": 2, "cameras": 2, "queries": 3},
         {"people": 2, "cameras": 1, "queries": 1},
+        {"people": 2, "cameras": 1, "near_identical": -0.5},
     ],
 )
 def test_plan_that_cannot_be_drawn_is_refused(numbers: dict[str, int]) -> None:
@@ -115,21 +119,84 @@ def test_plan_that_cannot_be_drawn_is_refused(numbers: dict[str, int]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "fault"),
+    ("changed", "fault"),
     [
-        ("path,person\n", "columns"),
-        (
-            "path,role,person,camera,occlusion,fraction\na.png,gallery,1,1,middle,0\n",
-            "line 2: unknown occlusion",
-        ),
-        ("path,role,person,camera,occlusion,fraction\na.png,judge,1,1,none,0\n", "line 2: role"),
-        ("path,role,person,camera,occlusion,fraction\na.png,gallery\n", "line 2"),
+        ({"occlusion": "middle"}, "line 2: unknown occlusion"),
+        ({"role": "judge"}, "line 2: role"),
+        ({"person": "anna"}, "line 2"),
+        ({"person": None}, "columns"),
     ],
 )
-def test_broken_manifest_is_named_with_its_line(tmp_path: Path, text: str, fault: str) -> None:
-    (tmp_path / MANIFEST).write_text(text)
+def test_broken_manifest_is_named_with_its_line(
+    tmp_path: Path, changed: dict[str, str | None], fault: str
+) -> None:
+    write_dataset(tmp_path / "out", Plan(people=1, cameras=1, height=16, width=16))
+    manifest = tmp_path / "out" / MANIFEST
+    with manifest.open(newline="") as file:
+        row: dict[str, str | None] = {**next(csv.DictReader(file)), **changed}
+    kept = {column: value for column, value in row.items() if value is not None}
+    manifest.write_text(f"{','.join(kept)}\n{','.join(kept.values())}\n")
     with pytest.raises(DatasetError, match=fault):
-        read_manifest(tmp_path)
+        read_manifest(tmp_path / "out")
+
+
+def test_manifest_has_the_documented_columns(tmp_path: Path) -> None:
+    write_dataset(tmp_path / "out", SMALL)
+    documented = re.findall(r"^``(\w+)``  ", dataset.__doc__ or "", flags=re.MULTILINE)
+    header = (tmp_path / "out" / MANIFEST).read_text().splitlines()[0]
+    assert header.split(",") == documented
+
+
+def test_label_maps_and_masks_lie_beside_the_pictures_where_asked(tmp_path: Path) -> None:
+    for drawn in write_dataset(tmp_path / "out", replace(SMALL, labels=True)):
+        index = int(drawn.path.stem[-2:])
+        picture = draw(
+            drawn.person, drawn.camera, index, seed=3, height=32, width=16, occlusion=drawn.occlusion
+        )
+        assert drawn.labels == tmp_path / "out" / "labels" / f"{drawn.path.stem}.png"
+        assert np.array_equal(np.asarray(Image.open(drawn.labels)), picture.labels)
+        assert (drawn.mask is None) == (drawn.occlusion == occlusion.NONE)
+        if drawn.mask is not None:
+            assert np.array_equal(np.asarray(Image.open(drawn.mask)), picture.mask)
+        assert drawn.hidden == pytest.approx(picture.hidden, abs=1e-6)
+        assert (drawn.view, drawn.occluder) == (picture.view, picture.occluder or "")
+
+
+def test_manifest_tells_who_is_whose_twin_and_in_what_they_differ(tmp_path: Path) -> None:
+    plan = Plan(people=7, cameras=1, seed=3, height=16, width=16, near_identical=1.0)
+    people = {drawn.person: drawn for drawn in write_dataset(tmp_path / "out", plan)}
+    for person in range(1, 7):
+        twin = people[people[person].twin_of or 0]
+        assert twin.twin_of == person
+        assert twin.twin_detail == people[person].twin_detail in ("shoes", "bag", "collar")
+    # The seventh's twin would be the eighth, who is not in this data set.
+    assert (people[7].twin_of, people[7].twin_detail) == (None, "")
+
+
+def test_data_set_is_pinned_byte_for_byte(tmp_path: Path) -> None:
+    plan = Plan(people=6, cameras=3, seed=7, occluded_share=0.5, queries=3, near_identical=0.5, labels=True)
+    write_dataset(tmp_path / "out", plan)
+    digest = hashlib.sha256()
+    for path in sorted((tmp_path / "out").rglob("*.*")):
+        digest.update(path.relative_to(tmp_path).as_posix().encode() + path.read_bytes())
+    assert digest.hexdigest() == "3c00ae8e9c84600a25c3d35c37614a8b4e3f51849b208ef87834ebe5c28b2210"
+
+
+def test_command_draws_a_contact_sheet_that_a_page_can_carry(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["synth", "--sheet", str(tmp_path / "sheet.png"), "--seed", "7"])
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "sheet.png").stat().st_size < 300_000
+    drawn, kept = (
+        np.asarray(Image.open(path).convert("RGB"))
+        for path in (tmp_path / "sheet.png", Path(dataset.__file__).with_name("contact-sheet.png"))
+    )
+    assert np.array_equal(drawn, kept), "draw it again: see training/README.md"
+
+
+def test_command_without_folder_and_sheet_says_what_it_needs() -> None:
+    result = CliRunner().invoke(app, ["synth"])
+    assert result.exit_code == 1
+    assert "name a folder OUT" in result.output
 
 
 def test_folder_without_manifest_is_no_data_set(tmp_path: Path) -> None:
@@ -166,6 +233,7 @@ def test_drawing_needs_no_torch_and_no_onnx_runtime(tmp_path: Path) -> None:
 def test_benchmark_measures_drawing(capsys: pytest.CaptureFixture[str]) -> None:
     main(["--pictures", "4", "--height", "32", "--width", "16"])
     assert re.fullmatch(
-        r"4 pictures of 32x16: \d+ pictures/s of one core's time, \d+ pictures/s on the clock\n",
+        r"4 pictures of 32x16: \d+ pictures/s of one core's time, \d+ pictures/s on the clock; "
+        r"\d+\.\d\d times as many as JPEGs of that size are decoded\n",
         capsys.readouterr().out,
     )

@@ -12,7 +12,9 @@ import pytest
 
 from models import occlusion
 from training.data.synthetic import draw
+from training.data.synthetic.clock import moment
 from training.data.synthetic.occluder import KINDS
+from training.data.synthetic.sight import VIEWS
 
 CODES = range(1, occlusion.COUNT)
 
@@ -34,6 +36,16 @@ def test_same_seed_gives_same_bytes_in_another_process() -> None:
         [sys.executable, "-c", program], check=True, capture_output=True, text=True
     ).stdout
     assert printed.split()[::-1] == here
+
+
+def test_pictures_and_truth_are_pinned() -> None:
+    """A change here makes other data of every seed, on this machine or on all: state it, then pin anew."""
+    digest = hashlib.sha256()
+    for code, person in itertools.product(range(occlusion.COUNT), range(1, 13)):
+        picture = draw(person, person % 7, person % 3, seed=20, occlusion=code, near_identical=0.5)
+        digest.update(picture.image.tobytes() + picture.mask.tobytes() + picture.labels.tobytes())
+        digest.update(f"{picture.view} {picture.frame} {picture.occluder} {picture.twin}".encode())
+    assert digest.hexdigest() == "3740f87b7dc0674ac9bd2209160ae5d8f27b762178997d3f0e0d3b5093fd758b"
 
 
 def test_picture_does_not_depend_on_what_was_drawn_before() -> None:
@@ -69,14 +81,13 @@ def test_mask_has_the_stated_fraction_and_lies_at_the_stated_place(code: int) ->
     top, left, bottom, right = occlusion.rectangle(code, 128, 64)
     place = np.zeros((128, 64), dtype=np.bool_)
     place[top:bottom, left:right] = True
-    for person in range(60):
+    for person in range(20):
         picture = draw(person, person % 5, 0, seed=4, occlusion=code)
         assert picture.occlusion == code
         assert picture.fraction == pytest.approx(picture.mask.sum() / picture.mask.size)
-        # People and suitcases have gaps; what they cover is still the type's place and not much else.
-        assert picture.mask[place].mean() > (0.6 if picture.occluder == "pedestrian" else 0.9), (
-            picture.occluder
-        )
+        # People and bicycles have gaps; what they cover is still the type's place and not much else.
+        gaps = picture.occluder in ("pedestrian", "bicycle")
+        assert picture.mask[place].mean() > (0.6 if gaps else 0.9), picture.occluder
         assert (picture.mask & ~place).mean() < 0.1, picture.occluder
         overlaps = [
             (picture.mask & hidden).sum() / (picture.mask | hidden).sum()
@@ -107,36 +118,45 @@ def test_occluder_changes_only_what_it_covers() -> None:
 
 
 def test_occluders_are_textured_not_flat() -> None:
-    for code, person in itertools.product(CODES, range(12)):
+    for code, person in itertools.product(CODES, range(6)):
         picture = draw(person, 0, 0, seed=6, occlusion=code)
         assert picture.image[picture.mask].std(axis=0).max() > 5, picture.occluder
 
 
 def test_every_kind_of_occluder_comes_up() -> None:
     seen = {
-        draw(person, 0, 0, seed=6, height=32, width=16, occlusion=code).occluder
+        draw(person, 0, 0, seed=6, height=16, width=16, occlusion=code).occluder
         for code in CODES
-        for person in range(40)
+        for person in range(30)
     }
     assert seen == {kind for kinds in KINDS.values() for kind in kinds}
 
 
 def test_dice_hide_the_stated_share_with_every_code() -> None:
     codes = [
-        draw(n, 0, 0, seed=8, height=32, width=16, occlusion=None, occluded_share=0.6).occlusion
-        for n in range(600)
+        draw(n, 0, 0, seed=8, height=16, width=16, occlusion=None, occluded_share=0.6).occlusion
+        for n in range(200)
     ]
-    assert np.mean(np.array(codes) > 0) == pytest.approx(0.6, abs=0.07)
+    assert np.mean(np.array(codes) > 0) == pytest.approx(0.6, abs=0.1)
     assert set(codes) == set(range(occlusion.COUNT))
 
 
 def test_every_camera_sees_more_than_one_side() -> None:
     for camera in range(5):
-        assert len({draw(p, camera, 0, seed=9, height=32, width=16).view for p in range(60)}) >= 3
+        assert len({draw(p, camera, 0, seed=9, height=16, width=16).view for p in range(30)}) >= 4
+
+
+def test_cameras_together_see_people_from_all_sides() -> None:
+    views = {draw(p, camera, 0, seed=9, height=16, width=16).view for p in range(20) for camera in range(6)}
+    assert views == set(VIEWS)
+
+
+def test_the_gait_of_one_moment_is_the_same_in_every_camera() -> None:
+    assert draw(4, 1, 0, seed=9).frame == moment(9, 4, 1, 0)
 
 
 def test_a_person_resembles_itself_across_cameras_more_than_others() -> None:
-    people, cameras = 40, 4
+    people, cameras = 24, 4
     features = np.array(
         [
             [_clothes(draw(person, camera, 0, seed=10).image) for camera in range(cameras)]
@@ -169,6 +189,7 @@ def _clothes(image: np.ndarray) -> np.ndarray:
         {"occlusion": -1},
         {"height": 8},
         {"occluded_share": 1.5, "occlusion": None},
+        {"near_identical": -0.1},
     ],
 )
 def test_out_of_range_is_refused(options: dict[str, object]) -> None:

@@ -47,7 +47,7 @@ def test_codes_follow_the_order_of_the_names() -> None:
 
 
 @pytest.mark.parametrize("view", VIEWS)
-@pytest.mark.parametrize("phase", [0.0, 1.0, 2.5, 4.0, 5.5])
+@pytest.mark.parametrize("phase", [0.0, 2.5, 4.0])
 def test_labels_cover_the_drawn_body_to_the_pixel(view: str, phase: float) -> None:
     drawn, labels = _figure(WALKER, Pose(VIEWS[view], phase, 0.4))
     assert np.array_equal(labels > 0, drawn)
@@ -55,7 +55,7 @@ def test_labels_cover_the_drawn_body_to_the_pixel(view: str, phase: float) -> No
 
 @pytest.mark.parametrize("view", ["left", "right", "front", "front_left", "back_right"])
 def test_every_part_of_a_walker_in_full_view_is_seen(view: str) -> None:
-    for person, lower in itertools.product(range(12), ("trousers", "shorts", "skirt")):
+    for person, lower in itertools.product(range(6), ("trousers", "shorts", "skirt")):
         identity = replace(
             make_identity(Dice(2, Subject.IDENTITY, person)),
             lower=lower,
@@ -84,7 +84,7 @@ def test_carried_bags_are_no_part_of_the_body() -> None:
 
 
 def test_label_map_is_the_same_whether_or_not_something_stands_in_front_except_for_the_mask() -> None:
-    for code, person in itertools.product(range(1, 9), range(8)):
+    for code, person in itertools.product(range(1, 9), range(4)):
         whole, covered = draw(person, 2, 1, seed=5), draw(person, 2, 1, seed=5, occlusion=code)
         assert whole.labels.dtype == np.uint8
         assert whole.labels.shape == whole.image.shape[:2]
@@ -97,7 +97,7 @@ def test_label_map_is_the_same_whether_or_not_something_stands_in_front_except_f
 
 def test_half_of_the_picture_hides_about_half_of_the_person() -> None:
     hidden = {
-        code: np.mean([draw(person, 0, 0, seed=6, occlusion=code).hidden for person in range(40)])
+        code: np.mean([draw(person, 0, 0, seed=6, occlusion=code).hidden for person in range(16)])
         for code in range(1, 9)
     }
     assert 0.4 < hidden[2] < 0.65
