@@ -44,6 +44,7 @@ __all__ = [
     "code_weights",
     "fuse",
     "fused_scores",
+    "leading_codes",
 ]
 
 TEMPERATURE: Final = 0.2
@@ -169,6 +170,24 @@ def fuse(
         total += weights[:, code, None].astype(np.float32) * np.exp((values - largest) / temperature)
     fused: npt.NDArray[np.float32] = (largest + temperature * np.log(total)).astype(np.float32)
     return fused
+
+
+def leading_codes(
+    cosines: npt.NDArray[np.floating],
+    weights: npt.NDArray[np.floating],
+    temperature: float = TEMPERATURE,
+) -> npt.NDArray[np.int64]:
+    """The code that adds most to each pair's score; among equals the smallest.
+
+    Args:
+        cosines, weights, temperature: as for :func:`fuse`.
+
+    Returns:
+        int64 [Q, G].
+    """
+    terms = cosines / temperature + np.log(weights).T[:, :, None]
+    leading: npt.NDArray[np.int64] = terms.argmax(axis=0)
+    return leading
 
 
 def fused_scores(

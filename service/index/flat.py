@@ -16,7 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from models import occlusion
-from service.index.protocol import Entries, Hits, PartSearch
+from models.fusion import Cohort
+from service.index.protocol import Entries, Hits, PartSearch, Products
 from service.index.read_write_lock import ReadWriteLock
 
 
@@ -93,6 +94,22 @@ class FlatIndex:
         held = self._held(gallery)
         return [_NOTHING for _ in searches] if held is None else held.search(searches, k)
 
+    def cohort(self, gallery: int) -> Cohort:
+        """See :meth:`VectorIndex.cohort`."""
+        held = self._held(gallery)
+        return Cohort(np.zeros((occlusion.COUNT, self._dimension)), 0) if held is None else held.cohort()
+
+    def products(
+        self, gallery: int, vectors: npt.NDArray[np.float32], among: npt.NDArray[np.int64] | None = None
+    ) -> Products:
+        """See :meth:`VectorIndex.products`."""
+        if vectors.ndim != 3 or (vectors.shape[0], vectors.shape[2]) != (occlusion.COUNT, self._dimension):
+            raise ValueError(
+                f"vectors must be [{occlusion.COUNT}, m, {self._dimension}], not {list(vectors.shape)}"
+            )
+        held = self._held(gallery)
+        return _joined([], vectors.shape[1]) if held is None else held.products(vectors, among)
+
     def _held(self, gallery: int) -> _Gallery | None:
         with self._lock:
             return self._galleries.get(gallery)
@@ -145,6 +162,18 @@ class _Gallery:
         part = self._parts.get(search.part)
         return _NOTHING if part is None else part.search(search, k)
 
+    def cohort(self) -> Cohort:
+        with self._lock.read():
+            parts = list(self._parts.values())
+            total = np.zeros((occlusion.COUNT, self._dimension))
+            return Cohort(sum((part.total for part in parts), total), sum(part.size for part in parts))
+
+    def products(self, vectors: npt.NDArray[np.float32], among: npt.NDArray[np.int64] | None) -> Products:
+        faiss.omp_set_num_threads(1)  # as in search
+        with self._lock.read():
+            found = [part.products(code, vectors, among) for code, part in self._parts.items()]
+        return _joined(found, vectors.shape[1])
+
 
 class _Part:
     """Pictures with one graded code: nine FAISS indexes whose row r is the picture ``ids[r]``."""
@@ -153,6 +182,7 @@ class _Part:
         self._ids = np.empty(0, dtype=np.int64)
         self._people = np.empty(0, dtype=np.int64)
         self.size = 0
+        self.total = np.zeros((occlusion.COUNT, dimension))  # halves summed in float64: nothing is lost
         self._indexes = [
             faiss.IndexScalarQuantizer(dimension, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT)
             for _ in range(occlusion.COUNT)
@@ -178,6 +208,7 @@ class _Part:
             for index in self._indexes:
                 index.remove_ids(faiss.IDSelectorRange(self.size, index.ntotal))
             raise
+        self.total = self.total + features.sum(axis=0, dtype=np.float64)
         self.size = end
 
     def remove(self, ids: npt.NDArray[np.int64]) -> None:
@@ -185,6 +216,9 @@ class _Part:
         if not gone.any():
             return
         rows = np.flatnonzero(gone)
+        self.total = self.total - np.stack(
+            [index.reconstruct_batch(rows).sum(axis=0, dtype=np.float64) for index in self._indexes]
+        )
         for index in self._indexes:
             index.remove_ids(faiss.IDSelectorBatch(rows))  # keeps the order of the rest
         kept = np.flatnonzero(~gone)
@@ -223,6 +257,25 @@ class _Part:
             scores=scores,
         )
 
+    def products(
+        self, part: int, vectors: npt.NDArray[np.float32], among: npt.NDArray[np.int64] | None
+    ) -> Products:
+        ids = self._ids[: self.size]
+        wanted = np.ones(self.size, dtype=np.bool_) if among is None else np.isin(ids, among)
+        count = int(np.count_nonzero(wanted))
+        values = np.empty((occlusion.COUNT, vectors.shape[1], count), dtype=np.float32)
+        if count:
+            # A search for as many as are selected finds them all; it beats decoding them into an array, since
+            # FAISS multiplies while it decodes.
+            place = np.cumsum(wanted) - 1
+            selected = _selection(wanted) if count < self.size else None
+            for index, asked, into in zip(self._indexes, vectors, values, strict=True):
+                found, rows = index.search(np.ascontiguousarray(asked), count, params=selected)
+                np.put_along_axis(into, place[rows], found, axis=1)
+        return Products(
+            ids[wanted], self._people[: self.size][wanted], np.full(count, part, dtype=np.int64), values
+        )
+
     def _nearest(
         self,
         code: int,
@@ -250,6 +303,22 @@ def _selection(wanted: npt.NDArray[np.bool_]) -> faiss.SearchParameters:
     bits = np.packbits(wanted, bitorder="little")
     selector = faiss.IDSelectorBitmap(bits)  # type: ignore[call-arg, arg-type]
     return faiss.SearchParameters(sel=selector)  # type: ignore[call-arg]
+
+
+def _joined(found: Sequence[Products], vectors: int) -> Products:
+    """The pictures of all parts as one, in the order of their ids."""
+    empty = np.empty(0, dtype=np.int64)
+    ids = np.concatenate([empty, *(part.ids for part in found)])
+    order = np.argsort(ids)
+    return Products(
+        ids[order],
+        np.concatenate([empty, *(part.people for part in found)])[order],
+        np.concatenate([empty, *(part.parts for part in found)])[order],
+        np.concatenate(
+            [np.empty((occlusion.COUNT, vectors, 0), dtype=np.float32), *(part.values for part in found)],
+            axis=2,
+        )[:, :, order],
+    )
 
 
 _NOTHING = Hits(

@@ -14,6 +14,8 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from models.fusion import Cohort
+
 
 @dataclass(frozen=True, slots=True)
 class Entries:
@@ -65,6 +67,23 @@ class Hits:
     scores: npt.NDArray[np.float32]
 
 
+@dataclass(frozen=True, slots=True)
+class Products:
+    """Pictures with their inner products under every code.
+
+    Attributes:
+        ids: int64 [n], image numbers, ascending.
+        people: int64 [n], person numbers.
+        parts: int64 [n], c(i) of each.
+        values: float32 [9, m, n], the inner product of each vector asked with F(i, u).
+    """
+
+    ids: npt.NDArray[np.int64]
+    people: npt.NDArray[np.int64]
+    parts: npt.NDArray[np.int64]
+    values: npt.NDArray[np.float32]
+
+
 class VectorIndex(Protocol):
     """What the service asks of an index. Safe to call from several threads at once.
 
@@ -94,4 +113,20 @@ class VectorIndex(Protocol):
 
         Raises:
             ValueError: k is below 1, or a vector's length is not the index's.
+        """
+
+    def cohort(self, gallery: int) -> Cohort:
+        """The sum of the features of all pictures, and how many they are."""
+
+    def products(
+        self, gallery: int, vectors: npt.NDArray[np.float32], among: npt.NDArray[np.int64] | None = None
+    ) -> Products:
+        """Inner products of some pictures with some vectors under every code.
+
+        Args:
+            vectors: float32 [9, m, D], m vectors for each code.
+            among: int64 [n], ids, ascending; those that are not there are passed over. None: all pictures.
+
+        Raises:
+            ValueError: the vectors are not [9, m, D].
         """

@@ -33,8 +33,14 @@ AUTO: Final = "auto"
 OFF: Final = "off"
 """F(q, 0) against F(i, 0), whatever is graded."""
 
-CHOICES: Final = (AUTO, OFF, *occlusion.NAMES)
-"""Accepted values of ``unify``; a type's name is the caller stating the query's occlusion."""
+FUSE: Final = "fuse"
+"""All codes at once, see ``service/matching/fused.py``; nothing else in this file is about it."""
+
+PAIR_CHOICES: Final = (AUTO, OFF, *occlusion.NAMES)
+"""Accepted values of ``unify`` for two pictures; by a type's name the caller states the query's occlusion."""
+
+CHOICES: Final = (*PAIR_CHOICES[:2], FUSE, *occlusion.NAMES)
+"""Accepted values of ``unify`` where there is a gallery."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +60,7 @@ def query_occlusion(unify: str, graded: int) -> int:
     """The code c(q) that counts: graded, stated by the caller, or 0 where unification is off.
 
     Raises:
-        ValueError: ``unify`` is none of :data:`CHOICES`.
+        ValueError: ``unify`` is none of :data:`PAIR_CHOICES`.
     """
     if unify == AUTO:
         return graded
@@ -79,7 +85,7 @@ def plan(
     One per non-empty part c: in the indexes of the codes c(q_j), with the sums of F(q_j, c) / Q.
 
     Args:
-        unify: one of :data:`CHOICES`.
+        unify: one of :data:`PAIR_CHOICES`.
         queries: Q pictures of one person, at least one.
         parts: the gallery's non-empty parts.
         among: int64 [n], ids of the pictures that are looked at; None: all.

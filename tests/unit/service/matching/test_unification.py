@@ -45,7 +45,7 @@ def brute_force(
     seed=st.integers(0, 2**32),
     parts=st.lists(st.integers(0, 8), min_size=1, max_size=40),
     graded=st.lists(st.integers(0, 8), min_size=1, max_size=4),
-    unify=st.sampled_from(unification.CHOICES),
+    unify=st.sampled_from(unification.PAIR_CHOICES),
     k=st.integers(1, 45),
 )
 def test_plan_search_and_merge_equal_brute_force(

@@ -1,0 +1,126 @@
+"""Fused unification: the query compared under all nine codes at once (``models/fusion.py``).
+
+The cohort is the gallery: all its pictures, whatever a filter leaves, so that a score means the same in every
+call on it. Several query pictures of one person: the score of i is the mean of their fused scores.
+
+A gallery of up to :data:`CANDIDATES` pictures, or what a filter leaves of one, is scored whole. Of a larger
+one the candidates are scored: the pictures nearest to the query's under code 0, and as many under the code
+that weighs most, where that is another one. A query that asks for more results gets as many more candidates.
+So the cost is at most two plain searches, and nine small ones among the candidates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from models import fusion, occlusion
+from service.index.protocol import Hits, PartSearch, VectorIndex
+
+__all__ = ["CANDIDATES", "CODES", "FusedHits", "FusedPicture", "fused_search"]
+
+CODES: Final = tuple(range(occlusion.COUNT))
+"""The codes that a query picture must be embedded under."""
+
+CANDIDATES: Final = 500
+"""Fewest pictures that are taken from each plain search."""
+
+
+@dataclass(frozen=True, slots=True)
+class FusedPicture:
+    """One query picture.
+
+    Attributes:
+        embeddings: float32 [9, D], F(q, u).
+        grades: float32 [4], the grader's scores; None without a grader.
+    """
+
+    embeddings: npt.NDArray[np.float32]
+    grades: npt.NDArray[np.float32] | None
+
+
+@dataclass(frozen=True, slots=True)
+class FusedHits:
+    """Pictures found, and what each comparison went by.
+
+    Attributes:
+        hits: best first; equal scores in the order of their ids.
+        leading: int64 [n, Q], the code that added most to the score, for each query picture.
+    """
+
+    hits: Hits
+    leading: npt.NDArray[np.int64]
+
+    def compared(self, id: int) -> str:
+        """One picture's leading types, e.g. ``"bottom_half"``; of several query pictures joined by "+"."""
+        row = int(np.flatnonzero(self.hits.ids == id)[0])
+        return "+".join(occlusion.NAMES[code] for code in np.unique(self.leading[row]))
+
+
+def fused_search(
+    index: VectorIndex,
+    gallery: int,
+    queries: Sequence[FusedPicture],
+    k: int,
+    among: npt.NDArray[np.int64] | None = None,
+) -> FusedHits:
+    """The k best pictures by the fused score, of all or of the candidates (see above).
+
+    Args:
+        queries: Q pictures of one person, at least one.
+        k: most pictures to find, at least 1.
+        among: int64 [n], ids of the pictures that are looked at, ascending; None: all.
+
+    Raises:
+        ValueError: no query picture.
+    """
+    if not queries:
+        raise ValueError("at least one query picture is needed")
+    asked = np.stack([query.embeddings for query in queries], axis=1)
+    weights = _weights(queries)
+    mean = index.cohort(gallery).mean()
+    candidates = _candidates(index, gallery, asked, weights, max(k, CANDIDATES), among)
+    found = index.products(gallery, np.concatenate([asked, mean[:, None]], axis=1), candidates)
+    cosines = fusion.centred_cosines(
+        found.values[:, :-1],
+        np.einsum("uqd,ud->uq", asked, mean),
+        found.values[:, -1],
+        np.einsum("ud,ud->u", mean, mean),
+    )
+    scores = fusion.fuse(cosines, weights).mean(axis=0)
+    best = np.lexsort((found.ids, -scores))[:k]
+    hits = Hits(found.ids[best], found.people[best], found.parts[best], scores[best])
+    return FusedHits(hits, fusion.leading_codes(cosines[:, :, best], weights).T)
+
+
+def _weights(queries: Sequence[FusedPicture]) -> npt.NDArray[np.float64]:
+    """w_u(q), float64 [Q, 9]; one model graded all of them, or none."""
+    grades = [query.grades for query in queries if query.grades is not None]
+    return fusion.code_weights(np.stack(grades) if grades else None, len(queries))
+
+
+def _candidates(
+    index: VectorIndex,
+    gallery: int,
+    asked: npt.NDArray[np.float32],
+    weights: npt.NDArray[np.float64],
+    count: int,
+    among: npt.NDArray[np.int64] | None,
+) -> npt.NDArray[np.int64] | None:
+    """Ids of the pictures to score, ascending; None: all there are."""
+    parts = index.parts(gallery)
+    if (sum(parts.values()) if among is None else len(among)) <= count:
+        return among
+    codes = {occlusion.NONE, int(weights.sum(axis=0).argmax())}
+    searches = [PartSearch(part, {code: asked[code].mean(axis=0)}, among) for code in codes for part in parts]
+    found = index.search(gallery, searches, count)
+    nearest = []
+    for start in range(0, len(searches), len(parts)):
+        hits = found[start : start + len(parts)]
+        ids, scores = (np.concatenate([getattr(hit, name) for hit in hits]) for name in ("ids", "scores"))
+        nearest.append(ids[np.lexsort((ids, -scores))[:count]])
+    return np.unique(np.concatenate(nearest))
