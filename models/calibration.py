@@ -42,6 +42,8 @@ __all__ = [
     "Line",
     "Mode",
     "ModeCalibration",
+    "Rate",
+    "Share",
     "Strangers",
     "pair_of",
     "probability",

@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import fcntl
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any, Final, Literal
@@ -24,7 +25,9 @@ from sqlalchemy import Select, bindparam, delete, exists, func, or_, select, upd
 from sqlalchemy.orm import Session
 
 from models import occlusion
+from service.matching.decision import NO_WISHES, Rule
 from service.problems import (
+    BadRequest,
     GalleryExists,
     PersonExists,
     Problem,
@@ -94,7 +97,8 @@ class Catalog:
         # from here on nobody else makes or deletes galleries: their names are kept at hand
         with self._naming, self._engine.connect() as connection:
             self._keys = {
-                row.name: GalleryKey(row.number, row.keep_pictures) for row in connection.execute(_KEYS)
+                name: _key_of(number, keep_pictures, *rule)
+                for name, number, keep_pictures, *rule in connection.execute(_KEYS)
             }
 
     def close(self) -> None:
@@ -107,7 +111,7 @@ class Catalog:
 
     # Galleries
 
-    def create_gallery(self, name: str, keep_pictures: bool) -> GalleryRecord:
+    def create_gallery(self, name: str, keep_pictures: bool, rule: Rule = NO_WISHES) -> GalleryRecord:
         """Make an empty gallery.
 
         Raises:
@@ -118,14 +122,40 @@ class Catalog:
         def work(session: Session) -> GalleryKey:
             if session.scalar(select(GalleryRow.number).where(GalleryRow.name == name)) is not None:
                 raise GalleryExists(f"there is a gallery {name!r} already")
-            row = GalleryRow(name=name, keep_pictures=keep_pictures, created_at=created_at)
+            row = GalleryRow(name=name, keep_pictures=keep_pictures, created_at=created_at, **asdict(rule))
             session.add(row)
             session.flush()
-            return GalleryKey(row.number, keep_pictures)
+            return GalleryKey(row.number, keep_pictures, rule)
 
         with self._renamed() as keys:
             keys[name] = self.database.transact(work)
-        return GalleryRecord(name, 0, 0, 0, keep_pictures, created_at)
+        return GalleryRecord(name, 0, 0, 0, keep_pictures, created_at, rule)
+
+    def change_gallery(self, name: str, changes: Mapping[str, bool | float | None]) -> None:
+        """Change a gallery's settings.
+
+        Args:
+            changes: new values of ``keep_pictures``, ``match_rate``, ``uncertain_rate`` and ``prior``, of
+                those that change.
+
+        Raises:
+            UnknownGallery: there is none.
+            BadRequest: the gallery's rates would contradict each other.
+        """
+
+        def work(session: Session) -> GalleryKey:
+            before = _key(session, name)
+            if changes:
+                session.execute(
+                    update(GalleryRow).where(GalleryRow.number == before.number).values(**changes)
+                )
+            after = _key(session, name)
+            if after.rule.fault is not None:
+                raise BadRequest(after.rule.fault)
+            return after
+
+        with self._renamed() as keys:
+            keys[name] = self.database.transact(work)
 
     def key_at_hand(self, name: str) -> GalleryKey | None:
         """What a name stands for, without asking the database; None where only :meth:`key` can tell.
@@ -151,7 +181,7 @@ class Catalog:
             row = connection.execute(_KEY, {"name": name}).one_or_none()
         if row is None:
             raise _unknown(name)
-        return GalleryKey(*row)
+        return _key_of(*row)
 
     def gallery(self, name: str, fingerprint: str) -> GalleryRecord:
         """A gallery with its counts; ``pending`` counts what is not of this fingerprint.
@@ -163,13 +193,13 @@ class Catalog:
             row = connection.execute(_GALLERY, {"name": name, "fingerprint": fingerprint}).one_or_none()
         if row is None:
             raise _unknown(name)
-        return GalleryRecord(*row)
+        return _record_of(*row)
 
     def galleries(self, fingerprint: str, limit: int, after: str = "") -> list[GalleryRecord]:
         """Up to ``limit`` galleries in the order of their names, those after the name ``after``."""
         wanted = {"fingerprint": fingerprint, "after": after, "limit": limit}
         with self._engine.connect() as connection:
-            return [GalleryRecord(*row) for row in connection.execute(_GALLERIES, wanted)]
+            return [_record_of(*row) for row in connection.execute(_GALLERIES, wanted)]
 
     def delete_gallery(self, name: str) -> GalleryKey:
         """Delete a gallery with all that is stored of it; answers what it was.
@@ -269,9 +299,13 @@ class Catalog:
             raise _unknown_image(name, id)
         return key, _picture(row)
 
-    def matching(self, gallery: int, filters: Filters) -> npt.NDArray[np.int64]:
-        """Numbers of the gallery's pictures that meet all conditions, ascending, int64 [n]."""
-        statement = select(ImageRow.number).where(ImageRow.gallery == gallery)
+    def matching(self, gallery: int, filters: Filters) -> tuple[npt.NDArray[np.int64], int]:
+        """The gallery's pictures that meet all conditions.
+
+        Returns:
+            Their numbers, ascending, int64 [n]; and how many people they show.
+        """
+        statement = select(ImageRow.number, ImageRow.person).where(ImageRow.gallery == gallery)
         if filters.people or filters.exclude_people:
             statement = statement.join(PersonRow, PersonRow.number == ImageRow.person)
         if filters.people:
@@ -289,10 +323,15 @@ class Catalog:
         if filters.time_to is not None:
             statement = statement.where(ImageRow.time < filters.time_to)
         with self._engine.connect() as connection:
-            numbers = connection.execute(statement.order_by(ImageRow.number)).scalars().all()
-        return np.array(numbers, dtype=np.int64)
+            rows = connection.execute(statement.order_by(ImageRow.number)).all()
+        return np.array([row.number for row in rows], dtype=np.int64), len({row.person for row in rows})
 
     # People
+
+    def people_count(self, gallery: int) -> int:
+        """How many people a gallery has, pending pictures' included."""
+        with self._engine.connect() as connection:
+            return connection.execute(_PEOPLE_COUNT, {"gallery": gallery}).scalar_one()
 
     def people(self, gallery: int, limit: int, after: str = "") -> list[PersonRecord]:
         """Up to ``limit`` persons in the order of their names, those after the name ``after``."""
@@ -443,16 +482,32 @@ def _unknown(name: str) -> UnknownGallery:
 
 
 def _key(session: Session, name: str) -> GalleryKey:
-    row = session.execute(
-        select(GalleryRow.number, GalleryRow.keep_pictures).where(GalleryRow.name == name)
-    ).one_or_none()
+    row = session.execute(_KEY, {"name": name}).one_or_none()
     if row is None:
         raise _unknown(name)
-    return GalleryKey(*row)
+    return _key_of(*row)
 
 
-def _counted() -> Select[str, int, int, int, bool, datetime]:
-    """Galleries in the order of :class:`GalleryRecord`'s fields."""
+def _key_of(number: int, keep_pictures: bool, *rule: float | None) -> GalleryKey:
+    """A row of :data:`_KEY`."""
+    return GalleryKey(number, keep_pictures, Rule(*rule))
+
+
+def _record_of(
+    name: str,
+    images: int,
+    people: int,
+    pending: int,
+    keep_pictures: bool,
+    created_at: datetime,
+    *rule: float | None,
+) -> GalleryRecord:
+    """A row of :func:`_counted`."""
+    return GalleryRecord(name, images, people, pending, keep_pictures, created_at, Rule(*rule))
+
+
+def _counted() -> Select[Any]:
+    """Galleries in the order of :class:`GalleryRecord`'s fields, the rule's last."""
     images = select(func.count()).where(ImageRow.gallery == GalleryRow.number)
     people = select(func.count()).where(PersonRow.gallery == GalleryRow.number)
     return select(
@@ -462,6 +517,7 @@ def _counted() -> Select[str, int, int, int, bool, datetime]:
         images.where(ImageRow.fingerprint != bindparam("fingerprint")).scalar_subquery(),
         GalleryRow.keep_pictures,
         GalleryRow.created_at,
+        *_RULE,
     )
 
 
@@ -486,8 +542,12 @@ def _picture(row: Any) -> PictureRecord:
 
 
 # Made once: building a statement costs more than SQLite takes to answer it.
-_KEY: Final = select(GalleryRow.number, GalleryRow.keep_pictures).where(GalleryRow.name == bindparam("name"))
-_KEYS: Final = select(GalleryRow.name, GalleryRow.number, GalleryRow.keep_pictures)
+_RULE: Final = tuple(getattr(GalleryRow, rule.name) for rule in fields(Rule))
+_KEYS: Final = select(GalleryRow.name, GalleryRow.number, GalleryRow.keep_pictures, *_RULE)
+_KEY: Final = select(GalleryRow.number, GalleryRow.keep_pictures, *_RULE).where(
+    GalleryRow.name == bindparam("name")
+)
+_PEOPLE_COUNT: Final = select(func.count()).where(PersonRow.gallery == bindparam("gallery"))
 _GALLERY: Final = _counted().where(GalleryRow.name == bindparam("name"))
 _GALLERIES: Final = (
     _counted().where(GalleryRow.name > bindparam("after")).order_by(GalleryRow.name).limit(bindparam("limit"))

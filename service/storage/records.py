@@ -10,6 +10,8 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from service.matching.decision import NO_WISHES, Rule
+
 __all__ = [
     "Enrolled",
     "GalleryKey",
@@ -26,10 +28,11 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class GalleryKey:
-    """What a gallery's name stands for: number, and whether its pictures are kept."""
+    """What a gallery's name stands for: number, whether its pictures are kept, and how it decides."""
 
     number: int
     keep_pictures: bool
+    rule: Rule = NO_WISHES
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,7 @@ class GalleryRecord:
         pending: pictures whose features are of another model than the present one.
         keep_pictures: whether the pictures' bytes are kept.
         created_at: aware, UTC.
+        rule: how it decides, unless a call says otherwise.
     """
 
     name: str
@@ -51,6 +55,7 @@ class GalleryRecord:
     pending: int
     keep_pictures: bool
     created_at: datetime
+    rule: Rule = NO_WISHES
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from sqlalchemy import (
     Boolean,
     DateTime,
     Dialect,
+    Float,
     ForeignKey,
     Index,
     Integer,
@@ -70,6 +71,9 @@ class GalleryRow(Base):
     name: Mapped[str] = mapped_column(String(64), unique=True)
     keep_pictures: Mapped[bool] = mapped_column(Boolean)
     created_at: Mapped[datetime] = mapped_column(Instant)
+    match_rate: Mapped[float | None] = mapped_column(Float)
+    uncertain_rate: Mapped[float | None] = mapped_column(Float)
+    prior: Mapped[float | None] = mapped_column(Float)
 
 
 class PersonRow(Base):
