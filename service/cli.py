@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 
+from service.keys_command import audit, keys_app
+
 if TYPE_CHECKING:
     from service.bench.accuracy import Comparison
     from service.client import Client, EnrolledPicture, NewPicture, QueryAnswer
@@ -28,12 +30,22 @@ bench_app = typer.Typer(help="Measure a running service.", no_args_is_help=True)
 app.add_typer(galleries_app, name="galleries")
 app.add_typer(people_app, name="people")
 app.add_typer(bench_app, name="bench")
+app.add_typer(keys_app, name="keys")
+app.command()(audit)
 
 Url = Annotated[
     str, typer.Option("--url", envvar="PENUMBRA_URL", help="Address of the service.", show_envvar=True)
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 GalleryName = Annotated[str, typer.Option("--gallery", "-g", help="Name of the gallery.")]
+
+MatchRate = Annotated[
+    float | None, typer.Option(help="Share of strangers' queries that may get a match, up to 0.5.")
+]
+UncertainRate = Annotated[float | None, typer.Option(help="The same for uncertain or better.")]
+Prior = Annotated[
+    float | None, typer.Option(help="Probability beforehand that the person asked about is enrolled.")
+]
 
 SERVICE_URL = "http://127.0.0.1:8321"
 
@@ -196,6 +208,32 @@ def create_gallery(
         _print_json(gallery.model_dump(mode="json"))
     else:
         typer.echo(f"created {gallery.name}")
+
+
+@galleries_app.command("change")
+def change_gallery(
+    name: Annotated[str, typer.Argument(help="The gallery.")],
+    match_rate: MatchRate = None,
+    uncertain_rate: UncertainRate = None,
+    prior: Prior = None,
+    url: Url = SERVICE_URL,
+    as_json: AsJson = False,
+) -> None:
+    """Say how a gallery decides, where a query does not say so itself.
+
+    [bold]Example[/]
+
+      penumbra galleries change station-north --match-rate 0.001 --prior 0.05
+    """
+    given = {"match_rate": match_rate, "uncertain_rate": uncertain_rate, "prior": prior}
+    changes = {name: value for name, value in given.items() if value is not None}
+    with _connected(url) as client:
+        gallery = client.change_gallery(name, **changes)
+    if as_json:
+        _print_json(gallery.model_dump(mode="json"))
+        return
+    said = [f"{option} {value:g}" for option in given if (value := getattr(gallery, option)) is not None]
+    typer.echo(f"{gallery.name}: {', '.join(said) or 'decides as the calibration says'}")
 
 
 @galleries_app.command("delete")
@@ -410,10 +448,15 @@ def query(
     exclude_camera: Annotated[list[str] | None, typer.Option(help="No picture from this camera.")] = None,
     person: Annotated[list[str] | None, typer.Option(help="Only this person.")] = None,
     exclude_person: Annotated[list[str] | None, typer.Option(help="Not this person.")] = None,
+    match_rate: MatchRate = None,
+    uncertain_rate: UncertainRate = None,
+    prior: Prior = None,
     url: Url = SERVICE_URL,
     as_json: AsJson = False,
 ) -> None:
     """Ask who in a gallery is the person in these pictures.
+
+    Probabilities and decisions are there where the model is calibrated for this --unify.
 
     [bold]Examples[/]
 
@@ -425,7 +468,7 @@ def query(
 
       penumbra query who.jpg -g shop --camera entrance --camera exit --exclude-person guard
     """
-    from service.client import Filters
+    from service.client import Decisions, Filters
 
     if by not in ("person", "image"):
         _fail(f"--by is person or image, not {by!r}", code=2)
@@ -437,7 +480,15 @@ def query(
         exclude_people=exclude_person or (),
     )
     with _connected(url) as client:
-        answer = client.query(gallery, pictures, top_k=top_k, by=ranked_by, unify=unify, filters=filters)
+        answer = client.query(
+            gallery,
+            pictures,
+            top_k=top_k,
+            by=ranked_by,
+            unify=unify,
+            filters=filters,
+            decisions=Decisions(match_rate, uncertain_rate, prior),
+        )
     if as_json:
         _print_json(answer.model_dump(mode="json"))
     else:
@@ -453,12 +504,14 @@ def _show_answer(answer: QueryAnswer) -> None:
     grade = answer.query.occlusion
     scores = ", ".join(f"{place} {score:.2f}" for place, score in (grade.scores or {}).items())
     console.print(f"query graded [bold]{grade.type}[/] ({scores})" if scores else "query not graded")
-    table = Table("rank", "person", "score", "compared", "picture", "camera")
+    table = Table("rank", "person", "score", "probability", "decision", "compared", "picture", "camera")
     for result in answer.results:
         table.add_row(
             str(result.rank),
             _plain(result.person),
             f"{result.score:.4f}",
+            "-" if result.probability is None else f"{result.probability:.4f}",
+            result.decision or "-",
             "whole pictures" if result.compared == "none" else f"without {result.compared}",
             result.image.id,
             _plain(result.image.camera or "-"),

@@ -24,11 +24,12 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import json
+import os
 import random
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from itertools import islice
@@ -44,6 +45,7 @@ __all__ = [
     "AsyncClient",
     "Client",
     "ClientError",
+    "Decisions",
     "EmbedAnswer",
     "Embedding",
     "EnrolledPicture",
@@ -159,7 +161,11 @@ class Problem(_Answer):
 
 
 class Gallery(_Answer):
-    """One gallery: ``images``, ``people`` and ``pending`` (of another model) are counts."""
+    """One gallery: ``images``, ``people`` and ``pending`` (of another model) are counts.
+
+    How it decides, unless a call says otherwise, is in ``match_rate``, ``uncertain_rate`` and ``prior``;
+    None: as the model's calibration says.
+    """
 
     name: str
     images: int
@@ -167,6 +173,9 @@ class Gallery(_Answer):
     pending: int = 0
     keep_pictures: bool
     created_at: datetime
+    match_rate: float | None = None
+    uncertain_rate: float | None = None
+    prior: float | None = None
 
 
 class GalleryPage(_Answer):
@@ -249,7 +258,8 @@ class QueryResult(_Answer):
         rank: from 1.
         person: as enrolled.
         score: cosine, -1 to 1.
-        probability, decision: None until the bundle is calibrated.
+        probability: that it is the same person, 0 to 1; None where the model is not calibrated.
+        decision: ``match``, ``uncertain`` or ``unknown``; None where the model is not calibrated.
         image: the gallery picture that matched best.
         compared: what was hidden on both sides, e.g. ``"bottom_half"`` or ``"none"``.
     """
@@ -352,6 +362,25 @@ class Filters:
         }
         times = {"time_from": self.time_from, "time_to": self.time_to}
         return names | {name: moment.isoformat() for name, moment in times.items() if moment is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class Decisions:
+    """How to decide; what is None is left to the gallery, then to the model's calibration.
+
+    Attributes:
+        match_rate: of calls that ask about somebody who is not there, the share that may get a ``match``.
+        uncertain_rate: the same for ``uncertain`` or better.
+        prior: probability, before the pictures are seen, that the person asked about is there.
+    """
+
+    match_rate: float | None = None
+    uncertain_rate: float | None = None
+    prior: float | None = None
+
+    def form(self) -> dict[str, str]:
+        """The form fields that say so."""
+        return {name: repr(value) for name, value in asdict(self).items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -477,6 +506,10 @@ def _create_gallery(name: str, keep_pictures: bool) -> Call[Gallery]:
     return Call("POST", "/v1/galleries", _reader(Gallery), repeatable=False, json=body)
 
 
+def _change_gallery(name: str, changes: Mapping[str, bool | float | None]) -> Call[Gallery]:
+    return Call("PATCH", _gallery_path(name), _reader(Gallery), repeatable=False, json=dict(changes))
+
+
 def _gallery_page(limit: int, cursor: str | None) -> Call[GalleryPage]:
     params: dict[str, str | int] = {"limit": limit}
     if cursor is not None:
@@ -541,9 +574,12 @@ def _verify(
     person: str | None,
     unify: str,
     boxes: Sequence[Box | None] | None,
+    decisions: Decisions | None,
 ) -> Call[Verification]:
     given = {"gallery": gallery, "person": person, "unify": unify}
     form = {name: value for name, value in given.items() if value is not None}
+    if decisions is not None:
+        form |= decisions.form()
     if boxes is not None:
         form["boxes"] = json.dumps(boxes)
     return Call(
@@ -570,10 +606,13 @@ def _query(
     unify: str,
     boxes: Sequence[Box | None] | None,
     filters: Filters | None,
+    decisions: Decisions | None,
 ) -> Call[QueryAnswer]:
     form = {"top_k": str(top_k), "by": by, "unify": unify}
     if filters is not None:
         form |= filters.form()
+    if decisions is not None:
+        form |= decisions.form()
     if boxes is not None:
         form["boxes"] = json.dumps(boxes)
     return Call(
@@ -801,6 +840,12 @@ def _unreachable(base_url: httpx.URL, error: httpx.TransportError) -> ServiceUnr
     )
 
 
+def _authorization(key: str | None) -> dict[str, str]:
+    """The header that carries the key; by default the key in the environment's ``PENUMBRA_KEY``."""
+    key = key or os.environ.get("PENUMBRA_KEY")
+    return {"Authorization": f"Bearer {key}"} if key else {}
+
+
 def _default_timeout() -> httpx.Timeout:
     """Connecting is quick or hopeless; an answer may take as long as the service's own deadline and some."""
     return httpx.Timeout(60.0, connect=5.0)
@@ -833,11 +878,13 @@ class Client:
         url: str = DEFAULT_URL,
         *,
         timeout: httpx.Timeout | float | None = None,
+        key: str | None = None,
         retries: Retries | None = None,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         self._http = httpx.Client(
             base_url=url,
+            headers=_authorization(key),
             timeout=timeout or _default_timeout(),
             transport=transport,
             trust_env=not _on_this_machine(url),
@@ -897,6 +944,13 @@ class Client:
     def gallery(self, name: str) -> Gallery:
         """One gallery. ``ProblemError`` 404 if there is none of that name."""
         return self.send(_gallery(name))
+
+    def change_gallery(self, name: str, **changes: bool | float | None) -> Gallery:
+        """Change ``keep_pictures``, ``match_rate``, ``uncertain_rate`` or ``prior``.
+
+        Only what is named changes; None leaves a rate or the prior to the model's calibration again.
+        """
+        return self.send(_change_gallery(name, changes))
 
     def delete_gallery(self, name: str) -> None:
         """Erase a gallery with everything in it."""
@@ -985,6 +1039,7 @@ class Client:
         unify: str = "auto",
         boxes: Sequence[Box | None] | None = None,
         filters: Filters | None = None,
+        decisions: Decisions | None = None,
     ) -> QueryAnswer:
         """Who in the gallery is the person in these 1 to 16 pictures?
 
@@ -996,8 +1051,9 @@ class Client:
             unify: ``auto``, ``off``, or the name of what is hidden in the query (``models.occlusion``).
             boxes: one for each picture, or None for those that show nothing else.
             filters: which of the gallery's pictures are looked at.
+            decisions: false-match rates and prior of this call.
         """
-        return self.send(_query(gallery, pictures, top_k, by, unify, boxes, filters))
+        return self.send(_query(gallery, pictures, top_k, by, unify, boxes, filters, decisions))
 
     def embed(
         self,
@@ -1023,9 +1079,10 @@ class Client:
         person: str | None = None,
         unify: str = "auto",
         boxes: Sequence[Box | None] | None = None,
+        decisions: Decisions | None = None,
     ) -> Verification:
         """How alike two pictures are; or one picture and an enrolled ``person`` of a ``gallery``."""
-        return self.send(_verify(pictures, gallery, person, unify, boxes))
+        return self.send(_verify(pictures, gallery, person, unify, boxes, decisions))
 
     def model(self) -> Model:
         """The served model."""
@@ -1044,11 +1101,13 @@ class AsyncClient:
         url: str = DEFAULT_URL,
         *,
         timeout: httpx.Timeout | float | None = None,
+        key: str | None = None,
         retries: Retries | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._http = httpx.AsyncClient(
             base_url=url,
+            headers=_authorization(key),
             timeout=timeout or _default_timeout(),
             transport=transport,
             trust_env=not _on_this_machine(url),
@@ -1103,6 +1162,10 @@ class AsyncClient:
     async def gallery(self, name: str) -> Gallery:
         """As :meth:`Client.gallery`."""
         return await self.send(_gallery(name))
+
+    async def change_gallery(self, name: str, **changes: bool | float | None) -> Gallery:
+        """As :meth:`Client.change_gallery`."""
+        return await self.send(_change_gallery(name, changes))
 
     async def delete_gallery(self, name: str) -> None:
         """As :meth:`Client.delete_gallery`."""
@@ -1184,6 +1247,7 @@ class AsyncClient:
         unify: str = "auto",
         boxes: Sequence[Box | None] | None = None,
         filters: Filters | None = None,
+        decisions: Decisions | None = None,
     ) -> QueryAnswer:
         """As :meth:`Client.query`."""
         return await self.send(
@@ -1208,6 +1272,7 @@ class AsyncClient:
         person: str | None = None,
         unify: str = "auto",
         boxes: Sequence[Box | None] | None = None,
+        decisions: Decisions | None = None,
     ) -> Verification:
         """As :meth:`Client.verify`."""
         return await self.send(await asyncio.to_thread(_verify, pictures, gallery, person, unify, boxes))

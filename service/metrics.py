@@ -63,6 +63,11 @@ class Metrics:
             "Times the feature cache did not answer and was passed over.",
             registry=self.registry,
         )
+        self.audit_faults: Final = Counter(
+            "penumbra_audit_faults",
+            "Times the audit trail could not be written and was tried again.",
+            registry=self.registry,
+        )
         self.picture_faults: Final = Counter(
             "penumbra_picture_faults",
             "Pictures that failed, by the slug of their problem.",

@@ -130,6 +130,37 @@ class BodyTooLarge(Problem):
     title = "Request body too large"
 
 
+# Access
+
+
+class Unauthorised(Problem):
+    """A key is needed: none was sent, or one that is unknown, revoked or expired."""
+
+    status = 401
+    slug = "unauthorised"
+    title = "A valid key is needed"
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"WWW-Authenticate": "Bearer"}
+
+
+class Forbidden(Problem):
+    """The key's role does not comprise this, or it is bound to other galleries."""
+
+    status = 403
+    slug = "forbidden"
+    title = "Not with this key"
+
+
+class UnknownKey(Problem):
+    """There is no key of that id."""
+
+    status = 404
+    slug = "unknown-key"
+    title = "Unknown key"
+
+
 # Galleries
 
 
@@ -207,6 +238,13 @@ class Overloaded(Problem):
     def headers(self) -> dict[str, str]:
         """``Retry-After`` in seconds."""
         return {"Retry-After": str(self.retry_after_s)}
+
+
+class RateLimited(Overloaded):
+    """This key (without keys: this address) asked more often than it may."""
+
+    slug = "rate-limited"
+    title = "Too many requests with this key"
 
 
 class DeadlineExceeded(Problem):

@@ -48,6 +48,11 @@ class Settings(BaseSettings):
         default_factory=_shipped_bundle,
         description="The model: a bundle written by `penumbra-train export`.",
     )
+    calibration: Path | None = Field(
+        default=None,
+        description="What the model's scores mean, from `penumbra-train calibrate --json-out` on this bundle; "
+        "the bundle's own calibration unless given.",
+    )
     provider: Provider = Field(
         default="auto",
         description="Where ONNX Runtime computes. auto: the first installed of tensorrt, cuda, openvino, "
@@ -63,6 +68,15 @@ class Settings(BaseSettings):
     allow_anonymous: bool = Field(
         default=False,
         description="Bind to an address that other machines can reach although nobody is asked for a key.",
+    )
+
+    public_metrics: bool = Field(
+        default=False,
+        description="Show /metrics, which names galleries, without a key.",
+    )
+    rate_limit: str | None = Field(
+        default=None,
+        description='How often one key (without keys: one address) may ask, e.g. "600/minute"; beyond: 429.',
     )
 
     # What is kept
@@ -85,6 +99,13 @@ class Settings(BaseSettings):
     )
     cache_ttl_s: int = Field(
         default=7 * 24 * 3600, ge=1, description="How long Redis keeps a picture's features, seconds."
+    )
+
+    audit: bool = Field(
+        default=True, description="Keep an audit trail: who enrolled, queried, read or erased what."
+    )
+    audit_days: int = Field(
+        default=365, ge=1, description="Events of the audit trail older than this are deleted, days."
     )
 
     # Batching and load

@@ -27,6 +27,9 @@ def gallery_record(record: GalleryRecord) -> schemas.Gallery:
         pending=record.pending,
         keep_pictures=record.keep_pictures,
         created_at=record.created_at,
+        match_rate=record.rule.match_rate,
+        uncertain_rate=record.rule.uncertain_rate,
+        prior=record.rule.prior,
     )
 
 
@@ -72,10 +75,11 @@ def matched(match: gallery.Match) -> schemas.MatchedImage:
 
 def verification(found: gallery.Verification) -> schemas.VerifyAnswer:
     """Whether it is the same person; how likely is for calibrated models to say."""
+    verdict = found.verdict
     return schemas.VerifyAnswer(
         score=found.score,
-        probability=None,
-        decision=None,
+        probability=None if verdict is None else round(verdict.probability, 6),
+        decision=None if verdict is None else verdict.decision,
         pictures=[schemas.QueryPicture(occlusion=grade(seen)) for seen in found.pictures],
         image=None if found.image is None else matched(found.image),
         compared=found.compared,
@@ -94,8 +98,8 @@ def query_answer(answer: gallery.QueryAnswer) -> schemas.QueryAnswer:
                 rank=match.rank,
                 person=match.person,
                 score=match.score,
-                probability=None,
-                decision=None,
+                probability=None if match.verdict is None else round(match.verdict.probability, 6),
+                decision=None if match.verdict is None else match.verdict.decision,
                 image=matched(match),
                 compared=match.compared,
             )

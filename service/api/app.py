@@ -14,10 +14,14 @@ from starlette.middleware import Middleware
 
 from service.api import embed, faults, galleries, health, images, metrics, model, people, query, verify
 from service.api.assembly import assemble
+from service.api.audit import Audit
 from service.api.body_limit import BodyLimit
+from service.api.faults import documented
 from service.api.observation import Observation
 from service.api.request_id import RequestIds
+from service.api.security_headers import SecurityHeaders
 from service.metrics import Metrics
+from service.problems import Forbidden, RateLimited, Unauthorised
 from service.settings import Settings
 
 _DESCRIPTION = """Finds a person again, across cameras, when only part of the person can be seen.
@@ -46,12 +50,16 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
         middleware=[
             Middleware(RequestIds),
+            Middleware(SecurityHeaders),
             Middleware(Observation, metrics=measured),
             Middleware(BodyLimit, max_bytes=settings.max_body_bytes),
+            Middleware(Audit),
         ],
     )
     faults.install(app)
-    for part in (galleries, images, people, query, verify, embed, model, health, metrics):
+    for part in (galleries, images, people, query, verify, embed, model):
+        app.include_router(part.router, responses=documented(Unauthorised, Forbidden, RateLimited))
+    for part in (health, metrics):
         app.include_router(part.router)
     app.openapi = lambda: _described(app)  # type: ignore[method-assign]
     return app

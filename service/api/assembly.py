@@ -9,6 +9,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from models.bundle import read_bundle
+from models.calibration import Calibration, read_calibration
+from service.api.authentication import Gatekeeper, RateLimit
 from service.embedding.batcher import Batcher
 from service.embedding.embedder import BundleEmbedder
 from service.embedding.engine import Engine
@@ -16,8 +18,10 @@ from service.gallery import Galleries
 from service.index.flat import FlatIndex
 from service.metrics import Metrics
 from service.settings import Settings
+from service.storage.audit import AuditTrail
 from service.storage.cache import FeatureCache
 from service.storage.catalog import Catalog
+from service.storage.keys import Keys
 from service.storage.memory import MemoryCache
 from service.storage.pictures import PictureStore
 from service.storage.redis import RedisCache
@@ -35,6 +39,9 @@ class Assembly:
     batcher: Batcher
     embedder: BundleEmbedder
     galleries: Galleries
+    gatekeeper: Gatekeeper
+    audit: AuditTrail | None
+    calibration: Calibration | None
 
     async def parts_ready(self) -> dict[str, bool]:
         """Which parts would serve a request now: the model's worker, and the catalog."""
@@ -56,11 +63,15 @@ async def assemble(settings: Settings, metrics: Metrics) -> AsyncIterator[Assemb
 
     Raises:
         FileNotFoundError, models.bundle.BundleError: the bundle.
+        models.calibration.CalibrationError: the calibration beside it.
         service.embedding.engine.ProviderError: the provider.
         service.storage.database.CatalogError, sqlalchemy.exc.SQLAlchemyError: the catalog.
     """
     async with AsyncExitStack() as stack:
         bundle = await asyncio.to_thread(read_bundle, settings.bundle)
+        calibration = bundle.metadata.calibration
+        if settings.calibration is not None:
+            calibration = await asyncio.to_thread(read_calibration, settings.calibration, bundle.fingerprint)
         engine = await asyncio.to_thread(
             Engine,
             bundle,
@@ -81,6 +92,17 @@ async def assemble(settings: Settings, metrics: Metrics) -> AsyncIterator[Assemb
         catalog = await asyncio.to_thread(Catalog, settings.catalog_url)
         stack.callback(catalog.close)
 
+        rate_limit = None
+        if settings.rate_limit is not None:
+            rate_limit = RateLimit(settings.rate_limit, settings.redis_url)
+        gatekeeper = Gatekeeper(Keys(catalog.database), rate_limit)
+        audit: AuditTrail | None = None
+        if settings.audit:
+            audit = await asyncio.to_thread(AuditTrail, catalog.database, metrics.audit_faults.inc)
+            await asyncio.to_thread(audit.forget_before, settings.audit_days)
+            audit.start()
+            stack.push_async_callback(audit.close)
+
         batcher = Batcher(engine, metrics, max_rows=settings.max_batch)
         await batcher.start()
         stack.push_async_callback(batcher.close)
@@ -100,12 +122,14 @@ async def assemble(settings: Settings, metrics: Metrics) -> AsyncIterator[Assemb
         metrics.watch_queue(lambda: embedder.in_work)
 
         pictures = PictureStore(settings.pictures_url, catalog.id)
-        galleries = Galleries(catalog, FlatIndex(bundle.metadata.dimension), embedder, pictures)
+        galleries = Galleries(catalog, FlatIndex(bundle.metadata.dimension), embedder, pictures, calibration)
         stack.push_async_callback(galleries.close)
         await galleries.start()
 
         log.info("serving %s (%s)", bundle.metadata.name, bundle.fingerprint[:12])
-        yield Assembly(settings, metrics, engine, batcher, embedder, galleries)
+        yield Assembly(
+            settings, metrics, engine, batcher, embedder, galleries, gatekeeper, audit, calibration
+        )
         log.info("stopping: what was accepted is finished first")
 
 

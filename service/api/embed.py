@@ -11,6 +11,8 @@ from starlette.responses import Response
 from models import occlusion
 from service.api import answers
 from service.api.assembly import assembly_of
+from service.api.audit import note_pictures
+from service.api.authentication import QUERY
 from service.api.faults import PICTURE_PROBLEMS, documented
 from service.api.multipart import described, read_boxes, read_form, read_options
 from service.api.schemas import EMBED_EXAMPLE, EmbedAnswer, Embedding, EmbedForm
@@ -36,11 +38,13 @@ _FILES: Final = {
     },
     openapi_extra=described(_FILES, EmbedForm),
     summary="Embed pictures",
+    dependencies=[QUERY],
 )
 async def embed(request: Request) -> Response:
     """Embeddings and grades of 1 to 64 pictures, for callers who compare by themselves."""
     assembly = assembly_of(request.app.state)
     form = await read_form(request, max_files=assembly.settings.max_files, fields=EmbedForm.model_fields)
+    note_pictures(request.state, len(form.files))
     options = read_options(form, EmbedForm)
     boxes = read_boxes(options.boxes, len(form.files))
     codes = tuple(dict.fromkeys(occlusion.code_of(name) for name in options.occlusions))

@@ -1,4 +1,4 @@
-"""``/v1/galleries``: make, list, look at and delete galleries."""
+"""``/v1/galleries``: make, list, look at, change and delete galleries."""
 
 from __future__ import annotations
 
@@ -8,44 +8,69 @@ from fastapi import APIRouter, Query, Request, Response
 
 from service.api import answers
 from service.api.assembly import assembly_of
+from service.api.authentication import ADMIN, QUERY, access_of
 from service.api.faults import documented
-from service.api.schemas import Gallery, GalleryCreate, GalleryPage
+from service.api.schemas import Gallery, GalleryChange, GalleryCreate, GalleryPage, rule_of
 from service.problems import BadRequest, GalleryExists, UnknownGallery
 
 router = APIRouter(prefix="/v1/galleries", tags=["galleries"])
 
 
 @router.post(
-    "", status_code=201, responses=documented(BadRequest, GalleryExists), summary="Make an empty gallery"
+    "",
+    status_code=201,
+    responses=documented(BadRequest, GalleryExists),
+    summary="Make an empty gallery",
+    dependencies=[ADMIN],
 )
 async def create_gallery(request: Request, response: Response, wanted: GalleryCreate) -> Gallery:
     """A gallery holds people by their pictures; a query searches one gallery."""
-    made = await assembly_of(request.app.state).galleries.create(wanted.name, wanted.keep_pictures)
+    made = await assembly_of(request.app.state).galleries.create(
+        wanted.name, wanted.keep_pictures, rule_of(wanted)
+    )
     response.headers["Location"] = f"/v1/galleries/{made.name}"
     return answers.gallery_record(made)
 
 
-@router.get("", responses=documented(BadRequest), summary="List galleries")
+@router.get("", responses=documented(BadRequest), summary="List galleries", dependencies=[QUERY])
 async def list_galleries(
     request: Request,
     limit: Annotated[int, Query(ge=1, le=1000, description="Most galleries in one answer.")] = 100,
     cursor: Annotated[str | None, Query(description="`next_cursor` of the page before.")] = None,
 ) -> GalleryPage:
-    """In the order of their names, a page at a time."""
+    """In the order of their names, a page at a time; those that the key is bound to, where it is."""
     page = await assembly_of(request.app.state).galleries.list(limit, cursor)
-    return GalleryPage(
-        items=[answers.gallery_record(record) for record in page.items], next_cursor=page.next_cursor
-    )
+    access = access_of(request)
+    shown = [answers.gallery_record(record) for record in page.items if access.sees(record.name)]
+    return GalleryPage(items=shown, next_cursor=page.next_cursor)
 
 
-@router.get("/{gallery}", responses=documented(UnknownGallery), summary="Look at a gallery")
+@router.get(
+    "/{gallery}", responses=documented(UnknownGallery), summary="Look at a gallery", dependencies=[QUERY]
+)
 async def get_gallery(request: Request, gallery: str) -> Gallery:
     """With the counts of its pictures and people."""
     return answers.gallery_record(await assembly_of(request.app.state).galleries.get(gallery))
 
 
+@router.patch(
+    "/{gallery}",
+    responses=documented(BadRequest, UnknownGallery),
+    summary="Change a gallery",
+    dependencies=[ADMIN],
+)
+async def change_gallery(request: Request, gallery: str, wanted: GalleryChange) -> Gallery:
+    """Only what is sent changes; null leaves a rate or the prior to the calibration again."""
+    changes = wanted.model_dump(exclude_unset=True)
+    return answers.gallery_record(await assembly_of(request.app.state).galleries.change(gallery, changes))
+
+
 @router.delete(
-    "/{gallery}", status_code=204, responses=documented(UnknownGallery), summary="Delete a gallery"
+    "/{gallery}",
+    status_code=204,
+    responses=documented(UnknownGallery),
+    summary="Delete a gallery",
+    dependencies=[ADMIN],
 )
 async def delete_gallery(request: Request, gallery: str) -> None:
     """With everything that is stored of it."""

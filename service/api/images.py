@@ -10,6 +10,8 @@ from starlette.responses import JSONResponse, Response
 
 from service.api import answers
 from service.api.assembly import assembly_of
+from service.api.audit import note_pictures
+from service.api.authentication import ENROL, QUERY
 from service.api.faults import PICTURE_PROBLEMS, documented, field_name, problem_response
 from service.api.multipart import read_form
 from service.api.schemas import ENROL_EXAMPLE, EnrolAnswer, EnrolledItem, Item, Picture, PicturePage
@@ -76,6 +78,7 @@ _FORM: Final[dict[str, Any]] = {
     },
     openapi_extra=_FORM,
     summary="Enrol pictures",
+    dependencies=[ENROL],
 )
 async def enrol(request: Request, gallery: str) -> Response:
     """Enrol 1 to 64 pictures of people.
@@ -86,6 +89,7 @@ async def enrol(request: Request, gallery: str) -> Response:
     """
     assembly = assembly_of(request.app.state)
     form = await read_form(request, max_files=assembly.settings.max_files, fields={"items"})
+    note_pictures(request.state, len(form.files))
     items = read_items(form.fields.get("items"), len(form.files))
     outcomes = await assembly.galleries.enrol(
         gallery,
@@ -117,7 +121,9 @@ async def enrol(request: Request, gallery: str) -> Response:
     )
 
 
-@router.get("", responses=documented(BadRequest, UnknownGallery), summary="List pictures")
+@router.get(
+    "", responses=documented(BadRequest, UnknownGallery), summary="List pictures", dependencies=[QUERY]
+)
 async def list_images(
     request: Request,
     gallery: str,
@@ -136,7 +142,10 @@ async def list_images(
 
 
 @router.get(
-    "/{image}", responses=documented(UnknownGallery, UnknownImage), summary="Look at a picture's data"
+    "/{image}",
+    responses=documented(UnknownGallery, UnknownImage),
+    summary="Look at a picture's data",
+    dependencies=[QUERY],
 )
 async def get_image(request: Request, gallery: str, image: str) -> Picture:
     """What was told of it, and how the model sees it."""
@@ -152,6 +161,7 @@ async def get_image(request: Request, gallery: str, image: str) -> Picture:
         **documented(UnknownGallery, UnknownImage, PictureNotKept),
     },
     summary="Fetch a picture",
+    dependencies=[QUERY],
 )
 async def get_file(request: Request, gallery: str, image: str) -> Response:
     """The bytes that were enrolled (of a full frame, what was in the box), where the gallery keeps them."""
@@ -166,6 +176,7 @@ async def get_file(request: Request, gallery: str, image: str) -> Response:
     status_code=204,
     responses=documented(UnknownGallery, UnknownImage),
     summary="Erase a picture",
+    dependencies=[ENROL],
 )
 async def delete_image(request: Request, gallery: str, image: str) -> None:
     """From catalog, index, files and feature cache; its person too if it was their last picture."""

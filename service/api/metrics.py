@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from prometheus_client import CONTENT_TYPE_LATEST
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.responses import PlainTextResponse, Response
 
 from service.api.assembly import Assembly, assembly_of
+from service.api.authentication import may_watch
 
 log = logging.getLogger(__name__)
 
@@ -18,7 +19,9 @@ router = APIRouter(tags=["service"])
 _PAGE = 1000
 
 
-@router.get("/metrics", response_class=PlainTextResponse, summary="Metrics")
+@router.get(
+    "/metrics", response_class=PlainTextResponse, summary="Metrics", dependencies=[Depends(may_watch)]
+)
 async def metrics(request: Request) -> Response:
     """Requests, stage times, batches, queue, cache and galleries in Prometheus' text format."""
     assembly = assembly_of(request.app.state)

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query, Request
 
 from service.api import answers
 from service.api.assembly import assembly_of
+from service.api.authentication import ENROL, QUERY
 from service.api.faults import documented
 from service.api.schemas import PeoplePage, Person, PersonChange
 from service.problems import BadRequest, PersonExists, UnknownGallery, UnknownPerson
@@ -15,7 +16,7 @@ from service.problems import BadRequest, PersonExists, UnknownGallery, UnknownPe
 router = APIRouter(prefix="/v1/galleries/{gallery}/people", tags=["people"])
 
 
-@router.get("", responses=documented(BadRequest, UnknownGallery), summary="List people")
+@router.get("", responses=documented(BadRequest, UnknownGallery), summary="List people", dependencies=[QUERY])
 async def list_people(
     request: Request,
     gallery: str,
@@ -30,7 +31,12 @@ async def list_people(
 # A name may hold slashes, so it takes the rest of the path.
 
 
-@router.get("/{person:path}", responses=documented(UnknownGallery, UnknownPerson), summary="Look at a person")
+@router.get(
+    "/{person:path}",
+    responses=documented(UnknownGallery, UnknownPerson),
+    summary="Look at a person",
+    dependencies=[QUERY],
+)
 async def get_person(request: Request, gallery: str, person: str) -> Person:
     """How many pictures show them; the pictures are listed by `images?person=`."""
     return answers.person(await assembly_of(request.app.state).galleries.person(gallery, person))
@@ -40,6 +46,7 @@ async def get_person(request: Request, gallery: str, person: str) -> Person:
     "/{person:path}",
     responses=documented(BadRequest, UnknownGallery, UnknownPerson, PersonExists),
     summary="Rename a person, or merge two",
+    dependencies=[ENROL],
 )
 async def change_person(request: Request, gallery: str, person: str, change: PersonChange) -> Person:
     """Where two names turned out to be one person, `merge` puts all pictures under the new name."""
@@ -54,6 +61,7 @@ async def change_person(request: Request, gallery: str, person: str, change: Per
     status_code=204,
     responses=documented(UnknownGallery, UnknownPerson),
     summary="Erase a person",
+    dependencies=[ENROL],
 )
 async def delete_person(request: Request, gallery: str, person: str) -> None:
     """With all their pictures: from catalog, index, files and feature cache."""

@@ -9,9 +9,11 @@ from starlette.responses import Response
 
 from service.api import answers
 from service.api.assembly import assembly_of
+from service.api.audit import note_pictures
+from service.api.authentication import QUERY
 from service.api.faults import PICTURE_PROBLEMS, documented
 from service.api.multipart import described, read_boxes, read_form, read_options
-from service.api.schemas import QUERY_EXAMPLE, QueryAnswer, QueryForm
+from service.api.schemas import QUERY_EXAMPLE, QueryAnswer, QueryForm, rule_of
 from service.gallery import QueryOptions
 from service.problems import BadRequest, UnknownGallery
 from service.storage.filters import Filters
@@ -34,6 +36,7 @@ _FILES: Final = {
     },
     openapi_extra=described(_FILES, QueryForm),
     summary="Find a person",
+    dependencies=[QUERY],
 )
 async def query(request: Request, gallery: str) -> Response:
     """Rank the gallery's people, or pictures, by likeness to the person in 1 to 16 pictures.
@@ -43,6 +46,7 @@ async def query(request: Request, gallery: str) -> Response:
     assembly = assembly_of(request.app.state)
     settings = assembly.settings
     form = await read_form(request, max_files=settings.max_query_files, fields=QueryForm.model_fields)
+    note_pictures(request.state, len(form.files))
     options = read_options(form, QueryForm)
     if options.top_k > settings.max_top_k:
         raise BadRequest(f"top_k: at most {settings.max_top_k}, not {options.top_k}")
@@ -62,6 +66,7 @@ async def query(request: Request, gallery: str) -> Response:
                 time_from=options.time_from,
                 time_to=options.time_to,
             ),
+            rule_of(options),
         ),
     )
     assembly.metrics.search_seconds.observe(found.timings.search / 1000)

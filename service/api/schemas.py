@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -17,11 +17,14 @@ from pydantic import (
     JsonValue,
     StringConstraints,
     field_validator,
+    model_validator,
 )
 
 from models import occlusion
 from models.bundle import BundleMetadata
+from models.calibration import Rate, Share
 from service.api.faults import ProblemDocument
+from service.matching.decision import Rule
 from service.matching.unification import CHOICES
 
 GALLERY_NAME = r"^[a-z0-9][a-z0-9._-]{0,63}$"
@@ -54,15 +57,62 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+# Decisions
+
+
+class _Decisive(_Strict):
+    """What a call or a gallery may say of decisions; null leaves it to the gallery, then the calibration.
+
+    Nothing here does anything while the model is not calibrated.
+    """
+
+    match_rate: Rate | None = Field(
+        default=None,
+        description="False-match rate: of calls that ask about somebody who is not there, the share that may "
+        "get a `match`.",
+        examples=[0.01],
+    )
+    uncertain_rate: Rate | None = Field(
+        default=None,
+        description="The same for `uncertain` or better; what is left is `unknown`.",
+        examples=[0.1],
+    )
+    prior: Share | None = Field(
+        default=None,
+        description="Probability, before the pictures are seen, that the person asked about is there: among "
+        "those enrolled (a query), or the one compared with (verify).",
+        examples=[0.5],
+    )
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if (fault := rule_of(self).fault) is not None:
+            raise ValueError(fault)
+        return self
+
+
+def rule_of(said: _Decisive) -> Rule:
+    """The rule that a request states."""
+    return Rule(said.match_rate, said.uncertain_rate, said.prior)
+
+
 # Galleries
 
 
-class GalleryCreate(_Strict):
+class GalleryCreate(_Decisive):
     """A gallery to be made."""
 
     name: GalleryName = Field(description="Lower-case letters, digits, '.', '_', '-'.", examples=["shop"])
     keep_pictures: bool = Field(
         default=False, description="Keep the pictures' bytes, not only what the model makes of them."
+    )
+
+
+class GalleryChange(_Decisive):
+    """What is to be changed of a gallery."""
+
+    keep_pictures: bool = Field(
+        default=False, description="Counts for pictures that are enrolled from then on."
     )
 
 
@@ -79,6 +129,9 @@ class Gallery(_Strict):
     )
     keep_pictures: bool
     created_at: datetime
+    match_rate: float | None = Field(description="The gallery's own; null: the calibration's.")
+    uncertain_rate: float | None = Field(description="The gallery's own; null: the calibration's.")
+    prior: float | None = Field(description="The gallery's own; null: the calibration's.")
 
 
 class GalleryPage(_Strict):
@@ -217,7 +270,7 @@ NAMES_AS_JSON = 'A JSON array, e.g. `["entrance"]`.'
 Names = Json[Annotated[list[Words], Field(min_length=1, max_length=1000)]]
 
 
-class QueryForm(_Strict):
+class QueryForm(_Decisive):
     """A query's options, as form fields."""
 
     top_k: int = Field(default=10, ge=1, description="How many results.")
@@ -227,7 +280,8 @@ class QueryForm(_Strict):
     unify: Literal[CHOICES] = Field(  # type: ignore[valid-type]
         default="auto",
         description="auto: hide in each picture what the grader finds hidden in the other; off: compare "
-        "whole pictures; a type's name: the query's occlusion, where the caller knows it.",
+        "whole pictures; fuse: compare under every occlusion type and fuse the scores, which needs no "
+        "grader; a type's name: the query's occlusion, where the caller knows it.",
     )
     boxes: Json[list[BoxNumbers | None]] | None = Field(default=None, description=BOXES)
     cameras: Names | None = Field(default=None, description="Only pictures from these. " + NAMES_AS_JSON)
@@ -242,13 +296,14 @@ class QueryForm(_Strict):
     time_to: Moment | None = Field(default=None, description="Only pictures taken before.")
 
 
-class VerifyForm(_Strict):
+class VerifyForm(_Decisive):
     """What is to be compared, as form fields."""
 
     gallery: GalleryName | None = Field(default=None, description="Where the person is, for one picture.")
     person: Words | None = Field(default=None, description="Whom the one picture is compared with.")
     unify: Literal[CHOICES] = Field(  # type: ignore[valid-type]
-        default="auto", description="As for a query; a type's name states the first picture's occlusion."
+        default="auto",
+        description="As for a query; a type's name is the first picture's occlusion; fuse needs a gallery.",
     )
     boxes: Json[list[BoxNumbers | None]] | None = Field(default=None, description=BOXES)
 
@@ -292,19 +347,31 @@ class MatchedImage(_Strict):
     occlusion: Occlusion
 
 
+PROBABILITY = (
+    "That it is the same person, 0 to 1, given the score, what is hidden in both pictures, and the prior, "
+    "shared out among the people looked at; null where the model is not calibrated for this `unify`."
+)
+DECISION = (
+    "`match`: strangers get so high a score in at most `match_rate` of such calls; `uncertain`: in at most "
+    "`uncertain_rate`; else `unknown`. null where the model is not calibrated for this `unify`."
+)
+
+
 class Result(_Strict):
     """One ranked person or picture."""
 
     rank: int = Field(description="From 1.")
     person: str
     score: float = Field(description="Cosine, -1 to 1; with several query pictures their mean.")
-    probability: float | None = Field(description="null while the model is not calibrated.")
+    probability: float | None = Field(description=PROBABILITY, examples=[0.94])
     decision: Literal["match", "uncertain", "unknown"] | None = Field(
-        description="null while the model is not calibrated."
+        description=DECISION, examples=["match"]
     )
     image: MatchedImage
     compared: str = Field(
-        description="Types hidden on both sides, joined by '+', or 'none'.", examples=["bottom_half"]
+        description="Types hidden on both sides, joined by '+', or 'none'. With unify=fuse, which compares "
+        "under every type: the one that counted most, for each query picture.",
+        examples=["bottom_half"],
     )
 
 
@@ -343,16 +410,18 @@ class VerifyAnswer(_Strict):
     """Whether it is the same person."""
 
     score: float = Field(description="Cosine, -1 to 1.", examples=[0.8137])
-    probability: float | None = Field(description="null while the model is not calibrated.")
+    probability: float | None = Field(description=PROBABILITY, examples=[0.94])
     decision: Literal["match", "uncertain", "unknown"] | None = Field(
-        description="null while the model is not calibrated."
+        description=DECISION, examples=["match"]
     )
     pictures: list[QueryPicture]
     image: MatchedImage | None = Field(
         description="The person's picture that matched best; null where two pictures were sent."
     )
     compared: str = Field(
-        description="Types hidden on both sides, joined by '+', or 'none'.", examples=["bottom_half"]
+        description="Types hidden on both sides, joined by '+', or 'none'. With unify=fuse, which compares "
+        "under every type: the one that counted most, for each query picture.",
+        examples=["bottom_half"],
     )
     model: str = Field(description="The model's fingerprint.")
 
@@ -400,8 +469,8 @@ QUERY_EXAMPLE: dict[str, Any] = {
             "rank": 1,
             "person": "anna",
             "score": 0.8137,
-            "probability": None,
-            "decision": None,
+            "probability": 0.94,
+            "decision": "match",
             "image": {
                 "id": "01KAFQ7V0Z9D4S2XW8TB3M6HNC",
                 "camera": "entrance",

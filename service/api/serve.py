@@ -8,11 +8,14 @@ import signal
 from types import FrameType
 
 import uvicorn
+from sqlalchemy.exc import SQLAlchemyError
 
 from service.api import logs
 from service.api.app import create_app
 from service.api.start_faults import StartFaults, in_one_line
 from service.settings import Settings
+from service.storage.database import CatalogError, Database
+from service.storage.keys import Keys
 
 log = logging.getLogger(__name__)
 
@@ -67,18 +70,30 @@ def run(settings: Settings) -> int:
 
 
 def refuse_open_door(settings: Settings) -> None:
-    """Nobody is asked for a key, so only this machine may ask, unless the settings say otherwise.
+    """Without a key nobody is asked for one, so only this machine may ask, unless the settings say otherwise.
 
     Raises:
-        ServeRefused: the host is not a loopback address and ``allow_anonymous`` is false.
+        ServeRefused: the host is not a loopback address, there is no active key, and ``allow_anonymous`` is
+            false.
     """
-    if settings.allow_anonymous or _is_loopback(settings.host):
+    if settings.allow_anonymous or _is_loopback(settings.host) or _has_keys(settings.catalog_url):
         return
     raise ServeRefused(
         f"refusing to bind to {settings.host}: other machines could reach the service, and it asks nobody "
-        "for a key. Bind to 127.0.0.1, or, where the network in front of it decides who may ask, set "
-        "PENUMBRA_ALLOW_ANONYMOUS=true."
+        "for a key. Make one with `penumbra keys create`, or bind to 127.0.0.1, or, where the network in "
+        "front of it decides who may ask, set PENUMBRA_ALLOW_ANONYMOUS=true."
     )
+
+
+def _has_keys(catalog_url: str) -> bool:
+    try:
+        database = Database(catalog_url)
+    except (CatalogError, SQLAlchemyError):
+        return False  # the start will say what is wrong with the catalog
+    try:
+        return Keys(database).any()
+    finally:
+        database.close()
 
 
 def _is_loopback(host: str) -> bool:

@@ -9,11 +9,20 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from models.bundle import BundleError
+from models.calibration import CalibrationError
 from service.embedding.engine import ProviderError
 from service.storage.database import CatalogError
 from service.storage.pictures import PictureStoreError
 
-FORESEEN: Final = (BundleError, CatalogError, OSError, PictureStoreError, ProviderError, SQLAlchemyError)
+FORESEEN: Final = (
+    BundleError,
+    CalibrationError,
+    CatalogError,
+    OSError,
+    PictureStoreError,
+    ProviderError,
+    SQLAlchemyError,
+)
 """What the parts raise at the start when it is not this program that is at fault."""
 
 

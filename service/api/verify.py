@@ -9,9 +9,11 @@ from starlette.responses import Response
 
 from service.api import answers
 from service.api.assembly import assembly_of
+from service.api.audit import note_pictures
+from service.api.authentication import QUERY, access_of
 from service.api.faults import PICTURE_PROBLEMS, documented
 from service.api.multipart import described, read_boxes, read_form, read_options
-from service.api.schemas import QUERY_EXAMPLE, VerifyAnswer, VerifyForm
+from service.api.schemas import QUERY_EXAMPLE, VerifyAnswer, VerifyForm, rule_of
 from service.problems import BadRequest, UnknownGallery, UnknownPerson
 
 router = APIRouter(prefix="/v1/verify", tags=["query"])
@@ -23,8 +25,8 @@ _FILES: Final = {
 }
 _EXAMPLE: Final[dict[str, Any]] = {
     "score": 0.8137,
-    "probability": None,
-    "decision": None,
+    "probability": QUERY_EXAMPLE["results"][0]["probability"],
+    "decision": QUERY_EXAMPLE["results"][0]["decision"],
     "pictures": QUERY_EXAMPLE["query"]["pictures"],
     "image": QUERY_EXAMPLE["results"][0]["image"],
     "compared": "bottom_half",
@@ -41,6 +43,7 @@ _EXAMPLE: Final[dict[str, Any]] = {
     },
     openapi_extra=described(_FILES, VerifyForm),
     summary="Compare two pictures, or a picture and a person",
+    dependencies=[QUERY],
 )
 async def verify(request: Request) -> Response:
     """How alike they are, each hidden where the other is; a person counts by their most alike picture."""
@@ -48,11 +51,14 @@ async def verify(request: Request) -> Response:
     form = await read_form(request, max_files=2, fields=VerifyForm.model_fields)
     options = read_options(form, VerifyForm)
     boxes = read_boxes(options.boxes, len(form.files))
+    note_pictures(request.state, len(form.files))
+    if options.gallery is not None:
+        access_of(request).check(options.gallery)
     if len(form.files) == 2 and options.gallery is None and options.person is None:
-        found = await galleries.verify(form.files, options.unify, boxes)
+        found = await galleries.verify(form.files, options.unify, boxes, rule_of(options))
     elif len(form.files) == 1 and options.gallery is not None and options.person is not None:
         found = await galleries.verify_person(
-            options.gallery, options.person, form.files[0], options.unify, boxes
+            options.gallery, options.person, form.files[0], options.unify, boxes, rule_of(options)
         )
     else:
         raise BadRequest("Send two pictures, or one picture with the fields 'gallery' and 'person'.")

@@ -23,7 +23,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
-__all__ = ["AboutRow", "Base", "GalleryRow", "ImageRow", "Instant", "PersonRow"]
+__all__ = ["AboutRow", "AuditRow", "Base", "GalleryRow", "ImageRow", "Instant", "KeyRow", "PersonRow"]
 
 Number = BigInteger().with_variant(Integer, "sqlite")  # SQLite autoincrements INTEGER only
 
@@ -113,3 +113,39 @@ class ImageRow(Base):
     occlusion: Mapped[int] = mapped_column(SmallInteger)
     scores: Mapped[bytes | None] = mapped_column(LargeBinary)  # float32 [4], little endian
     features: Mapped[bytes] = mapped_column(LargeBinary)  # float16 [9, D], little endian; last: it is long
+
+
+class KeyRow(Base):
+    """A key that lets its bearer in. Of its secret there is a hash only."""
+
+    __tablename__ = "keys"
+
+    id: Mapped[str] = mapped_column(String(26), primary_key=True)
+    name: Mapped[str] = mapped_column(String(128))
+    role: Mapped[str] = mapped_column(String(16))
+    secret_hash: Mapped[str] = mapped_column(String(64))
+    galleries: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))  # None: all of them
+    created_at: Mapped[datetime] = mapped_column(Instant)
+    expires_at: Mapped[datetime | None] = mapped_column(Instant)
+    revoked_at: Mapped[datetime | None] = mapped_column(Instant)
+
+
+class AuditRow(Base):
+    """Who did what, and when. No pictures, and names of people only as keyed hashes."""
+
+    __tablename__ = "audit"
+    __table_args__ = (
+        Index("audit_by_subject", "subject"),
+        Index("audit_by_time", "at"),
+        {"sqlite_autoincrement": True},
+    )
+
+    number: Mapped[int] = mapped_column(Number, primary_key=True)
+    at: Mapped[datetime] = mapped_column(Instant)
+    request_id: Mapped[str] = mapped_column(String(128))
+    key: Mapped[str | None] = mapped_column(String(26))
+    action: Mapped[str] = mapped_column(String(64))
+    gallery: Mapped[str | None] = mapped_column(String(64))
+    subject: Mapped[str | None] = mapped_column(String(64))
+    pictures: Mapped[int | None] = mapped_column(Integer)
+    status: Mapped[int] = mapped_column(SmallInteger)

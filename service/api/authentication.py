@@ -1,0 +1,195 @@
+"""Who may do what: keys as bearer tokens, roles, galleries, and how often.
+
+While there is no active key nobody is asked for one (and the service binds to loopback only); from the
+first key on, everybody is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Final
+
+from fastapi import Depends, Request, Security
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from limits import RateLimitItem, parse
+from limits.aio.storage import MemoryStorage, Storage
+from limits.aio.strategies import MovingWindowRateLimiter
+from limits.storage import storage_from_string
+from sqlalchemy.exc import SQLAlchemyError
+
+from service.problems import Forbidden, RateLimited, Unauthorised, Unavailable
+from service.storage.keys import KeyRecord, Keys, Role
+
+__all__ = ["ADMIN", "ANONYMOUS", "ENROL", "QUERY", "Access", "Gatekeeper", "RateLimit", "access_of", "may"]
+
+_log = logging.getLogger(__name__)
+
+_REMEMBERED_S: Final = 1.0
+"""How long a key's state is taken for granted: a revoked key ends within this time."""
+
+_MOST_REMEMBERED: Final = 10_000
+
+_BEARER: Final = HTTPBearer(auto_error=False, description="A key made by `penumbra keys create`.")
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """In whose name a request is answered; ``key`` is None where nobody is asked for one."""
+
+    key: KeyRecord | None
+
+    def check(self, gallery: str) -> None:
+        """Raise :class:`Forbidden` where the key is bound to other galleries."""
+        if self.key is not None and not self.key.reaches(gallery):
+            raise Forbidden(f"the key {self.key.id} is not for the gallery {gallery!r}")
+
+    def sees(self, gallery: str) -> bool:
+        """Whether a gallery may be shown in a list."""
+        return self.key is None or self.key.reaches(gallery)
+
+
+ANONYMOUS: Final = Access(None)
+
+
+class RateLimit:
+    """How often one key (or, without keys, one address) may ask: a moving window.
+
+    In Redis where there is one, so that replicas count together; where Redis does not answer, each process
+    counts for itself.
+
+    Args:
+        rate: e.g. ``"600/minute"``; see the package ``limits``.
+        redis_url: or None.
+    """
+
+    def __init__(self, rate: str, redis_url: str | None) -> None:
+        self._rate: RateLimitItem = parse(rate)
+        self._own = MovingWindowRateLimiter(MemoryStorage())
+        self._shared: MovingWindowRateLimiter | None = None
+        if redis_url is not None:
+            storage = storage_from_string(f"async+{redis_url}", implementation="redispy")
+            assert isinstance(storage, Storage)
+            self._shared = MovingWindowRateLimiter(storage)
+
+    async def check(self, who: str) -> None:
+        """Count a request.
+
+        Raises:
+            RateLimited: there were too many in the window.
+        """
+        limiter = self._own
+        if self._shared is not None:
+            try:
+                async with asyncio.timeout(0.5):
+                    if await self._shared.hit(self._rate, who):
+                        return
+                limiter = self._shared
+            except Exception as error:  # whatever the driver raises: Redis is away
+                _log.warning("requests are counted in this process alone: %s", error)
+        if limiter is self._own and await self._own.hit(self._rate, who):
+            return
+        reset = (await limiter.get_window_stats(self._rate, who)).reset_time
+        raise RateLimited(f"more than {self._rate}", retry_after_s=max(1, round(reset - time.time())))
+
+
+class Gatekeeper:
+    """Looks keys up, and remembers them for a moment.
+
+    Args:
+        keys: the truth.
+        rate_limit: or None for no limit.
+    """
+
+    def __init__(self, keys: Keys, rate_limit: RateLimit | None) -> None:
+        self._keys = keys
+        self._rate_limit = rate_limit
+        self._found: dict[str, tuple[float, KeyRecord | None]] = {}
+        self._any: tuple[float, bool] | None = None
+
+    async def admit(self, token: str | None, address: str) -> Access:
+        """Whose token this is.
+
+        Args:
+            token: as sent, or None.
+            address: of the caller, counted where nobody is asked for a key.
+
+        Raises:
+            Unauthorised: a key is needed and there is none, or it is unknown, revoked or expired.
+            RateLimited: too many requests.
+            Unavailable: the catalog cannot be asked.
+        """
+        try:
+            access = await self._admit(token)
+        except SQLAlchemyError as error:
+            _log.exception("keys cannot be looked up")
+            raise Unavailable("The catalog does not answer, so no key can be checked; try again.") from error
+        if self._rate_limit is not None:
+            await self._rate_limit.check(access.key.id if access.key is not None else address)
+        return access
+
+    async def _admit(self, token: str | None) -> Access:
+        now = time.monotonic()
+        if token is None:
+            if self._any is None or now - self._any[0] > _REMEMBERED_S:
+                self._any = (now, await asyncio.to_thread(self._keys.any))
+            if self._any[1]:
+                raise Unauthorised("this service needs a key: send it as `Authorization: Bearer KEY`")
+            return ANONYMOUS
+        remembered = self._found.get(token)
+        if remembered is None or now - remembered[0] > _REMEMBERED_S:
+            remembered = (now, await asyncio.to_thread(self._keys.find, token))
+            if len(self._found) >= _MOST_REMEMBERED:
+                self._found.clear()
+            self._found[token] = remembered
+        key = remembered[1]
+        if key is None or not key.active(datetime.now(UTC)):
+            raise Unauthorised("the key is unknown, revoked or expired")
+        return Access(key)
+
+
+def may(role: Role) -> Callable[..., Awaitable[None]]:
+    """A dependency: the caller's key has this role and, where the path names a gallery, reaches it."""
+
+    async def check(
+        request: Request,
+        credentials: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)],
+    ) -> None:
+        gatekeeper: Gatekeeper = request.app.state.assembly.gatekeeper
+        address = request.client.host if request.client is not None else "unknown"
+        token = credentials.credentials if credentials is not None else None
+        access = await gatekeeper.admit(token, address)
+        request.state.access = access
+        if access.key is not None and not access.key.may(role):
+            raise Forbidden(
+                f"the key {access.key.id} has the role {access.key.role}; this needs the role {role}"
+            )
+        gallery = request.path_params.get("gallery")
+        if gallery is not None:
+            access.check(gallery)
+
+    return check
+
+
+async def may_watch(
+    request: Request,
+    credentials: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)],
+) -> None:
+    """A dependency: anybody may look where ``public_metrics`` says so, else whoever has a key."""
+    if not request.app.state.assembly.settings.public_metrics:
+        await may("query")(request, credentials)
+
+
+QUERY: Final = Depends(may("query"))
+ENROL: Final = Depends(may("enrol"))
+ADMIN: Final = Depends(may("admin"))
+
+
+def access_of(request: Request) -> Access:
+    """In whose name the request is answered; :func:`may` has seen to it."""
+    access: Access = request.state.access
+    return access
