@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch.nn import functional
 
-__all__ = ["augment", "jitter_colours", "show_part"]
+__all__ = ["augment", "augment_labelled", "jitter_colours", "show_part"]
 
 PART_HEIGHT = (0.4, 1.0)
 """Share of the height that a partial view keeps."""
@@ -31,6 +31,29 @@ def augment(
     Returns:
         float32 [N, 3, H, W], 0 to 255.
     """
+    return augment_labelled(pictures, None, flip, pad, partial, colour)[0]
+
+
+def augment_labelled(
+    pictures: torch.Tensor,
+    labels: torch.Tensor | None,
+    flip: float,
+    pad: int,
+    partial: float = 0.0,
+    colour: float = 0.0,
+) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """:func:`augment`, with a label map moved along with each picture.
+
+    The same random numbers are drawn with labels and without.
+
+    Args:
+        pictures, flip, pad, partial, colour: as there.
+        labels: uint8 [N, H, W], or None.
+
+    Returns:
+        Pictures float32 [N, 3, H, W], 0 to 255, and labels uint8 [N, H, W] of the nearest pixel, 0 where
+        black moved in; None where there were none.
+    """
     count, _, height, width = pictures.shape
     device = pictures.device
     columns = torch.arange(width, device=device).expand(count, width)
@@ -39,15 +62,22 @@ def augment(
     rows = torch.arange(height, device=device).expand(count, height)
     if pad:
         pictures = functional.pad(pictures, (pad, pad, pad, pad))
+        labels = None if labels is None else functional.pad(labels, (pad, pad, pad, pad))
         rows = rows + torch.randint(0, 2 * pad + 1, (count, 1), device=device)
         columns = columns + torch.randint(0, 2 * pad + 1, (count, 1), device=device)
     each = torch.arange(count, device=device)[:, None, None]
     # Advanced indices around a slice come first: [N, H, W, 3], which is channels-last already.
     shown = pictures[each, :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2).float()
+    if labels is not None:
+        labels = labels[each, rows[:, :, None], columns[:, None, :]]
     if partial:
         chosen = (torch.rand(count, device=device) < partial).nonzero()[:, 0]
-        shown[chosen] = show_part(shown[chosen])
-    return jitter_colours(shown, colour) if colour else shown
+        grid = _part_grid(len(chosen), height, width, device)
+        shown[chosen] = _stretch(shown[chosen], grid, "bilinear")
+        if labels is not None:
+            stretched = _stretch(labels[chosen, None].float(), grid, "nearest")
+            labels[chosen] = stretched[:, 0].to(labels.dtype)
+    return (jitter_colours(shown, colour) if colour else shown), labels
 
 
 def show_part(pictures: torch.Tensor) -> torch.Tensor:
@@ -59,7 +89,12 @@ def show_part(pictures: torch.Tensor) -> torch.Tensor:
     Args:
         pictures: float [N, 3, H, W].
     """
-    count, device = len(pictures), pictures.device
+    count, _, height, width = pictures.shape
+    return _stretch(pictures, _part_grid(count, height, width, pictures.device), "bilinear")
+
+
+def _part_grid(count: int, height: int, width: int, device: torch.device) -> torch.Tensor:
+    """Where :func:`show_part` looks: float [count, height, width, 2], in ``grid_sample``'s -1 to 1."""
 
     def uniform(low: float, high: float) -> torch.Tensor:
         return low + (high - low) * torch.rand(count, device=device)
@@ -72,8 +107,12 @@ def show_part(pictures: torch.Tensor) -> torch.Tensor:
     transform = torch.stack(
         (torch.stack((wide, zero, across), dim=1), torch.stack((zero, tall, down), dim=1)), dim=1
     )
-    grid = functional.affine_grid(transform, list(pictures.shape), align_corners=False)
-    return functional.grid_sample(pictures, grid, mode="bilinear", padding_mode="border", align_corners=False)
+    return functional.affine_grid(transform, [count, 1, height, width], align_corners=False)
+
+
+def _stretch(pictures: torch.Tensor, grid: torch.Tensor, mode: str) -> torch.Tensor:
+    """Pictures [N, C, H, W] as seen through a grid."""
+    return functional.grid_sample(pictures, grid, mode=mode, padding_mode="border", align_corners=False)
 
 
 def jitter_colours(pictures: torch.Tensor, strength: float) -> torch.Tensor:

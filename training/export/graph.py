@@ -97,6 +97,8 @@ def to_onnx(graph: BundleGraph, opset: int = OPSET) -> bytes:
         # The exporter is stable but called legacy; H and W are fixed, so traced sizes may be constants.
         warnings.simplefilter("ignore", DeprecationWarning)
         warnings.simplefilter("ignore", TracerWarning)
+        # A GRU's initial state is made from its input's size, so B stays free; the gate tries four sizes.
+        warnings.filterwarnings("ignore", "Exporting a model to ONNX with a batch_size other than 1")
         torch.onnx.export(
             graph,
             (images, source, occlusion),

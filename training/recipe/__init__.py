@@ -7,12 +7,13 @@ the file of its name here.
 
 from training.recipe.reading import RecipeError, dump_recipe, load_recipe
 from training.recipe.recipe import STAGES, Recipe, StageTable
-from training.recipe.tables import Losses, Optimiser, SyntheticData
+from training.recipe.tables import Losses, Optimiser, RealData, SyntheticData
 
 __all__ = [
     "STAGES",
     "Losses",
     "Optimiser",
+    "RealData",
     "Recipe",
     "RecipeError",
     "StageTable",

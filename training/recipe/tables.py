@@ -8,12 +8,14 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from models.networks.backbones import BACKBONES
 from models.networks.heads import HeadKind
+from training.data.part_labels import Labels
 
 __all__ = [
     "Augmentation",
     "Losses",
     "Model",
     "Optimiser",
+    "PartMaps",
     "RealData",
     "Sampling",
     "SyntheticData",
@@ -52,11 +54,31 @@ class Model(Table):
         return self
 
 
+class PartMaps(Table):
+    """Body-part label maps beside a data set, see ``training.data.part_labels``.
+
+    Attributes:
+        folder: that mirrors the data sets' own folders; relative to ``--root``, or absolute.
+        labels: what the maps' values mean.
+    """
+
+    folder: str
+    labels: Labels = "parts"
+
+
 class RealData(Table):
-    """The training half of a protocol, see ``training.evaluation.protocols``."""
+    """The training half of a protocol, see ``training.evaluation.protocols``.
+
+    Attributes:
+        protocol: its name.
+        parts: where body-part labels come from, for systems that need them (drawn people bring theirs):
+            maps beside the data, or ``"prior"``, the same guess for every picture
+            (``training.data.part_prior``).
+    """
 
     kind: Literal["protocol"] = "protocol"
     protocol: str
+    parts: PartMaps | Literal["prior"] | None = None
 
 
 class SyntheticData(Table):
@@ -122,6 +144,7 @@ class Optimiser(Table):
     """
 
     kind: Literal["sgd", "adam", "adamw"] = "sgd"
+    nesterov: bool = True
     rate: float = Field(default=0.03, gt=0)
     backbone_rate: float | None = Field(default=None, gt=0)
     weight_decay: float = Field(default=5e-4, ge=0)
@@ -144,7 +167,6 @@ class Losses(Table):
 
     identity: float = Field(default=1.0, ge=0)
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
-    nesterov: bool = True
     triplet: float = Field(default=0.5, ge=0)
     margin: float = Field(default=0.5, ge=0)
     squared: bool = True
