@@ -12,6 +12,7 @@ from training.data.store import PictureStore, decode_pictures, draw_pictures
 from training.data.transforms import augment
 from training.evaluation import protocols
 from training.recipe import Recipe, SyntheticData
+from training.systems import build_stages
 from training.systems.stage import Batch, Stage
 
 __all__ = ["assemble_batch", "check", "load_training_data", "sampler_of"]
@@ -80,6 +81,7 @@ def sampler_of(recipe: Recipe, store: PictureStore) -> IdentitySampler:
 
 
 def assemble_batch(
+    build_stages(recipe)
     store: PictureStore, rows: torch.Tensor, recipe: Recipe, stage: Stage, step: int = 0
 ) -> Batch:
     """Gather, cover as the stage wants, and augment the batch of a step on the store's device.

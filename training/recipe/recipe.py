@@ -99,7 +99,8 @@ class Recipe(Table):
     @property
     def stage_names(self) -> tuple[str, ...]:
         """The stages that a run goes through, in order."""
-        own = self.aaa_net.stages if self.system == "aaa-net" else STAGES[self.system]
+        chosen = {"aaa-net": self.aaa_net.stages, "aos": self.aos.stages}
+        own = chosen.get(self.system, STAGES[self.system])
         return (*own, *((GRADER_STAGE,) if self.grader is not None else ()))
 
     def at(self, stage: str) -> Recipe:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from training.recipe import Recipe
 from training.systems.aaa_net import AdversarialStage, AssignmentStage
+from training.systems.aos import AOSBaselineStage, AOSRetrainStage
 from training.systems.baseline import BaselineStage
 from training.systems.grader import GraderStage
 from training.systems.oamn import OAMNStage
@@ -37,6 +38,10 @@ def build_stage(recipe: Recipe, name: str) -> Stage:
         case "oamn":
             return OAMNStage(here)
         case "aaa-net" if name == "baseline":
+        case "aos" if name == "baseline":
+            return AOSBaselineStage(here)
+        case "aos":
+            return AOSRetrainStage(here)
             return BaselineStage(here)
         case "aaa-net" if name == "assignment":
             return AssignmentStage(here)
