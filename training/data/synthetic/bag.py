@@ -29,8 +29,8 @@ def _draw_backpack(
     _, wide, deep, _ = trunk[3]
     if over:
         for side in (-1, 1):  # straps
-            top, _, squareness = sight.around(side * 0.72, wide * 0.86, deep)
-            foot, _, _ = sight.around(side * 0.95, wide, deep)
+            top, squareness = sight.around(side * 0.72, wide * 0.86, deep)
+            foot, _ = sight.around(side * 0.95, wide, deep)
             if squareness > 0.12:
                 strap = ((top, 0.166, 0.011), ((top + foot) / 2, 0.25, 0.011), (foot, 0.36, 0.009))
                 painter.part(frame.limb(*strap), dark, Part.NONE)

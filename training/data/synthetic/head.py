@@ -76,10 +76,10 @@ def _face(painter: Painter, frame: Frame, identity: Identity, sight: Sight, x: f
     if identity.beard:
         painter.part(_patch(frame, sight, x, across, 1.15, 0.097), toned(identity.hair, 0.95), Part.HEAD)
     for side in (-1, 1):
-        at, _, squareness = sight.around(side * 0.38, across * 0.84, across * 0.84)
+        at, squareness = sight.around(side * 0.38, across * 0.84, across * 0.84)
         if squareness > 0.2:
             painter.mark(frame.ellipse(x + at, 0.073, 0.003 + 0.004 * squareness, 0.005), (34, 26, 26))
-        at, _, squareness = sight.around(side * 1.62, across * 0.94, across * 0.94)
+        at, squareness = sight.around(side * 1.62, across * 0.94, across * 0.94)
         if squareness > 0.25 and not framed:
             painter.mark(frame.ellipse(x + at, 0.083, 0.008 * squareness, 0.012), toned(skin, 0.82))
     if sight.cosine > 0.15:

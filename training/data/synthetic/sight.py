@@ -62,7 +62,7 @@ class Sight:
         across = side * self.cosine + forward * self.sine
         return across, height + self.tilt * (forward * self.cosine - side * self.sine)
 
-    def around(self, angle: float, wide: float, deep: float) -> tuple[float, float, float]:
+    def around(self, angle: float, wide: float, deep: float) -> tuple[float, float]:
         """A point on an upright elliptical column.
 
         Args:
@@ -70,14 +70,10 @@ class Sight:
             wide, deep: half-axes along ``side`` and ``forward``.
 
         Returns:
-            The point's x in the picture, its depth, and how squarely its surface faces the camera, -1 to 1.
+            The point's x in the picture, and how squarely its surface faces the camera, -1 to 1.
         """
         side, forward = wide * sine(angle), deep * cosine(angle)
-        return (
-            side * self.cosine + forward * self.sine,
-            forward * self.cosine - side * self.sine,
-            cosine(angle + self.turn),
-        )
+        return side * self.cosine + forward * self.sine, cosine(angle + self.turn)
 
     def breadth(self, wide: float, deep: float) -> float:
         """Half the width at which an upright elliptical column is seen."""

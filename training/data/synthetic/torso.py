@@ -58,7 +58,7 @@ def draw_trunk(
     if identity.shirt is not None:
         _draw_strip(painter, frame, sight, trunk, 0.36, identity.shirt)
         for side in (-1, 1):
-            neck, _, squareness = sight.around(side * 0.8, trunk[0][1], trunk[0][2])
+            neck, squareness = sight.around(side * 0.8, trunk[0][1], trunk[0][2])
             if squareness > 0.25:
                 tip = sight.around(side * 0.3, trunk[3][1], trunk[3][2])[0]
                 lapel = frame.polygon(((neck - 0.005, 0.162), (neck + 0.005, 0.162), (tip, 0.27)))
@@ -87,9 +87,9 @@ def draw_collar(painter: Painter, frame: Frame, identity: Identity, sight: Sight
             frame.polygon(((x - wide, 0.139), (x + wide, 0.139), (x, 0.166))), identity.skin, Part.HEAD, 60
         )
     for side in (-1, 1):
-        root, _, _ = sight.around(side * 1.05, 0.05, 0.045)
-        tip, _, squareness = sight.around(side * 0.5, 0.062, 0.066)
-        inner, _, _ = sight.around(side * 0.12, 0.044, 0.05)
+        root, _ = sight.around(side * 1.05, 0.05, 0.045)
+        tip, squareness = sight.around(side * 0.5, 0.062, 0.066)
+        inner, _ = sight.around(side * 0.12, 0.044, 0.05)
         if squareness > -0.1:
             flap = ((root, 0.16), (inner, 0.163), (tip, 0.212), (root, 0.186))
             painter.part(frame.polygon(flap), identity.collar, Part.CHEST, 24 if side > 0 else 0)
@@ -151,7 +151,7 @@ def _draw_strip(
         narrow = 0.8 if height < 0.16 else 0.4 if height < 0.2 else 1.0
         edges = []
         for side in (-1, 1):
-            x, _, squareness = sight.around(side * reach * narrow, wide, deep)
+            x, squareness = sight.around(side * reach * narrow, wide, deep)
             if squareness < 0:  # turned away: the strip ends at the outline
                 x = half if sight.sine > 0 else -half
             edges.append(x + shift)
