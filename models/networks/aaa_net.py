@@ -229,11 +229,13 @@ class AAANet(nn.Module):
         else:
             weights = self._attend(seen)
             mask = hide_highest(-weights, self.hidden)
-        # Only whole pictures are compared at test time, so only they move the running statistics.
+        # Only whole pictures are compared at test time, so only they move the running statistics. The pass
+        # with gradients comes first: autocast keeps the weights as it first casts them, and casts made
+        # without gradients would cut this one's off.
         with _untracked(self._subsequent()):
+            head = self.head(self._higher(features * mask))
             with torch.no_grad():
                 before = self._probability(self.head(self._higher(seen)), identities)
-            head = self.head(self._higher(features * mask))
         with torch.no_grad():
             after = self._probability(head, identities)
         opened = before - after > gap

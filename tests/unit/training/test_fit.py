@@ -53,8 +53,12 @@ def test_a_run_cut_at_any_step_and_resumed_equals_the_uninterrupted_run(
         torch.testing.assert_close(resumed.network[name], value, rtol=0, atol=0, msg=name)
 
 
+_LATER_STAGES: dict[str, Any] = {"aaa-net": {"assignment": {"epochs": 3}, "adversarial": {"epochs": 10}}}
+"""Shorter than the first, which is the baseline over again."""
+
+
 @pytest.mark.timeout(900)  # 160 training steps: long on a busy machine
-@pytest.mark.parametrize("system", ["baseline", "oamn"])
+@pytest.mark.parametrize("system", ["baseline", "oamn", "aaa-net"])
 def test_a_system_overfits_eight_drawn_people(system: str, tmp_path: Path) -> None:
     recipe = _recipe(
         system,
@@ -62,6 +66,7 @@ def test_a_system_overfits_eight_drawn_people(system: str, tmp_path: Path) -> No
         augmentation={"flip": 0.0, "pad": 0},
         data=[{"kind": "synthetic", "people": 8, "cameras": 2, "per_camera": 2, "seed": 3}],
         sampling={"people": 8, "pictures": 2},
+        stages=_LATER_STAGES.get(system, {}),
     )
     record = fit(recipe, _options(tmp_path))
     network, _ = load_network(tmp_path / "checkpoint.pt")

@@ -151,7 +151,7 @@ def test_a_third_of_the_highest_responses_is_hidden_without_an_attention() -> No
     output = network(*_batch(), "occluded", -1.0)
     assert output.assignment is None
     assert network.attention is None
-    whole, occluded = seen
+    occluded, whole = seen[:2]
     hidden = (occluded == 0).all(dim=1) & (whole != 0).any(dim=1)
     response = whole.mean(dim=1)
     for row in range(len(whole)):
@@ -167,7 +167,7 @@ def test_the_attention_is_hidden_where_it_keeps_least() -> None:
     assert network.attention is not None
     network.attention.register_forward_hook(lambda _m, _i, output: weights.append(output.detach()[:, 0]))
     network(*_batch(), "occluded", 1.0)
-    hidden = (seen[1] == 0).all(dim=1)
+    hidden = (seen[0] == 0).all(dim=1)
     for row in range(4):
         assert int(hidden[row].sum()) == 8
         assert float(weights[0][row][hidden[row]].max()) <= float(weights[0][row][~hidden[row]].min())

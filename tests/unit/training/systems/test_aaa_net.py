@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -203,16 +204,27 @@ def test_whole_and_occluded_samples_take_turns() -> None:
         assert "".join(how[0][0] for how in network.asked) == wanted
 
 
-@pytest.mark.parametrize("name", ["assignment", "adversarial"])
-def test_a_step_in_mixed_precision_is_finite(name: str) -> None:
-    kind = AssignmentStage if name == "assignment" else AdversarialStage
-    stage = kind(_recipe())
+@pytest.mark.parametrize("number", [0, 1])
+def test_every_weight_that_is_used_is_trained_in_mixed_precision(number: int) -> None:
+    stage = AdversarialStage(_recipe(losses={"triplet": 0.0}))
     network = stage.network(8).train()
-    for number in range(2):
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            step = stage.step(network, _batch(step=number))
-        step.total.backward()
-        assert math.isfinite(step.total.item())
+    batch = replace(_batch(step=number), pictures=255 * torch.rand(4, 3, 64, 32))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        step = stage.step(network, batch)
+    step.total.backward()
+    assert math.isfinite(step.total.item())
+    for name, value in network.named_parameters():
+        assert value.grad is not None or not value.requires_grad, name
+
+
+def test_an_assignment_in_mixed_precision_trains_the_attention() -> None:
+    stage = AssignmentStage(_recipe())
+    network = stage.network(8).train()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        step = stage.step(network, replace(_batch(), pictures=255 * torch.rand(4, 3, 64, 32)))
+    step.total.backward()
+    assert math.isfinite(step.total.item())
+    assert all(value.grad is not None for value in network.parameters() if value.requires_grad)
 
 
 def test_the_recipe_has_the_papers_settings() -> None:
