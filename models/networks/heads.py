@@ -97,13 +97,17 @@ class BNNeck(nn.Module):
 
     def forward(self, features: torch.Tensor) -> HeadOutput:
         """Map features [N, C, h, w] to representation, embedding and logits."""
-        representation = self.project(self.pooling(features))
+        representation = self.represent(features)
         embedding = self.neck(representation)
         return HeadOutput(representation, embedding, self.classifier(self.dropout(embedding)))
 
+    def represent(self, features: torch.Tensor) -> torch.Tensor:
+        """Representations [N, D], before the neck's normalisation, of features [N, C, h, w]."""
+        return self.project(self.pooling(features))
+
     def embed(self, features: torch.Tensor) -> torch.Tensor:
         """Unit embeddings [N, D] of features [N, C, h, w]."""
-        return functional.normalize(self.neck(self.project(self.pooling(features))).float(), dim=1)
+        return functional.normalize(self.neck(self.represent(features)).float(), dim=1)
 
 
 class PlainHead(nn.Module):

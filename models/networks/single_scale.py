@@ -50,7 +50,7 @@ class SingleScale(nn.Module):
         reconstructive: train a second feature by reconstructive pooling (eq. 2).
         generalised_mean: GeM as the global pooling; False: the average.
         heads: H, classifiers on each feature.
-        momentum: β of eq. 6; None leaves the mean embedding where it is.
+        momentum: β of eq. 6; None leaves the mean feature where it is.
 
     Raises:
         ValueError: D does not divide among the heads.
@@ -58,7 +58,7 @@ class SingleScale(nn.Module):
 
     has_grader = False
 
-    mean_embedding: torch.Tensor
+    mean_feature: torch.Tensor
 
     def __init__(
         self,
@@ -90,24 +90,24 @@ class SingleScale(nn.Module):
             )
         self.dimension = self.head.dimension
         self.momentum = momentum
-        self.register_buffer("mean_embedding", torch.zeros(self.dimension))
+        self.register_buffer("mean_feature", torch.zeros(self.dimension))
 
     def forward(self, pictures: torch.Tensor) -> SingleScaleOutput:
         """Map normalised pictures float [N, 3, H, W] to both heads' outputs.
 
-        While training, every call takes the batch into the mean embedding.
+        While training, every call takes the batch into the mean feature.
         """
         features = self.backbone(pictures)
         head = self.head(features)
         if self.training and self.momentum is not None:
-            self._take_into_mean(head.embedding.detach())
+            self._take_into_mean(head.representation.detach())
         return SingleScaleOutput(head, None if self.reconstructed is None else self.reconstructed(features))
 
-    def _take_into_mean(self, embeddings: torch.Tensor) -> None:
-        """Eq. 6: μ ← β μ + (1 - β) mean of the batch's unit embeddings [N, D]."""
+    def _take_into_mean(self, representations: torch.Tensor) -> None:
+        """Eq. 6: μ ← β μ + (1 - β) mean of the batch's global features [N, D], each of length 1."""
         assert self.momentum is not None
-        batch = functional.normalize(embeddings.float(), dim=1).mean(dim=0)
-        self.mean_embedding.mul_(self.momentum).add_(batch, alpha=1.0 - self.momentum)
+        batch = functional.normalize(representations.float(), dim=1).mean(dim=0)
+        self.mean_feature.mul_(self.momentum).add_(batch, alpha=1.0 - self.momentum)
 
     def embed(self, pictures: torch.Tensor) -> Embedded:
         """Unit embeddings, and what the last disentangled block finds salient.
@@ -124,20 +124,29 @@ class SingleScale(nn.Module):
             for block in self.attention[-1:]
         ]
         try:
-            embeddings = self.head.embed(self.backbone(pictures))
+            features = self.backbone(pictures)
         finally:
             for hook in hooks:
                 hook.remove()
-        if self.momentum is not None:
-            # Embeddings are compared by their cosine. Without the second normalisation nothing would be
-            # gained: Euclidean distances do not change when all vectors are moved alike.
-            embeddings = functional.normalize(embeddings - self.mean_embedding, dim=1)
+        embeddings = self._embed(features)
         if not self.has_attention:
             return Embedded(embeddings)
         height, width = int(seen[0].shape[2]), int(seen[0].shape[3])
         saliency = self.attention[-1].saliency(seen[0])  # type: ignore[operator]  # a disentangled block
         saliency = saliency / saliency.amax(dim=1, keepdim=True)
         return Embedded(embeddings, attention=saliency.unflatten(1, (height, width)))
+
+    def _embed(self, features: torch.Tensor) -> torch.Tensor:
+        """Unit embeddings [N, D] of the last feature map [N, C, h, w].
+
+        With momentum elimination the global feature at length 1 less the mean, otherwise the neck's.
+        """
+        if self.momentum is None:
+            return self.head.embed(features)
+        feature = functional.normalize(self.head.represent(features).float(), dim=1)
+        # Embeddings are compared by their cosine. Without the second normalisation nothing would be
+        # gained: Euclidean distances do not change when all vectors are moved alike.
+        return functional.normalize(feature - self.mean_feature, dim=1)
 
 
 def _attend(backbone: ResNet50 | OSNet, kind: AttentionKind) -> nn.ModuleList:

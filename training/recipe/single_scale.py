@@ -29,8 +29,8 @@ class SingleScaleTable(Table):
         reconstructive: the second feature, by reconstructive pooling (RP).
         generalised_mean: GeM as the global pooling; False: the average.
         heads: H, classifiers on each feature.
-        momentum_elimination: keep the mean embedding and subtract it (ME).
-        beta: β, how slowly the mean embedding moves (fig. 5b).
+        momentum_elimination: subtract the mean feature from the embedding (ME).
+        beta: β, how slowly the mean feature moves (fig. 5b).
     """
 
     erasing: Literal["compound", "random", "none"] = "compound"

@@ -25,7 +25,9 @@ Where the paper is silent or can be read in two ways, and what was chosen:
 - L_bed is given for one pair. All pairs of a batch count, pairs of one person and pairs of two with equal
   weight in sum (``bounded_exponential`` says why).
 - Metric losses act before the BNNeck of the paper's baseline (FastReID) and identity losses behind it, as
-  in that baseline. The embedding is taken behind it too, at unit length, and so is the mean of eq. 6.
+  in that baseline. The mean of eq. 6, and with it the embedding, is taken before it, "from the features
+  after the global pooling": batch normalisation has subtracted a mean of its own, and behind it eq. 6
+  would find nothing. Without momentum elimination the embedding is the baseline's, behind the neck.
 - Two heads as in Tang et al. (NeurIPS 2020): each classifies from its own half of the channels. Eq. 5 sums
   their cross-entropies, and fig. 2's caption applies the identity loss to both features: four terms. Their
   further normalisation of features and weights inside the classifier is not mentioned, and left out.
