@@ -36,6 +36,15 @@ class Wishes:
     uncertain_rate: float = 0.1
     most: int = MOST_PICTURES
 
+    def __post_init__(self) -> None:
+        if not 0 < self.prior < 1:
+            raise ValueError(f"prior lies between 0 and 1, both excluded; {self.prior:g} does not")
+        if not 0 < self.match_rate <= self.uncertain_rate <= 0.5:
+            raise ValueError(
+                "0 < match_rate <= uncertain_rate <= 0.5 must hold; they are "
+                f"{self.match_rate:g} and {self.uncertain_rate:g}"
+            )
+
 
 @dataclass(frozen=True, slots=True)
 class Measured:
@@ -82,7 +91,7 @@ def calibrate(
 
 def _modes(embedder: Embedder) -> tuple[Unify, ...]:
     """The ways to compare that the service has for this model."""
-    return ("off", "auto") if embedder.has_grader else ("off",)
+    return ("off", "auto", "fuse") if embedder.has_grader else ("off", "fuse")
 
 
 def _calibrate_mode(

@@ -27,7 +27,7 @@ class Pool:
     """Pictures to be compared with each other.
 
     Attributes:
-        pictures: n, each once.
+        pictures: n, each once; those that ask come first.
         people: int64 [n], unique over all data sets.
         cameras: int64 [n].
         files: int64 [n], the same for versions of one picture.
@@ -119,16 +119,11 @@ def pool_of(protocols: Sequence[Protocol], most: int, seed: int = 0) -> Pool:
         np.isin(people, people[np.array(asks)]),
         np.array([rule for _, rule in rows]),
     )
-    return whole if len(pictures) <= most else _fewer(whole, most, seed)
-
-
-def _fewer(whole: Pool, most: int, seed: int) -> Pool:
-    """Some people with all their pictures, ``most`` in all."""
-    order = np.random.default_rng(seed).permutation(whole.people.max() + 1)
-    counts = np.bincount(whole.people)[order]
-    kept = np.flatnonzero(np.isin(whole.people, order[np.cumsum(counts) <= most]))
-    if not len(kept):
-        raise DatasetError(f"not one person has as few as {most} pictures: allow more")
+    kept = np.argsort(~whole.asks, kind="stable")
+    if len(pictures) > most:
+        kept = kept[_fewer(whole.people[kept], most, seed)]
+        if not len(kept):
+            raise DatasetError(f"not one person has as few as {most} pictures: allow more")
     return Pool(
         tuple(whole.pictures[place] for place in kept),
         *(
@@ -138,8 +133,17 @@ def _fewer(whole: Pool, most: int, seed: int) -> Pool:
     )
 
 
+def _fewer(people: npt.NDArray[np.int64], most: int, seed: int) -> npt.NDArray[np.bool_]:
+    """Which pictures stay: some people, drawn at random, with all their pictures, ``most`` in all."""
+    order = np.random.default_rng(seed).permutation(people.max() + 1)
+    counts = np.bincount(people)[order]
+    return np.isin(people, order[np.cumsum(counts) <= most])
+
+
 def compare_all(side: Side, pool: Pool, choice: Choice) -> Pairs:
     """Scores of all pairs that say something.
+
+    Of a picture that asks and one that does not, the former is the query, which counts for the fused score.
 
     Args:
         side: the pool's pictures, required what ``choice`` needs.

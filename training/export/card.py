@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from models.bundle import Bundle
+from models.calibration import Calibration
 
 __all__ = ["model_card", "write_card"]
 
@@ -53,6 +54,8 @@ def model_card(bundle: Bundle) -> str:
         "Market-1501's and CUHK03's training halves: figures on `*-val` are not comparable with published "
         "ones.",
     ]
+    if facts.calibration is not None:
+        lines += ["", "## Calibration", "", *_calibration(facts.calibration)]
     if gate is not None:
         lines += [
             "",
@@ -64,6 +67,27 @@ def model_card(bundle: Bundle) -> str:
         ]
     lines += ["", "## Recipe", "", "```toml", training.recipe.strip(), "```", ""]
     return "\n".join(lines)
+
+
+def _calibration(calibration: Calibration) -> list[str]:
+    """What the scores mean, and how well that held on people left out."""
+    lines = [
+        f"Scores are made probabilities on {calibration.pictures} pictures of {calibration.people} people "
+        f"({', '.join(calibration.data)}), for each pair of occlusion types. Expected calibration error at "
+        "even odds, and what false-match rates of 1 % came to, on people held out:",
+        "",
+        "| unify | error: score itself | one line for all | calibrated | pairs at 1 %: strangers | right "
+        "| queries at 1 %: strangers | right |",
+        "|---|--:|--:|--:|--:|--:|--:|--:|",
+    ]
+    for mode, found in calibration.modes.items():
+        if (held := found.held_out) is not None:
+            shares = (held.false_matches, held.true_matches, held.strangers, held.found)
+            cells = " | ".join(f"{100 * share.get('0.01', 0.0):.1f} %" for share in shares)
+            lines.append(
+                f"| {mode} | {held.ece_raw:.3f} | {held.ece_single:.3f} | {held.ece:.3f} | {cells} |"
+            )
+    return lines
 
 
 def write_card(bundle: Bundle) -> Path:
