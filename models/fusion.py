@@ -16,8 +16,8 @@ needs nothing of the bundle, and does not depend on the order of enrolment. Whil
 mean is drawn to zero, as if :data:`PRIOR` more with mean zero were in the cohort: a gallery of one is then
 compared by plain cosines, nearly.
 
-The weights come from the grader's four scores; a model without one weighs all codes alike. The score is a
-weighted soft maximum of cosines, so it lies between -1 and 1 too.
+The weights come from the grader's four scores; without a grader a code weighs the less, the more it hides.
+The score is a weighted soft maximum of cosines, so it lies between -1 and 1 too.
 
 Both halves compute it here: training offline, the service on the pictures that it looks at closely. The
 constants were chosen by ``penumbra-train unification`` on market1501-val-occluded (training/README.md). No
@@ -39,6 +39,7 @@ __all__ = [
     "PRIOR",
     "SHARPNESS",
     "TEMPERATURE",
+    "UNGRADED",
     "Cohort",
     "centred_cosines",
     "code_weights",
@@ -73,6 +74,11 @@ def _expected_grades() -> npt.NDArray[np.float64]:
 
 _EXPECTED: Final = _expected_grades()
 
+_SHARES: Final = np.array([{0.0: 4.0, 0.25: 2.0, 0.5: 1.0}[kind.area] for kind in occlusion.TYPES])
+
+UNGRADED: Final[npt.NDArray[np.float64]] = _SHARES / _SHARES.sum()
+"""Weights [9] without a grader: each quarter half of the whole picture's, each half a quarter of it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Cohort:
@@ -105,18 +111,17 @@ def code_weights(
     proportional to exp(-sharpness · squared distance), with :data:`FLOOR` spread evenly.
 
     Args:
-        grades: [count, 4], the grader's scores; None without a grader: all codes alike.
+        grades: [count, 4], the grader's scores; None without a grader: :data:`UNGRADED`.
 
     Returns:
         float64 [count, 9], positive, rows sum to one.
     """
-    even = np.full((count, occlusion.COUNT), 1 / occlusion.COUNT)
     if grades is None:
-        return even
+        return np.tile(UNGRADED, (count, 1))
     distances = ((np.asarray(grades, np.float64)[:, None] - _EXPECTED) ** 2).sum(axis=2)
     weights = np.exp(-sharpness * distances)
     weights /= weights.sum(axis=1, keepdims=True)
-    mixed: npt.NDArray[np.float64] = (1 - FLOOR) * weights + FLOOR * even
+    mixed: npt.NDArray[np.float64] = (1 - FLOOR) * weights + FLOOR / occlusion.COUNT
     return mixed
 
 

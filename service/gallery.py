@@ -25,12 +25,14 @@ import numpy as np
 import numpy.typing as npt
 
 from models import occlusion
+from models.calibration import Calibration
 from service.cursor import cursor_after, last_before
 from service.embedding.box import Box, cut_file
 from service.embedding.features import Embedder, PictureFeatures
 from service.embedding.together import embed_together
-from service.index.protocol import Entries, VectorIndex
-from service.matching import unification
+from service.index.protocol import Entries, Hits, VectorIndex
+from service.matching import fused, unification
+from service.matching.decision import NO_WISHES, Rule, Verdict, compared_codes, judge
 from service.problems import (
     BadRequest,
     ClientIdConflict,
@@ -125,9 +127,11 @@ class QueryOptions:
     Attributes:
         top_k: most results, at least 1.
         by: ``person``: each person once, with their best picture; ``image``: pictures.
-        unify: ``auto``, ``off``, or an occlusion type's name: the caller states the query's occlusion.
+        unify: ``auto``, ``off``, ``fuse``, or an occlusion type's name: the caller states the query's
+            occlusion.
         filters: which pictures are looked at.
         boxes: where the person is, one for each query picture (None: the whole picture); empty: all whole.
+        rule: how to decide, over the gallery's own.
     """
 
     top_k: int = 10
@@ -135,6 +139,7 @@ class QueryOptions:
     unify: str = unification.AUTO
     boxes: Sequence[Box | None] = ()
     filters: Filters = EVERYTHING
+    rule: Rule = NO_WISHES
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,11 +149,13 @@ class Match:
     Attributes:
         rank: from 1.
         person: name.
-        score: mean over the query pictures of score(q, i), -1 to 1.
+        score: mean over the query pictures of score(q, i), -1 to 1: a cosine, with ``fuse`` the fused score.
         image: public id of the picture that matched.
         camera, time: of that picture.
         grade: of that picture.
-        compared: what was hidden on both sides, e.g. ``bottom_half+left_quarter``, or ``none``.
+        compared: what was hidden on both sides, e.g. ``bottom_half+left_quarter``, or ``none``. With ``fuse``
+            everything is compared under every type: the one that added most to the score.
+        verdict: what the score means; None where the model is not calibrated for this ``unify``.
     """
 
     rank: int
@@ -159,6 +166,7 @@ class Match:
     time: datetime | None
     grade: Grade
     compared: str
+    verdict: Verdict | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +221,7 @@ class Verification:
         compared: what was hidden on both sides.
         image: the enrolled picture that matched best; None where two pictures were sent.
         fingerprint: of the model that compared.
+        verdict: what the score means; None where the model is not calibrated for this ``unify``.
     """
 
     score: float
@@ -220,6 +229,7 @@ class Verification:
     compared: str
     image: Match | None
     fingerprint: str
+    verdict: Verdict | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,6 +248,18 @@ class PeoplePage:
     next_cursor: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """One look into the index: what was found, and from (id, part) of a picture what was compared."""
+
+    hits: Hits
+    compared: Callable[[int, int], str]
+
+
+_Look = Callable[[npt.NDArray[np.int64] | None, int], _Found]
+"""From the ids that are looked at (None: all) and how many are wanted."""
+
+
 class Galleries:
     """All galleries of one service. Call :meth:`start` before anything else, :meth:`close` at the end.
 
@@ -246,15 +268,22 @@ class Galleries:
         index: empty; filled by :meth:`start`.
         embedder: the present model.
         pictures: where galleries that keep pictures put them.
+        calibration: what the present model's scores mean; None where nobody knows.
     """
 
     def __init__(
-        self, catalog: Catalog, index: VectorIndex, embedder: Embedder, pictures: PictureStore
+        self,
+        catalog: Catalog,
+        index: VectorIndex,
+        embedder: Embedder,
+        pictures: PictureStore,
+        calibration: Calibration | None = None,
     ) -> None:
         self._catalog = catalog
         self._index = index
         self._embedder = embedder
         self._pictures = pictures
+        self._calibration = calibration
         self._writes = threading.Lock()  # commit and index update are one step
         # queries have their own threads, so that they never wait behind commits
         self._writers = ThreadPoolExecutor(_WRITE_THREADS, "galleries-write")
@@ -275,13 +304,23 @@ class Galleries:
 
     # Galleries
 
-    async def create(self, name: str, keep_pictures: bool = False) -> GalleryRecord:
+    async def create(self, name: str, keep_pictures: bool = False, rule: Rule = NO_WISHES) -> GalleryRecord:
         """Make an empty gallery.
 
         Raises:
             GalleryExists: the name is taken.
         """
-        return await self._write(lambda: self._catalog.create_gallery(name, keep_pictures))
+        return await self._write(lambda: self._catalog.create_gallery(name, keep_pictures, rule))
+
+    async def change(self, name: str, changes: Mapping[str, bool | float | None]) -> GalleryRecord:
+        """Change a gallery's settings; ``keep_pictures`` counts for what is enrolled from then on.
+
+        Raises:
+            UnknownGallery: there is none.
+            BadRequest: its rates would contradict each other.
+        """
+        await self._write(lambda: self._catalog.change_gallery(name, changes))
+        return await self.get(name)
 
     async def get(self, name: str) -> GalleryRecord:
         """A gallery with its counts.
@@ -454,19 +493,19 @@ class Galleries:
         if options.boxes and len(options.boxes) != len(contents):
             raise BadRequest(f"there are {len(contents)} pictures but {len(options.boxes)} boxes")
         key = await self._key(gallery)
-        rounds = [await embed_together(self._embedder, contents, (occlusion.NONE,), options.boxes)]
-        parts = tuple(self._index.parts(key.number))
-        if more := set(unification.query_codes(options.unify, parts)) - {occlusion.NONE}:
-            rounds.append(await embed_together(self._embedder, contents, sorted(more), options.boxes))
-        queries = [
-            unification.QueryPicture(
-                unification.query_occlusion(options.unify, views[0].occlusion),
-                {code: vector for view in views for code, vector in view.embeddings.items()},
-            )
-            for views in zip(*rounds, strict=True)
-        ]
+        fusing = options.unify == unification.FUSE
+        first = fused.CODES if fusing else (occlusion.NONE,)
+        rounds = [await embed_together(self._embedder, contents, first, options.boxes)]
+        if fusing:
+            look = self._fused_look(key.number, rounds[0])
+        else:
+            parts = tuple(self._index.parts(key.number))
+            if more := set(unification.query_codes(options.unify, parts)) - {occlusion.NONE}:
+                rounds.append(await embed_together(self._embedder, contents, sorted(more), options.boxes))
+            look = self._unified_look(key.number, rounds, parts, options.unify)
         began_search = time.perf_counter()
-        results = await self._read(lambda: self._search(key.number, queries, parts, options))
+        graded = [picture.occlusion for picture in rounds[0]]
+        results = await self._read(lambda: self._search(key, look, graded, options))
         ended = time.perf_counter()
         return QueryAnswer(
             pictures=tuple(Grade(picture.occlusion, picture.scores) for picture in rounds[0]),
@@ -482,7 +521,11 @@ class Galleries:
         )
 
     async def verify(
-        self, contents: Sequence[bytes], unify: str, boxes: Sequence[Box | None] = ()
+        self,
+        contents: Sequence[bytes],
+        unify: str,
+        boxes: Sequence[Box | None] = (),
+        rule: Rule = NO_WISHES,
     ) -> Verification:
         """How alike two pictures are, each hidden where the other is (design §4).
 
@@ -490,6 +533,7 @@ class Galleries:
             contents: two picture files; ``unify`` may state the first one's occlusion.
             unify: as for a query.
             boxes: as for a query.
+            rule: how to decide.
 
         Raises:
             PictureError, Overloaded, DeadlineExceeded: from the embedder, for either.
@@ -497,8 +541,13 @@ class Galleries:
         """
         if len(contents) != 2:
             raise BadRequest(f"two pictures are compared, not {len(contents)}")
-        if unify not in unification.CHOICES:
-            raise BadRequest(f"unify must be one of {', '.join(unification.CHOICES)}, not {unify!r}")
+        if unify == unification.FUSE:
+            raise BadRequest(
+                "unify=fuse holds scores against a gallery: send one picture with the fields 'gallery' and "
+                "'person', or choose another unify for two pictures"
+            )
+        if unify not in unification.PAIR_CHOICES:
+            raise BadRequest(f"unify must be one of {', '.join(unification.PAIR_CHOICES)}, not {unify!r}")
         views = await embed_together(self._embedder, contents, (occlusion.NONE,), boxes)
         code = unification.query_occlusion(unify, views[0].occlusion)
         part = occlusion.NONE if unify == unification.OFF else views[1].occlusion
@@ -507,12 +556,23 @@ class Galleries:
                 self._embedder, contents, sorted({code, part, occlusion.NONE}), boxes
             )
         first, second = views
+        score = _cosine(float(first.embeddings[part] @ second.embeddings[code]))
         return Verification(
-            score=_cosine(float(first.embeddings[part] @ second.embeddings[code])),
+            score=score,
             pictures=tuple(Grade(view.occlusion, view.scores) for view in views),
             compared=unification.hidden_on_both_sides(unify, [code], part),
             image=None,
             fingerprint=self._embedder.fingerprint,
+            verdict=judge(
+                self._calibration,
+                unify,
+                rule,
+                score,
+                compared_codes(unify, [first.occlusion]),
+                second.occlusion,
+                comparisons=1,
+                people=1,
+            ),
         )
 
     async def verify_person(
@@ -522,6 +582,7 @@ class Galleries:
         content: bytes,
         unify: str,
         boxes: Sequence[Box | None] = (),
+        rule: Rule = NO_WISHES,
     ) -> Verification:
         """How alike a picture is to the best matching picture of an enrolled person.
 
@@ -530,12 +591,14 @@ class Galleries:
             PictureError, Overloaded, DeadlineExceeded: from the embedder.
         """
         await self.person(gallery, person)
-        options = QueryOptions(1, "image", unify, boxes, Filters(people=[person]))
+        options = QueryOptions(1, "image", unify, boxes, Filters(people=[person]), rule)
         answer = await self.query(gallery, [content], options)
         if not answer.results:
             raise UnknownPerson(f"no picture of {person!r} can be compared by the present model")
         (match,) = answer.results
-        return Verification(match.score, answer.pictures, match.compared, match, answer.fingerprint)
+        return Verification(
+            match.score, answer.pictures, match.compared, match, answer.fingerprint, match.verdict
+        )
 
     # In worker threads
 
@@ -610,11 +673,10 @@ class Galleries:
             gone = self._catalog.removable(self._catalog.key(name).number)
             key = self._catalog.delete_gallery(name)
             self._index.drop(key.number)
-        if key.keep_pictures:
-            try:
-                self._pictures.drop(key.number)
-            except OSError:
-                _log.exception("pictures of gallery number %d stay until the next start", key.number)
+        try:
+            self._pictures.drop(key.number)  # also of a gallery that has stopped keeping them
+        except OSError:
+            _log.exception("pictures of gallery number %d stay until the next start", key.number)
         return self._seen(gone)
 
     def _delete_image(self, name: str, id: str) -> set[tuple[str, str]]:
@@ -660,23 +722,52 @@ class Galleries:
             except OSError:
                 _log.exception("picture %s stays until the next start", id)
 
+    def _unified_look(
+        self, gallery: int, rounds: Sequence[Sequence[PictureFeatures]], parts: Sequence[int], unify: str
+    ) -> _Look:
+        """Look for a query's pictures, embedded in one or more rounds, each hidden where the other is."""
+        queries = [
+            unification.QueryPicture(
+                unification.query_occlusion(unify, views[0].occlusion),
+                {code: vector for view in views for code, vector in view.embeddings.items()},
+            )
+            for views in zip(*rounds, strict=True)
+        ]
+        codes = [query.occlusion for query in queries]
+
+        def look(among: npt.NDArray[np.int64] | None, k: int) -> _Found:
+            searches = unification.plan(unify, queries, parts, among)
+            hits = unification.merge(self._index.search(gallery, searches, k), k)
+            return _Found(hits, lambda _, part: unification.hidden_on_both_sides(unify, codes, part))
+
+        return look
+
+    def _fused_look(self, gallery: int, pictures: Sequence[PictureFeatures]) -> _Look:
+        """Look for a query's pictures, embedded under all codes, by the fused score."""
+        queries = [
+            fused.FusedPicture(np.stack([view.embeddings[code] for code in fused.CODES]), view.scores)
+            for view in pictures
+        ]
+
+        def look(among: npt.NDArray[np.int64] | None, k: int) -> _Found:
+            found = fused.fused_search(self._index, gallery, queries, k, among)
+            return _Found(found.hits, lambda id, _: found.compared(id))
+
+        return look
+
     def _search(
-        self,
-        gallery: int,
-        queries: Sequence[unification.QueryPicture],
-        parts: Sequence[int],
-        options: QueryOptions,
+        self, key: GalleryKey, look: _Look, graded: Sequence[int], options: QueryOptions
     ) -> tuple[Match, ...]:
-        among = self._catalog.matching(gallery, options.filters) if options.filters else None
-        searches = unification.plan(options.unify, queries, parts, among)
+        gallery = key.number
+        among, people = self._looked_at(gallery, options.filters)
         look_at = options.top_k * (_FIRST_LOOK if options.by == "person" else 1)
         deleted: set[int] = set()
         while True:
-            found = unification.merge(self._index.search(gallery, searches, look_at), look_at)
-            best = unification.without(found, deleted)
+            found = look(among, look_at)
+            best = unification.without(found.hits, deleted)
             if options.by == "person":
                 best = unification.best_per_person(best)
-            if len(best.ids) < options.top_k and len(found.ids) == look_at:
+            if len(best.ids) < options.top_k and len(found.hits.ids) == look_at:
                 look_at *= _FIRST_LOOK
                 continue
             best = unification.select(best, np.arange(min(options.top_k, len(best.ids))))
@@ -685,7 +776,8 @@ class Galleries:
             if not missing:
                 break
             deleted |= missing  # between our look into the index and the catalog: the next best move up
-        codes = [query.occlusion for query in queries]
+        comparisons = sum(self._index.parts(gallery).values()) if among is None else len(among)
+        rule, codes = options.rule.over(key.rule), compared_codes(options.unify, graded)
         return tuple(
             Match(
                 rank=rank,
@@ -695,12 +787,35 @@ class Galleries:
                 camera=record.camera,
                 time=record.time,
                 grade=Grade(record.occlusion, record.scores),
-                compared=unification.hidden_on_both_sides(options.unify, codes, int(part)),
+                compared=found.compared(id, part),
+                verdict=judge(
+                    self._calibration,
+                    options.unify,
+                    rule,
+                    float(score),
+                    codes,
+                    record.occlusion,
+                    comparisons=comparisons,
+                    people=people,
+                ),
             )
-            for rank, (record, part, score) in enumerate(
-                zip((records[id] for id in best.ids.tolist()), best.parts, best.scores, strict=True), 1
+            for rank, (record, id, part, score) in enumerate(
+                zip(
+                    (records[id] for id in best.ids.tolist()),
+                    best.ids.tolist(),
+                    best.parts.tolist(),
+                    best.scores,
+                    strict=True,
+                ),
+                1,
             )
         )
+
+    def _looked_at(self, gallery: int, filters: Filters) -> tuple[npt.NDArray[np.int64] | None, int]:
+        """Numbers of the pictures that a query looks at (None: all), and how many people they show."""
+        if filters:
+            return self._catalog.matching(gallery, filters)
+        return None, 0 if self._calibration is None else self._catalog.people_count(gallery)
 
     # Between loop and threads
 

@@ -115,7 +115,7 @@ def test_the_code_that_the_grader_would_answer_weighs_most() -> None:
     assert [occlusion.NAMES[code] for code in weights.argmax(axis=1)] == list(ideal)
     assert weights.sum(axis=1) == pytest.approx(1)
     assert weights.min() >= FLOOR / 9
-    assert (code_weights(None, 2) == 1 / 9).all()
+    assert code_weights(None, 2).tolist() == [[x / 16 for x in (4, 2, 1, 2, 1, 2, 1, 2, 1)]] * 2
 
 
 def test_an_empty_gallery_is_no_cohort_and_a_single_picture_hardly_one() -> None:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pytest
 import pytest_asyncio
 
-from models import occlusion
+from models import fusion, occlusion
 from models.bundle import BundleMetadata, Training
 from service.embedding.box import Box
 from service.embedding.features import PictureFeatures, StageTimes
@@ -30,6 +30,7 @@ from service.problems import (
 )
 from service.storage.catalog import Catalog
 from service.storage.database import CatalogError
+from service.storage.filters import Filters
 from service.storage.pictures import PictureStore
 
 DIMENSION = 16
@@ -169,6 +170,8 @@ def expected_scores(queries: list[bytes], gallery: list[bytes], unify: str) -> l
         for query in queries:
             if unify == "off":
                 total += float(vector(query, 0) @ vector(one, 0))
+            elif unify == "fuse":
+                total += fused_score(query, one, gallery)
             else:
                 code = int(query.split(b"/")[1]) if unify == "auto" else occlusion.code_of(unify)
                 total += float(vector(query, part) @ vector(one, code))
@@ -176,7 +179,19 @@ def expected_scores(queries: list[bytes], gallery: list[bytes], unify: str) -> l
     return scores
 
 
-@pytest.mark.parametrize("unify", ["auto", "off", "none", "bottom_half", "left_quarter"])
+def fused_score(query: bytes, one: bytes, gallery: list[bytes]) -> float:
+    """The fused score by its definition, with the whole gallery as cohort."""
+    grades = np.full((1, 4), int(query.split(b"/")[1]) / 10)
+    total = 0.0
+    for code, weight in enumerate(fusion.code_weights(grades, 1)[0]):
+        mean = sum(vector(other, code) for other in gallery) / (len(gallery) + fusion.PRIOR)
+        left, right = vector(query, code) - mean, vector(one, code) - mean
+        cosine = left @ right / np.linalg.norm(left) / np.linalg.norm(right)
+        total += weight * np.exp(cosine / fusion.TEMPERATURE)
+    return float(fusion.TEMPERATURE * np.log(total))
+
+
+@pytest.mark.parametrize("unify", ["auto", "off", "fuse", "none", "bottom_half", "left_quarter"])
 @pytest.mark.parametrize(
     "queries",
     [
@@ -239,6 +254,41 @@ async def test_a_holistic_gallery_costs_one_embedding_per_query(house: House) ->
     query = picture("p1", 4, 2)
     await house.galleries.query("shop", [query], QueryOptions())
     assert house.embedder.asked == [(query, (0,))]
+
+
+async def test_fuse_embeds_the_query_under_every_code_at_once_and_says_what_counted(house: House) -> None:
+    await enrol(house, *CROWD)
+    house.embedder.asked.clear()
+    query = picture("p3", 4, 50)
+    answer = await house.galleries.query("shop", [query], QueryOptions(1, unify="fuse"))
+    assert house.embedder.asked == [(query, tuple(range(9)))]
+    (match,) = answer.results
+    assert match.person == "p3"
+    assert match.compared in occlusion.NAMES
+
+
+async def test_fuse_in_a_gallery_of_nobody_and_of_one(house: House) -> None:
+    query = picture("p1", 0, 9)
+    assert not (await house.galleries.query("shop", [query], QueryOptions(unify="fuse"))).results
+    await enrol(house, picture("p1", 0, 1))
+    (match,) = (await house.galleries.query("shop", [query], QueryOptions(unify="fuse"))).results
+    assert match.score == pytest.approx(
+        fused_score(query, picture("p1", 0, 1), [picture("p1", 0, 1)]), abs=1e-3
+    )
+
+
+async def test_the_cohort_of_fuse_is_the_gallery_whatever_a_filter_leaves(house: House) -> None:
+    await enrol(house, *CROWD)
+    query = picture("p3", 4, 50)
+    scores = expected_scores([query], CROWD, "fuse")
+    options = QueryOptions(100, "image", "fuse", filters=Filters(people=["p2"]))
+    left = (await house.galleries.query("shop", [query], options)).results
+    np.testing.assert_allclose([match.score for match in left], sorted(scores[10:15])[::-1], atol=1e-3)
+
+
+async def test_two_pictures_alone_cannot_be_fused(house: House) -> None:
+    with pytest.raises(BadRequest, match="gallery"):
+        await house.galleries.verify([picture("p1", 0, 1), picture("p2", 0, 1)], "fuse")
 
 
 async def test_only_the_parts_that_are_there_cost_a_second_embedding(house: House) -> None:
