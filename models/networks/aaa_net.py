@@ -230,8 +230,8 @@ class AAANet(nn.Module):
             weights = self._attend(seen)
             mask = hide_highest(-weights, self.hidden)
         # Only whole pictures are compared at test time, so only they move the running statistics. The pass
-        # with gradients comes first: autocast keeps the weights as it first casts them, and casts made
-        # without gradients would cut this one's off.
+        # with gradients comes first, since autocast may reuse casts of weights, and those made without
+        # gradients lead nowhere.
         with _untracked(self._subsequent()):
             head = self.head(self._higher(features * mask))
             with torch.no_grad():
