@@ -40,17 +40,17 @@ class OAMNOutput:
 
     Attributes:
         features: f, [N, C, h, w], after the lower part of the encoder.
-        mask: m, [N, 1, h, w] (eq. 1).
-        masked: g = m ⊙ f, [N, C, h, w] (eq. 1).
+        mask: m, [N, 1, h, w] (eq. 1), or None without a mask module.
+        masked: g = m ⊙ f, [N, C, h, w] (eq. 1); f itself without a mask module.
         head: representation h, embedding and logits r.
-        grades: T(g), [N, 4]; no gradient reaches g through them.
+        grades: T(g), [N, 4], or None without a grader; no gradient reaches g through them.
     """
 
     features: torch.Tensor
-    mask: torch.Tensor
+    mask: torch.Tensor | None
     masked: torch.Tensor
     head: HeadOutput
-    grades: torch.Tensor
+    grades: torch.Tensor | None
 
 
 class OAMN(nn.Module):
@@ -63,13 +63,11 @@ class OAMN(nn.Module):
         dimension: D of the embedding; None for the backbone's last channels.
         split: the stage after which the mask module stands, 1 to 4; the paper's best is 3 (table 5).
         head, dropout: for :func:`models.networks.heads.build_head`.
+        mask_module, grader: False leaves the module out, for ablations (table 6).
 
     Raises:
         ValueError: ``split`` is not 1 to 4, or a side is not a multiple of 16.
     """
-
-    has_grader = True
-    has_attention = True
 
     def __init__(
         self,
@@ -81,6 +79,8 @@ class OAMN(nn.Module):
         split: int = 3,
         head: HeadKind = "bnneck",
         dropout: float = 0.0,
+        mask_module: bool = True,
+        grader: bool = True,
     ) -> None:
         super().__init__()
         if not 1 <= split <= 4:
@@ -88,21 +88,25 @@ class OAMN(nn.Module):
         if height % 16 or width % 16:
             raise ValueError(f"height and width must be multiples of 16, not {height} and {width}")
         self.height, self.width, self.split = height, width, split
+        self.has_grader, self.has_attention = grader, mask_module
         self.backbone = build_backbone(backbone)
         channels = self.backbone.channels[split - 1]
         stride = self.backbone.strides[split - 1]
         rows, columns = height // stride, width // stride
-        self.mask_module = SpatialRelationAttention(channels, rows, columns)
+        self.mask_module = SpatialRelationAttention(channels, rows, columns) if mask_module else None
         self.head = build_head(head, self.backbone.channels[-1], identities, dimension, dropout)
-        self.grader = OcclusionGrader(channels, rows, columns)
+        self.grader = OcclusionGrader(channels, rows, columns) if grader else None
         self.dimension = self.head.dimension
 
-    def _lower(self, pictures: torch.Tensor) -> torch.Tensor:
-        """f = E^I(x)."""
+    def _lower(self, pictures: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor]:
+        """f = E^I(x), m = M(f) and g = m ⊙ f (eq. 1)."""
         features = pictures
         for stage in self.backbone.stages[: self.split]:
             features = stage(features)
-        return features
+        if self.mask_module is None:
+            return features, None, features
+        mask = self.mask_module(features)
+        return features, mask, mask * features
 
     def _higher(self, masked: torch.Tensor) -> torch.Tensor:
         """E^II(g), before pooling."""
@@ -112,17 +116,17 @@ class OAMN(nn.Module):
 
     def forward(self, pictures: torch.Tensor) -> OAMNOutput:
         """Map normalised pictures float [N, 3, H, W] to all that the losses need."""
-        features = self._lower(pictures)
-        mask = self.mask_module(features)
-        masked = mask * features
+        features, mask, masked = self._lower(pictures)
         head = self.head(self._higher(masked))
         # "We do not back propagate its gradients to other modules" (OAMN §3.4).
-        grades = self.grader(masked.detach())
+        grades = None if self.grader is None else self.grader(masked.detach())
         return OAMNOutput(features, mask, masked, head, grades)
 
     def embed(self, pictures: torch.Tensor) -> Embedded:
         """Unit embeddings, grades and masks of normalised pictures float [N, 3, H, W]."""
-        features = self._lower(pictures)
-        mask = self.mask_module(features)
-        masked = mask * features
-        return Embedded(self.head.embed(self._higher(masked)), self.grader(masked), mask.squeeze(1).float())
+        _, mask, masked = self._lower(pictures)
+        return Embedded(
+            self.head.embed(self._higher(masked)),
+            None if self.grader is None else self.grader(masked),
+            None if mask is None else mask.squeeze(1).float(),
+        )

@@ -12,6 +12,8 @@ The paper writes squared ℓ2 norms of whole feature maps and does not say how t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 
 from models.occlusion import PLACES
@@ -29,12 +31,12 @@ def mask_invariance(
 
     Args:
         features: f, [N, C, h, w], of the whole pictures.
-        occluded: f^p, [4, N, C, h, w].
-        masks: m^p, [4, N, 1, h, w].
+        occluded: f^p, [P, N, C, h, w], one for each place.
+        masks: m^p, [P, N, 1, h, w].
         relative: divide by the square of f ⊙ m^p, see the module's text.
 
     Returns:
-        Scalar: mean over pictures and elements, sum over the four places.
+        Scalar: mean over pictures and elements, sum over the places.
     """
     kept = (features[None] - occluded).float() * masks.float()
     squares = kept.square().mean(dim=(1, 2, 3, 4))
@@ -45,24 +47,28 @@ def mask_invariance(
 
 
 def mask_completeness(
-    masked: torch.Tensor, occluded: torch.Tensor, half: torch.Tensor, relative: bool = False
+    masked: torch.Tensor,
+    occluded: torch.Tensor,
+    half: torch.Tensor,
+    relative: bool = False,
+    places: Sequence[str] = PLACES,
 ) -> torch.Tensor:
     """L_mask2 (eq. 3): the masked features of two opposite halves add up to the whole's.
 
     Args:
         masked: g, [N, C, h, w], of the whole pictures.
-        occluded: g^p, [4, N, C, h, w].
+        occluded: g^p, [P, N, C, h, w].
         half: bool [N], the set I: pictures whose copies are half hidden.
         relative: divide by the square of g, see the module's text.
+        places: what the P are; a pair of which one is missing is left out.
 
     Returns:
         Scalar: mean over I and elements, sum over the two pairs; 0 where I is empty.
     """
-    if not bool(half.any()):
+    pairs = [pair for pair in (("top", "bottom"), ("left", "right")) if set(pair) <= set(places)]
+    if not pairs or not bool(half.any()):
         return masked.sum() * 0.0
-    place = {name: occluded[index][half].float() for index, name in enumerate(PLACES)}
+    place = {name: occluded[index][half].float() for index, name in enumerate(places)}
     whole = masked[half].float()
-    vertical = (place["top"] + place["bottom"] - whole).square().mean()
-    horizontal = (place["left"] + place["right"] - whole).square().mean()
-    scale = whole.square().mean() + _SMALL if relative else 1.0
-    return (vertical + horizontal) / scale
+    squares = torch.stack([(place[one] + place[other] - whole).square().mean() for one, other in pairs])
+    return squares.sum() / (whole.square().mean() + _SMALL if relative else 1.0)

@@ -7,6 +7,7 @@ picture, with exact labels.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -26,12 +27,12 @@ PATCH_RATIO = (0.3, 3.3)
 
 @dataclass(frozen=True, slots=True)
 class OccludedCopies:
-    """Four occluded copies of each picture.
+    """The occluded copies of each picture, one for each of P places.
 
     Attributes:
-        pictures: float [4, N, 3, H, W]; first axis in the order of ``models.occlusion.PLACES``.
-        codes: int64 [4, N], the occlusion codes.
-        half: bool [N], whether a picture's four copies are half hidden (else a quarter).
+        pictures: float [P, N, 3, H, W]; first axis in the order of the places.
+        codes: int64 [P, N], the occlusion codes.
+        half: bool [N], whether a picture's copies are half hidden (else a quarter).
     """
 
     pictures: torch.Tensor
@@ -40,7 +41,11 @@ class OccludedCopies:
 
 
 def occlude_four_ways(
-    pictures: torch.Tensor, sources: torch.Tensor, half_share: float = 0.5, blank_share: float = 0.0
+    pictures: torch.Tensor,
+    sources: torch.Tensor,
+    half_share: float = 0.5,
+    blank_share: float = 0.0,
+    places: Sequence[str] = PLACES,
 ) -> OccludedCopies:
     """Lay one patch over each of the four places of each picture.
 
@@ -53,6 +58,7 @@ def occlude_four_ways(
         half_share: how many of the pictures are half hidden, 0 to 1; the others are hidden by a quarter.
         blank_share: how many of the pictures are hidden by the mean colour instead of a patch, 0 to 1: that
             is what occlusion unification lays over a picture at test time. The paper has none of it.
+        places: fewer than the four, for table 3; at least one.
     """
     count, _, height, width = pictures.shape
     device = pictures.device
@@ -74,7 +80,7 @@ def occlude_four_ways(
     rows = torch.arange(height, device=device, dtype=torch.float32)
     columns = torch.arange(width, device=device, dtype=torch.float32)
     copies, codes = [], []
-    for place in PLACES:
+    for place in places:
         both = [code_at(place, 0.25), code_at(place, 0.5)]
         boxes = torch.tensor([rectangle(code, height, width) for code in both], device=device)
         top, left, bottom, right = boxes[half.long()].unbind(1)

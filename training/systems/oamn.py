@@ -12,6 +12,7 @@ grader and its loss, eq. 7          ``models.networks.oamn``, ``training.losses.
 grades to types, eq. 8              ``models.occlusion.grade``
 identity loss, eq. 9; sum, eq. 10   here
 occlusion unification, §3.4         ``training.evaluation.unified``, ``service.matching``
+ablations, tables 3 to 6            ``training.recipe.oamn``
 ==================================  ===============================================
 
 Where the paper is silent, and what was chosen:
@@ -38,21 +39,19 @@ from torch.nn import functional
 
 from models.networks.normalisation import normalise
 from models.networks.oamn import OAMN
-from models.occlusion import PLACES
 from training.losses.grading import grading
 from training.losses.grouped_triplet import grouped_triplet
 from training.losses.mask_consistency import mask_completeness, mask_invariance
+from training.losses.triplet import batch_hard_triplet
 from training.occlusion.patches import grader_targets, occlude_four_ways
 from training.recipe import Recipe
 from training.systems.stage import Batch, Stage, Step
 
 __all__ = ["OAMNStage"]
 
-_GROUPS = 1 + len(PLACES)
-
 
 class OAMNStage(Stage):
-    """OAMN's only stage: five groups of pictures, eq. 10's two objectives.
+    """OAMN's only stage: five groups of pictures (fewer in ablations), eq. 10's two objectives.
 
     Args:
         recipe: as it stands in this stage.
@@ -75,42 +74,50 @@ class OAMNStage(Stage):
             self._recipe.oamn.split,
             model.head,
             model.dropout,
+            self._recipe.oamn.mask_module,
+            self._recipe.oamn.has_grader,
         )
 
     def step(self, network: nn.Module, batch: Batch) -> Step:
-        """Occlude, run all five groups through the network at once, add up the losses."""
+        """Occlude, run all groups (five with the paper's places) through the network at once, add up."""
         weights, own = self._recipe.losses, self._recipe.oamn
-        count = len(batch.pictures)
-        copies = occlude_four_ways(batch.pictures, batch.sources.float(), own.half_share, own.blank_share)
-        groups = torch.cat((batch.pictures[None], copies.pictures))  # [5, N, 3, H, W]
-        codes = torch.cat((torch.zeros_like(copies.codes[:1]), copies.codes))  # [5, N]
+        pictures, codes = batch.pictures[None], torch.zeros_like(batch.identities)[None]
+        half = torch.zeros_like(batch.identities, dtype=torch.bool)
+        if own.places:
+            copies = occlude_four_ways(
+                batch.pictures, batch.sources.float(), own.half_share, own.blank_share, own.places
+            )
+            pictures, half = torch.cat((pictures, copies.pictures)), copies.half  # [G, N, 3, H, W]
+            codes = torch.cat((codes, copies.codes))  # [G, N]
 
-        flat = normalise(groups.flatten(0, 1)).contiguous(memory_format=torch.channels_last)
+        groups = codes.shape
+        flat = normalise(pictures.flatten(0, 1)).contiguous(memory_format=torch.channels_last)
         output = network(flat)
-        features = output.features.unflatten(0, (_GROUPS, count))
-        masks = output.mask.unflatten(0, (_GROUPS, count))
-        masked = output.masked.unflatten(0, (_GROUPS, count))
-        representations = output.head.representation.unflatten(0, (_GROUPS, count))
-
-        invariance = mask_invariance(features[0], features[1:], masks[1:], own.relative_mask)
-        completeness = mask_completeness(masked[0], masked[1:], copies.half, own.relative_mask)
-        mask = own.mask_invariance * invariance + own.mask_completeness * completeness
-        triplet = grouped_triplet(representations, batch.identities, weights.margin, weights.squared)
+        identities = batch.identities.repeat(groups[0])
         identity = functional.cross_entropy(
-            output.head.logits.float(),
-            batch.identities.repeat(_GROUPS),
-            label_smoothing=weights.label_smoothing,
+            output.head.logits.float(), identities, label_smoothing=weights.label_smoothing
         )
-        grader = grading(output.grades, grader_targets(codes.flatten()))
-        # L1 (eq. 10); L2 is added because its gradient reaches the grader alone: the network detaches
-        # the masked features before grading them.
-        total = own.mask * mask + weights.triplet * triplet + weights.identity * identity
-        total = total + own.grading * grader
-        parts = {
-            "identity": identity,
-            "triplet": triplet,
-            "mask_invariance": invariance,
-            "mask_completeness": completeness,
-            "grader": grader,
-        }
+        total, parts = weights.identity * identity, {"identity": identity}
+        if weights.triplet > 0:
+            representations = output.head.representation
+            if own.triplet == "grouped":
+                triplet = grouped_triplet(
+                    representations.unflatten(0, groups), batch.identities, weights.margin, weights.squared
+                )
+            else:
+                triplet = batch_hard_triplet(representations, identities, weights.margin, weights.squared)
+            total, parts["triplet"] = total + weights.triplet * triplet, triplet
+        if own.mask > 0 and own.places:
+            features, masks = output.features.unflatten(0, groups), output.mask.unflatten(0, groups)
+            masked = output.masked.unflatten(0, groups)
+            invariance = mask_invariance(features[0], features[1:], masks[1:], own.relative_mask)
+            completeness = mask_completeness(masked[0], masked[1:], half, own.relative_mask, own.places)
+            mask = own.mask_invariance * invariance + own.mask_completeness * completeness
+            total = total + own.mask * mask
+            parts.update(mask_invariance=invariance, mask_completeness=completeness)
+        if own.has_grader:
+            # L1 (eq. 10) stands; L2 is added because its gradient reaches the grader alone: the network
+            # detaches the masked features before grading them.
+            grader = grading(output.grades, grader_targets(codes.flatten()))
+            total, parts["grader"] = total + own.grading * grader, grader
         return Step(total, parts, len(flat))
