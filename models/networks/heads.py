@@ -33,7 +33,7 @@ class HeadOutput:
 
 
 class GroupedClassifier(nn.Module):
-    """Several bias-free classifiers, each of its own group of channels (Tang et al., NeurIPS 2020, §4).
+    """Several bias-free classifiers, each of its own group of channels (Tang et al., NeurIPS 2020).
 
     Args:
         dimension: D of the embedding.

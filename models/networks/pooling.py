@@ -22,7 +22,7 @@ class AveragePooling(nn.Module):
 
 
 class GeneralisedMeanPooling(nn.Module):
-    """GeM: (mean over positions of xᵖ)^(1/p), p learned (Radenović et al., TPAMI 2018, eq. 3).
+    """GeM: (mean over positions of xᵖ)^(1/p), p learned (Radenović et al., TPAMI 2018).
 
     p = 1 is the mean; the larger p, the closer to the maximum. Features are expected to be at least
     zero, as after a ReLU.

@@ -50,7 +50,7 @@ class SingleScale(nn.Module):
         reconstructive: train a second feature by reconstructive pooling (eq. 2).
         generalised_mean: GeM as the global pooling; False: the average.
         heads: H, classifiers on each feature.
-        momentum: β of eq. 6; None leaves the mean feature where it is.
+        momentum: β of eq. 6; None: no mean feature is kept, and the neck embeds.
 
     Raises:
         ValueError: D does not divide among the heads.
@@ -156,7 +156,7 @@ def _attend(backbone: ResNet50 | OSNet, kind: AttentionKind) -> nn.ModuleList:
     that ImageNet's and other runs' fit it, and whoever applies its stages one by one applies them too.
 
     ResNet-50: every other residual block of stages 2 and 3, two and three in all, as the paper's
-    "two/three DNL layers" with reference to Wang et al. (§5.1) says. They see strides 8 and 16. OSNet has
+    "two/three DNL layers" with reference to Wang et al. says. They see strides 8 and 16. OSNet has
     only two blocks in a stage and halves the sides behind them, so its places are those with the same
     strides: two at stride 8 (behind the blocks of its third stage) and three at stride 16 (behind that
     stage's transition and the blocks of its fourth). In stage 2 its blocks have stride 4, where the pair

@@ -44,8 +44,8 @@ def compound_batch_erasing(pictures: torch.Tensor, probability: float = 0.5) -> 
 def erase_at_random(pictures: torch.Tensor, probability: float = 0.5) -> torch.Tensor:
     """Random erasing (Zhong et al., AAAI 2020, algorithm 1): a rectangle of random values per picture.
 
-    Area and ratio of the sides are drawn until the rectangle fits, then its place; the values are uniform
-    in 0 to 255 for each channel of each pixel, which is the best of that paper's fillings.
+    Area and ratio of the sides are drawn until the rectangle fits, then its place among those where it
+    lies inside; the values are uniform in 0 to 255 for each channel of each pixel, that paper's choice.
 
     Random numbers come from torch's default generator of the pictures' device. Torchvision's transform
     erases one rectangle per call, with random numbers from the CPU; here a batch is one call.

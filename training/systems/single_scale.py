@@ -19,8 +19,8 @@ each line of table 5, fig. 5          ``training.recipe.single_scale``
 Where the paper is silent or can be read in two ways, and what was chosen:
 
 - z of eq. 3 has unit length. The text says that features are normalised after the global pooling, and
-  fig. 5a finds any α from 0.1 to 0.9 usable but small ones weak, as it must be with distances up to 2;
-  pooled features lie ten and more apart, where exp(-α d) has vanished for all but the smallest α. On the
+  §5.5 finds results stable over α but small ones weak, as it must be with distances up to 2; with
+  distances that grow with the number of channels, exp(-α d) would vanish for all but small α. On the
   other side, the limits of eq. 4 speak of d → ∞: ``single_scale.unit_length = false`` reads it so.
 - L_bed is given for one pair. All pairs of a batch count, pairs of one person and pairs of two with equal
   weight in sum (``bounded_exponential`` says why).
@@ -35,12 +35,13 @@ Where the paper is silent or can be read in two ways, and what was chosen:
   difference is brought to unit length again.
 - The softmax of eq. 2 runs over positions, indices in eq. 1 and its sum are read as j where i makes no
   sense, W^v of the blocks starts at zero (each module's text says why).
-- The blank of the stripe is the mean colour; random erasing is filled with noise, as its paper's best.
+- The blank of the stripe is the mean colour; random erasing is filled with noise, its paper's choice.
 - OSNet's blocks stand where its feature maps have the strides that ResNet-50's have
   (``models.networks.single_scale``).
 
-Not from the paper: a bundle gives as ``attention`` what the last disentangled block finds salient. The
-``-scratch`` recipes stand in for machines without ImageNet weights, as OAMN's do.
+From FastReID's baseline are not taken: freezing the backbone for its first 1000 steps, AutoAugment and the
+circle softmax. Not from the paper: a bundle gives as ``attention`` what the last disentangled block finds
+salient. The ``-scratch`` recipes stand in for machines without ImageNet weights, as OAMN's do.
 """
 
 from __future__ import annotations
@@ -135,12 +136,10 @@ class SingleScaleStage(Stage):
     def _identity(self, head: HeadOutput, identities: torch.Tensor) -> torch.Tensor:
         """L_c on one feature: the sum over heads of their mean cross-entropy."""
         logits = head.logits.float()
-        count = logits.shape[1] if logits.ndim == 3 else 1
-        flat = logits.flatten(0, 1) if logits.ndim == 3 else logits
-        mean = functional.cross_entropy(
-            flat, identities.repeat_interleave(count), label_smoothing=self._recipe.losses.label_smoothing
-        )
-        return count * mean
+        heads = logits.unbind(1) if logits.ndim == 3 else (logits,)
+        smoothing = self._recipe.losses.label_smoothing
+        losses = [functional.cross_entropy(one, identities, label_smoothing=smoothing) for one in heads]
+        return torch.stack(losses).sum()
 
     @property
     def _metric(self) -> str:

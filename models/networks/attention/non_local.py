@@ -16,8 +16,8 @@ class NonLocal(nn.Module):
     """f_i + Σ_j w(f_i, f_j) W^v f_j with w(f_i, f_j) = softmax_j((W^q f_i)ᵀ (W^k f_j)).
 
     W^v starts at zero, so that a block added to a trained backbone at first changes nothing: what Wang et
-    al. (§4.1) reach by a batch normalisation that starts at zero, behind a further linear layer that
-    neither this formula nor single-scale's has.
+    al. reach by a batch normalisation that starts at zero, behind a further linear layer that neither this
+    formula nor single-scale's has.
 
     Args:
         channels: c of the feature map; the three W are c × c.
@@ -64,8 +64,8 @@ class DisentangledNonLocal(NonLocal):
         w(f_i, f_j) = softmax_j((W^q f_i - μ_q)ᵀ (W^k f_j - μ_k)) + softmax_j(W^m f_j)
 
     The first term is whitened, the second is how salient position j is to every other. The means μ_q and
-    μ_k are taken over a picture's positions, as in Yin et al. (eq. 10). Where the paper's eq. 1 writes
-    W^k f_i, and its sum W^v f_i, index j is meant: with i, nothing would pass between positions.
+    μ_k are taken over a picture's positions, as in Yin et al. Where the paper's eq. 1 writes W^k f_i, and
+    its sum W^v f_i, index j is meant: with i, nothing would pass between positions.
     """
 
     def __init__(self, channels: int) -> None:
