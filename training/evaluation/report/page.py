@@ -13,7 +13,7 @@ import numpy as np
 from models import occlusion
 from training.data.records import Protocol
 from training.evaluation.features import Advance
-from training.evaluation.ranking import Summary, summarise
+from training.evaluation.ranking import summarise
 from training.evaluation.report import charts, sheets
 from training.evaluation.report.album import Album, colour_bar
 from training.evaluation.report.maps import MapRow, ModelMaps, classifier_maps, model_maps
@@ -81,6 +81,7 @@ def write_report(
         models=list({result.model: result.fingerprint for result in results}.items()),
         figures=_figure_rows(results),
         comparisons=[_comparison_row(compared) for compared in comparisons],
+        names=names,
         types=_type_rows(results),
         cmc=charts.cmc_chart([(n, r.summary.cmc) for n, r in zip(names, results, strict=True)]),
         precision_recall=charts.precision_recall_chart(
@@ -118,7 +119,7 @@ def _figure_rows(results: Sequence[Result]) -> list[dict[str, object]]:
         cells: list[tuple[str, float | None, str]] = [
             (
                 title,
-                round(float(getattr(result.summary, name)), 1),
+                float(getattr(result.summary, name)),
                 f"{ends[name].low:.1f} to {ends[name].high:.1f}" if name in ends else "",
             )
             for name, title in columns
@@ -144,7 +145,7 @@ def _figure_rows(results: Sequence[Result]) -> list[dict[str, object]]:
                     "title": title,
                     "value": "–" if value is None else f"{value:.1f}",
                     "interval": interval,
-                    "best": len(table) > 1 and value is not None and value == top,
+                    "best": len(table) > 1 and value is not None and f"{value:.1f}" == f"{top:.1f}",
                 }
                 for (title, value, interval), top in zip(cells, best, strict=True)
             ],
@@ -172,34 +173,28 @@ def _types_of(result: Result) -> tuple[str, dict[str, np.ndarray]]:
     codes = None if types is None else types.graded if types.drawn is None else types.drawn
     if codes is None:
         return "not known", {"all queries": np.ones(number, dtype=np.bool_)}
-    known = "graded by the model" if types is not None and types.drawn is None else "as drawn"
+    known = "as graded" if types is not None and types.drawn is None else "as drawn"
     return known, {
         occlusion.NAMES[code].replace("_", " "): codes == code for code in np.unique(codes).tolist()
     }
 
 
-def _type_rows(results: Sequence[Result]) -> list[dict[str, object]]:
-    rows = []
-    for result in results:
+def _type_rows(results: Sequence[Result]) -> list[tuple[str, list[tuple[str, str]]]]:
+    """A row for each type: of each result "rank-1 / mAP" and the number of queries, or nothing."""
+    cells: dict[str, dict[int, tuple[str, str]]] = {}
+    for place, result in enumerate(results):
         known, chosen = _types_of(result)
         if known == "not known":
             continue
-        summaries: list[tuple[str, Summary]] = [
-            (name, summarise(result.measured.ranking.of(rows_of))) for name, rows_of in chosen.items()
-        ]
-        rows += [
-            {
-                "model": result.model,
-                "unify": result.unify,
-                "known": known,
-                "type": name,
-                "queries": summary.queries,
-                "rank1": f"{summary.rank1:.1f}",
-                "map": f"{summary.map:.1f}",
-            }
-            for name, summary in summaries
-        ]
-    return rows
+        for name, queries in chosen.items():
+            summary = summarise(result.measured.ranking.of(queries))
+            figures = f"{summary.rank1:.1f} / {summary.map:.1f}"
+            cells.setdefault(name, {})[place] = figures, f"{summary.queries} {known}"
+    order = [name.replace("_", " ") for name in occlusion.NAMES]
+    return [
+        (name, [cells[name].get(place, ("", "")) for place in range(len(results))])
+        for name in sorted(cells, key=order.index)
+    ]
 
 
 def _histograms(name: str, result: Result) -> str:
