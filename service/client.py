@@ -261,7 +261,8 @@ class QueryResult(_Answer):
         probability: that it is the same person, 0 to 1; None where the model is not calibrated.
         decision: ``match``, ``uncertain`` or ``unknown``; None where the model is not calibrated.
         image: the gallery picture that matched best.
-        compared: what was hidden on both sides, e.g. ``"bottom_half"`` or ``"none"``.
+        compared: what was hidden on both sides, e.g. ``"bottom_half"`` or ``"none"``; with ``unify="fuse"``
+            the type that counted most.
     """
 
     rank: int
@@ -1048,7 +1049,8 @@ class Client:
             pictures: all of one person.
             top_k: results at most.
             by: rank people by their best picture, or pictures.
-            unify: ``auto``, ``off``, or the name of what is hidden in the query (``models.occlusion``).
+            unify: ``auto``, ``off``, ``fuse``, or the name of what is hidden in the query
+                (``models.occlusion``).
             boxes: one for each picture, or None for those that show nothing else.
             filters: which of the gallery's pictures are looked at.
             decisions: false-match rates and prior of this call.
@@ -1251,7 +1253,7 @@ class AsyncClient:
     ) -> QueryAnswer:
         """As :meth:`Client.query`."""
         return await self.send(
-            await asyncio.to_thread(_query, gallery, pictures, top_k, by, unify, boxes, filters)
+            await asyncio.to_thread(_query, gallery, pictures, top_k, by, unify, boxes, filters, decisions)
         )
 
     async def embed(
@@ -1275,7 +1277,9 @@ class AsyncClient:
         decisions: Decisions | None = None,
     ) -> Verification:
         """As :meth:`Client.verify`."""
-        return await self.send(await asyncio.to_thread(_verify, pictures, gallery, person, unify, boxes))
+        return await self.send(
+            await asyncio.to_thread(_verify, pictures, gallery, person, unify, boxes, decisions)
+        )
 
     async def model(self) -> Model:
         """As :meth:`Client.model`."""

@@ -95,6 +95,9 @@ def test_gallery_is_made_listed_shown_and_deleted(http: httpx.Client) -> None:
         "pending": 0,
         "keep_pictures": True,
         "created_at": "",
+        "match_rate": None,
+        "uncertain_rate": None,
+        "prior": None,
     }
     assert_problem(http.post("/v1/galleries", json={"name": "shop"}), 409, "gallery-exists", "shop")
     assert http.get("/v1/galleries/shop").json()["name"] == "shop"
@@ -155,6 +158,9 @@ def test_enrolled_people_are_found_by_other_pictures_of_them(http: httpx.Client,
         "pending": 0,
         "keep_pictures": False,
         "created_at": "",
+        "match_rate": None,
+        "uncertain_rate": None,
+        "prior": None,
     }
     for who in range(5):
         answer = query(http, gallery, encoded(person(who, view=99), "JPEG"))
