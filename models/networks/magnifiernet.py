@@ -170,13 +170,14 @@ class MagnifierNet(nn.Module):
         predicted = self._predicted(segmentation.detach())
         if labels is None or not self.from_labels:
             return predicted
-        height, width = predicted.shape[-2:]
-        # One channel more for the unknown, whose code is the largest: its share is left to the prediction.
-        codes = labels.long().clamp_max(self.regions)
-        stated = functional.one_hot(codes, self.regions + 1).permute(0, 3, 1, 2).float()
-        stated = functional.interpolate(
-            stated, (height, width), mode="bilinear", align_corners=False, antialias=True
-        )
+        # Bilinear interpolation to a cell of s × s pixels is the mean of the four pixels around its centre.
+        rows, columns = predicted.shape[-2:]
+        stride = labels.shape[1] // rows
+        middle = slice(stride // 2 - 1, stride // 2 + 1)
+        cells = labels.unflatten(1, (rows, stride)).unflatten(3, (columns, stride))
+        # One class more for the unknown, whose code is the largest: its share is left to the prediction.
+        codes = cells[:, :, middle, :, middle].long().clamp_max(self.regions)  # [N, h, 2, w, 2]
+        stated = functional.one_hot(codes, self.regions + 1).float().mean(dim=(2, 4)).permute(0, 3, 1, 2)
         return stated[:, :-1] + stated[:, -1:] * predicted
 
     def _kept(self, features: torch.Tensor, masks: torch.Tensor, kept: torch.Tensor | None) -> torch.Tensor:

@@ -103,6 +103,11 @@ class Recipe(Table):
         own = chosen.get(self.system, STAGES[self.system])
         return (*own, *((GRADER_STAGE,) if self.grader is not None else ()))
 
+    @property
+    def needs_parts(self) -> bool:
+        """Whether a stage asks for body-part labels."""
+        return self.system == "magnifiernet" and self.magnifiernet.has_masks
+
     def at(self, stage: str) -> Recipe:
         """The recipe as it stands in a stage: the stage's own keys laid over the shared ones."""
         table = self.stages.get(stage)
@@ -122,11 +127,21 @@ class Recipe(Table):
             )
         if self.grader is not None and self.system == "oamn":
             raise ValueError("OAMN has a grader of its own: leave [grader] out")
-        for name in self.stages:
-            self.at(name)
-        return self
         if self.sampling.pictures == 1 and self.losses.triplet > 0:
             raise ValueError(
                 "sampling.pictures = 1 gives the triplet loss no pairs: set losses.triplet = 0, or show "
                 "two pictures of each person"
             )
+        for name in self.stages:
+            self.at(name)
+        return self
+
+    @model_validator(mode="after")
+    def _parts_are_to_be_had(self) -> Recipe:
+        for entry in self.data if self.needs_parts else ():
+            if entry.kind == "protocol" and entry.parts is None:
+                raise ValueError(
+                    f"{self.system} needs body-part labels: say for the data {entry.protocol} where they "
+                    'come from, parts = { folder = "...", labels = "densepose" } or parts = "prior"'
+                )
+        return self

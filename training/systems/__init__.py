@@ -7,6 +7,7 @@ from training.systems.aaa_net import AdversarialStage, AssignmentStage
 from training.systems.aos import AOSBaselineStage, AOSRetrainStage
 from training.systems.baseline import BaselineStage
 from training.systems.grader import GraderStage
+from training.systems.magnifiernet import MagnifierNetStage
 from training.systems.oamn import OAMNStage
 from training.systems.single_scale import SingleScaleStage
 from training.systems.stage import Stage
@@ -37,16 +38,18 @@ def build_stage(recipe: Recipe, name: str) -> Stage:
             return BaselineStage(here)
         case "oamn":
             return OAMNStage(here)
-        case "aaa-net" if name == "baseline":
         case "aos" if name == "baseline":
             return AOSBaselineStage(here)
         case "aos":
             return AOSRetrainStage(here)
+        case "aaa-net" if name == "baseline":
             return BaselineStage(here)
         case "aaa-net" if name == "assignment":
             return AssignmentStage(here)
         case "aaa-net":
             return AdversarialStage(here)
+        case "magnifiernet":
+            return MagnifierNetStage(here, name)
         case "single-scale":
             return SingleScaleStage(here)
         case other:

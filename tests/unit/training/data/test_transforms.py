@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import torch
 
-from training.data.transforms import augment, jitter_colours, show_part
+from training.data.transforms import augment, augment_labelled, jitter_colours, show_part
 
 
 def test_nothing_asked_for_changes_nothing() -> None:
@@ -54,3 +54,33 @@ def test_colour_jitter_keeps_the_range_and_changes_each_picture_its_own_way() ->
     assert float(changed.max()) <= 255.0
     assert len({round(float(picture.mean()), 3) for picture in changed}) == 6
     torch.testing.assert_close(jitter_colours(same, 0.0), same)
+
+
+def test_labels_move_with_their_pictures_by_the_same_random_numbers() -> None:
+    """Pictures that show their own labels: after every change of place each pixel still does."""
+    torch.manual_seed(0)
+    labels = torch.randint(1, 8, (40, 4, 2)).repeat_interleave(8, 1).repeat_interleave(8, 2).byte()
+    pictures = (labels * 30)[:, None].expand(-1, 3, -1, -1)
+    torch.manual_seed(1)
+    alone = augment(pictures, flip=0.5, pad=3, partial=0.5)
+    torch.manual_seed(1)
+    shown, moved = augment_labelled(pictures, labels, flip=0.5, pad=3, partial=0.5)
+    assert torch.equal(alone, shown)
+    assert moved is not None
+    assert moved.dtype == torch.uint8
+    seen = shown[:, 0] / 30
+    pure = (seen - seen.round()).abs() < 1e-4  # not between two labels of a stretched picture
+    assert float(pure.float().mean()) > 0.7
+    close = (seen - moved).abs() < 0.5
+    assert float(close[pure].float().mean()) > 0.99
+    assert bool((moved[0] != labels[0]).any())
+
+
+def test_black_that_moves_in_is_background() -> None:
+    torch.manual_seed(0)
+    labels = torch.full((30, 8, 4), 255, dtype=torch.uint8)
+    pictures = torch.full((30, 3, 8, 4), 9, dtype=torch.uint8)
+    shown, moved = augment_labelled(pictures, labels, flip=0.0, pad=2)
+    assert moved is not None
+    assert torch.equal(moved == 0, shown[:, 0] == 0)
+    assert set(moved.unique().tolist()) == {0, 255}
