@@ -559,6 +559,17 @@ async def test_deletes_enrolments_and_queries_at_once_never_fail_or_show_the_del
 # Kept pictures
 
 
+async def test_a_gallery_that_stops_keeping_pictures_leaves_none_behind(house: House) -> None:
+    await house.galleries.create("archive", keep_pictures=True)
+    await enrol(house, picture("p1", 0, 0), gallery="archive")
+    changed = await house.galleries.change("archive", {"keep_pictures": False})
+    assert (changed.keep_pictures, changed.images) == (False, 1)
+    await enrol(house, picture("p2", 0, 0), gallery="archive")
+    assert len(house.files()) == 1
+    await house.galleries.delete("archive")
+    assert house.files() == []
+
+
 async def test_pictures_are_kept_only_where_the_gallery_says_so(house: House) -> None:
     await house.galleries.create("archive", keep_pictures=True)
     await enrol(house, picture("p1", 0, 1))
