@@ -58,14 +58,26 @@ def command(
         if path.is_dir():
             folder = FeatureFolder.open(path)
             note = note or folder.about.note
-            choices = _choices(unify, own, folder.can_unify and not (options.steps and unify == "both"))
+            choices = _choices(
+                unify,
+                own=own,
+                can_grade=folder.can_unify,
+                can_fuse=folder.every_code,
+                with_steps=bool(options.steps),
+            )
             with progress_bar(folder.about.name, quiet=as_json) as advance:
                 results += measure_folder(folder, choices, advance, options, protocol)
             continue
         assert protocol is not None  # _protocol has seen to it
         embedder = open_model(path, device)
         with progress_bar(f"{embedder.name} on {dataset}", quiet=as_json) as advance:
-            choices = _choices(unify, own, embedder.has_grader and not (options.steps and unify == "both"))
+            choices = _choices(
+                unify,
+                own=own,
+                can_grade=embedder.has_grader,
+                can_fuse=True,
+                with_steps=bool(options.steps),
+            )
             results += measure(embedder, protocol, choices, advance, options)
     if with_intervals or report is not None:
         results = [_with_intervals(result) for result in results]
@@ -137,14 +149,14 @@ def _protocol(
     return None
 
 
-def _choices(unify: str, own: bool, has_grader: bool) -> list[Choice]:
-    """What to measure; ``both`` and ``all``: as far as the model can; others are taken at their word."""
+def _choices(unify: str, *, own: bool, can_grade: bool, can_fuse: bool, with_steps: bool) -> list[Choice]:
+    """What to measure; ``both`` and ``all``: as far as model and steps can; others are taken at word."""
     wanted = [Choice("off")] if unify in ("off", "both", "all") else []
-    if unify == "auto" or (unify in ("both", "all") and has_grader):
+    if unify == "auto" or (unify in ("both", "all") and can_grade and not with_steps):
         wanted.append(Choice("auto"))
         if own:
             wanted.append(Choice("auto", own=True))
-    if unify in ("fuse", "all"):
+    if unify == "fuse" or (unify == "all" and can_fuse and not with_steps):
         wanted.append(Choice("fuse"))
     return wanted
 

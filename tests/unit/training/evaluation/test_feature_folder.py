@@ -46,12 +46,10 @@ def test_a_bundles_features_from_files_give_the_bundles_own_figures(tmp_path: Pa
     bundle, root = write_handmade_bundle(tmp_path / "graded.onnx"), draw_partial_ilids(tmp_path)
     data = ("--dataset", "partial-ilids", "--root", root)
     run("features", bundle, tmp_path / "out", *data, "--every-code", "--quiet")
-    own = results(bundle, *data)
-    both = results(bundle, tmp_path / "out", *data)
-    alone = results(tmp_path / "out")
-    assert [row["unify"] for row in own] == ["off", "auto"]
-    assert both == own + own
-    assert alone == own
+    own = results(bundle, *data, "--unify", "all")
+    assert [row["unify"] for row in own] == ["off", "auto", "fuse"]
+    assert results(bundle, tmp_path / "out", *data, "--unify", "all") == own + own
+    assert results(tmp_path / "out", "--unify", "all") == own
 
 
 def test_learned_distances_are_fitted_on_the_folders_training_half(tmp_path: Path) -> None:
@@ -65,7 +63,7 @@ def test_learned_distances_are_fitted_on_the_folders_training_half(tmp_path: Pat
 
 def test_whole_features_alone_are_evaluated_and_not_unified(tmp_path: Path) -> None:
     folder = write_folder(tmp_path / "foreign")
-    (row,) = results(folder)
+    (row,) = results(folder, "--unify", "all")
     assert (row["model"], row["dataset"], row["unify"]) == ("foreign", "foreign", "off")
     assert (row["rank1"], row["queries"], row["gallery"]) == (100.0, 4, 8)
     answer = RUN.invoke(app, ["evaluate", str(folder), "--unify", "auto"])
