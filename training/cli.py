@@ -529,6 +529,7 @@ def calibrate(
     """Learn what a bundle's scores mean as probabilities, and judge that on people held out.
 
     Use pictures of people that the model was not trained on. Without --out and --json-out nothing is written.
+    What the bundle's present calibration does on these pictures is shown too.
     """
     with _faults_in_one_line():
         from training.calibration.command import Wishes, command

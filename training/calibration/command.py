@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -14,8 +14,8 @@ from rich.table import Table
 from models.bundle import read_bundle
 from models.calibration import Calibration, CalibrationFile, HeldOut, Mode, ModeCalibration
 from training.calibration.fit import fit_lines, measure_strangers
-from training.calibration.held_out import Judged, judge
-from training.calibration.pairs import Pool, compare_all, pool_of
+from training.calibration.held_out import Judged, Present, judge, judge_present
+from training.calibration.pairs import Pairs, Pool, compare_all, pool_of
 from training.data.records import Protocol
 from training.evaluation import protocols
 from training.evaluation.command import progress_bar
@@ -48,10 +48,11 @@ class Wishes:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """A calibration, and what people held out showed of it, by mode."""
+    """A calibration, and by mode what people held out showed of it, and of the one that was there before."""
 
     calibration: Calibration
     judged: dict[str, Judged] = field(default_factory=dict)
+    present: dict[str, Present] = field(default_factory=dict)
 
 
 def calibrate(
@@ -59,10 +60,14 @@ def calibrate(
     measured_on: Sequence[Protocol],
     wishes: Wishes | None = None,
     advance: Advance | None = None,
+    present: Calibration | None = None,
 ) -> Measured:
     """Compare the protocols' pictures with each other, fit, and judge on people held out.
 
     What is kept is fitted on everybody; its figures are of fits on half of the people.
+
+    Args:
+        present: the bundle's own, to be judged on these pictures as well.
 
     Raises:
         ValueError: rates or prior are not in order, or there are no pairs to learn from.
@@ -73,10 +78,16 @@ def calibrate(
     side = Side(embedder, read_pixels(pool.pictures, embedder.height, embedder.width), advance)
     modes: dict[Mode, ModeCalibration] = {}
     judged: dict[str, Judged] = {}
+    before: dict[str, Present] = {}
     for mode in _modes(embedder):
-        modes[mode], found = _calibrate_mode(side, pool, mode, advance)
+        choice = Choice(mode)
+        require(side, side, choice, advance)
+        pairs = compare_all(side, pool, choice)
+        modes[mode], found = _calibrate_mode(pairs, pool)
         if found is not None:
             judged[mode] = found
+        if present is not None and mode in present.modes:
+            before[mode] = judge_present(pairs, present.modes[mode])
     calibration = Calibration(
         modes=modes,
         prior=wishes.prior,
@@ -86,7 +97,7 @@ def calibrate(
         pictures=len(pool.pictures),
         people=len(set(pool.people[pool.known].tolist())),
     )
-    return Measured(calibration, judged)
+    return Measured(calibration, judged, before)
 
 
 def _modes(embedder: Embedder) -> tuple[Unify, ...]:
@@ -94,12 +105,7 @@ def _modes(embedder: Embedder) -> tuple[Unify, ...]:
     return ("off", "auto", "fuse") if embedder.has_grader else ("off", "fuse")
 
 
-def _calibrate_mode(
-    side: Side, pool: Pool, mode: Unify, advance: Advance | None
-) -> tuple[ModeCalibration, Judged | None]:
-    choice = Choice(mode)
-    require(side, side, choice, advance)
-    pairs = compare_all(side, pool, choice)
+def _calibrate_mode(pairs: Pairs, pool: Pool) -> tuple[ModeCalibration, Judged | None]:
     lines = fit_lines(pairs, pool.people)
     judged = judge(pairs, pool)
     return (
@@ -142,7 +148,9 @@ def command(
     if plot is not None:
         from training.calibration.diagram import draw_reliability
     with progress_bar(f"{bundle.name} on {', '.join(datasets)}", quiet=as_json) as advance:
-        measured = calibrate(BundleEmbedder.open(bundle), loaded, wishes, advance)
+        measured = calibrate(
+            BundleEmbedder.open(bundle), loaded, wishes, advance, opened.metadata.calibration
+        )
     calibration = measured.calibration
     written: dict[str, str] = {}
     if plot is not None:
@@ -172,6 +180,7 @@ def command(
                         mode: None if found.held_out is None else found.held_out.model_dump()
                         for mode, found in calibration.modes.items()
                     },
+                    "present": {mode: asdict(found) for mode, found in measured.present.items()},
                     **written,
                 },
                 indent=1,
@@ -186,6 +195,8 @@ def command(
         console.print(_rate_table(tables))
     else:
         console.print(f"{title}: too few to hold any out, so nothing is known of how good it is")
+    if measured.present:
+        console.print(_present_table(measured.present))
     for what, value in written.items():
         console.print(f"{what}: {value}", soft_wrap=True)
 
@@ -201,6 +212,17 @@ def _error_table(title: str, tables: Sequence[tuple[Mode, HeldOut]]) -> Table:
         table.add_row(mode, "all pairs", *(f"{error:.3f}" for error in errors))
         for area, error in held.ece_by_area.items():
             table.add_row(mode, area, "", f"{held.ece_single_by_area[area]:.3f}", f"{error:.3f}")
+    return table
+
+
+def _present_table(present: Mapping[str, Present]) -> Table:
+    table = Table(title="what the bundle's own calibration does on these pictures")
+    table.add_column("unify")
+    for name in ("error at even odds", "chosen", "strangers", "right"):
+        table.add_column(name, justify="right")
+    for mode, found in present.items():
+        for rate, share in found.false_matches.items():
+            table.add_row(mode, f"{found.ece:.3f}", rate, f"{share:.5f}", f"{found.true_matches[rate]:.3f}")
     return table
 
 

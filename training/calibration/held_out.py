@@ -11,13 +11,22 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from models.calibration import HeldOut, probability
+from models.calibration import PAIRS, HeldOut, ModeCalibration, probability
 from training.calibration.fit import AREAS, area_names, fit_lines, measure_strangers
 from training.calibration.pairs import Pairs, Pool
 
-__all__ = ["BINS", "Judged", "expected_calibration_error", "judge", "reliability"]
+__all__ = [
+    "BINS",
+    "Judged",
+    "Present",
+    "expected_calibration_error",
+    "judge",
+    "judge_present",
+    "reliability",
+]
 
 BINS: Final = 15
+PAIR_CODES: Final[npt.NDArray[np.int64]] = np.array(PAIRS, dtype=np.int64)
 PAIR_RATES: Final = (0.1, 0.01, 0.001)
 QUERY_RATES: Final = (0.1, 0.01)
 _LEAST_PEOPLE: Final = 8
@@ -136,6 +145,26 @@ def judge(pairs: Pairs, pool: Pool) -> Judged | None:
         gallery=float(np.mean(galleries)),
     )
     return Judged(figures, both, single, typed)
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """What the bundle's own calibration does on these pictures; see :class:`HeldOut`."""
+
+    ece: float
+    false_matches: dict[str, float]
+    true_matches: dict[str, float]
+
+
+def judge_present(pairs: Pairs, present: ModeCalibration) -> Present:
+    """Judge a calibration that was there before; that says much only on people whom it was not fitted on."""
+    evidence = present.evidence(pairs.scores, *PAIR_CODES[pairs.kinds].T)
+    above = {f"{rate:g}": evidence > present.strangers.threshold(rate) for rate in PAIR_RATES}
+    return Present(
+        expected_calibration_error(probability(evidence, 0.5), pairs.same),
+        {rate: float(flags[~pairs.same].mean()) for rate, flags in above.items()},
+        {rate: float(flags[pairs.same].mean()) for rate, flags in above.items()},
+    )
 
 
 def _by_area(pairs: Pairs, evidence: npt.NDArray[np.float64]) -> dict[str, float]:

@@ -65,6 +65,12 @@ def test_a_calibration_goes_into_the_bundle_or_beside_it(tmp_path: Path, bundle:
     assert after.metadata.model_copy(update={"calibration": None}) == before.metadata
     assert "## Calibration" in bundle.with_suffix(".md").read_text()
 
+    status, out, _ = calibrate(bundle, root, "--json")
+    present, held = (json.loads(out)[name]["auto"] for name in ("present", "held_out"))
+    assert answer["present"] == {}
+    assert present["ece"] < held["ece_raw"]
+    assert present["false_matches"]["0.1"] <= 0.1  # these very pairs set the threshold
+
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
