@@ -18,6 +18,7 @@ from torch.jit import TracerWarning  # type: ignore[attr-defined]  # public, but
 
 from models.networks.normalisation import normalise
 from training.data.store import PictureStore
+from training.export.graph import OPSET
 from training.occlusion.sliding import SlidingMask
 
 __all__ = ["Classifier", "classifier_of", "mine", "mined_file", "true_class_logarithms"]
@@ -25,7 +26,6 @@ __all__ = ["Classifier", "classifier_of", "mine", "mined_file", "true_class_loga
 Classifier = Callable[[torch.Tensor], torch.Tensor]
 """From normalised pictures float32 [N, 3, H, W] to logits [N, identities]."""
 
-_ONNX_OPSET: Final = 17
 _PASSES: Final = {"cpu": 64, "cuda": 2048}
 """Pictures in one pass: more do not make it faster, and on a CPU slower."""
 
@@ -182,7 +182,7 @@ def _onnx(logits: nn.Module, height: int, width: int) -> bytes:
             (torch.zeros(2, 3, height, width),),
             file,  # type: ignore[arg-type]  # takes a buffer with dynamo=False, though not annotated so
             dynamo=False,
-            opset_version=_ONNX_OPSET,
+            opset_version=OPSET,
             input_names=["pictures"],
             output_names=["logits"],
             dynamic_axes={"pictures": {0: "N"}, "logits": {0: "N"}},

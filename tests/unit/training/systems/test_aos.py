@@ -71,7 +71,7 @@ def start(run: Path) -> Start:
     return Start(store, earlier, lambda name: run / name, 1, True)
 
 
-@pytest.mark.parametrize("cut", [2, 4, 6])
+@pytest.mark.parametrize("cut", [4, 6])
 def test_a_run_cut_in_any_stage_and_resumed_equals_the_uninterrupted_run(
     cut: int, run: Path, tmp_path: Path
 ) -> None:
@@ -180,16 +180,14 @@ def test_it_overfits_eight_drawn_people(tmp_path: Path) -> None:
     assert bool((store.identities[scores.argmax(dim=1)] == store.identities).all())
 
 
-def test_both_stages_pass_the_gate(run: Path, tmp_path: Path) -> None:
+def test_the_re_trained_network_passes_the_gate(run: Path, tmp_path: Path) -> None:
     root = draw_partial_ilids(tmp_path, people=6)
     pixels = read_pixels(protocols.load("partial-ilids", root).query, 64, 32)
-    for stage in ("baseline", "retrain"):
-        network, _ = load_network(run / stage / "checkpoint.pt")
-        graph = BundleGraph(network)
-        assert graph.outputs == ["embeddings"]
-        session = gate.embedder_of(stage, graph, to_onnx(graph)).session
-        largest, _ = gate.compare_batches(graph, session, pixels)
-        assert largest <= 1e-4
+    graph = BundleGraph(load_network(run / "retrain" / "checkpoint.pt")[0])
+    assert graph.outputs == ["embeddings"]
+    session = gate.embedder_of("retrain", graph, to_onnx(graph)).session
+    largest, _ = gate.compare_batches(graph, session, pixels)
+    assert largest <= 1e-4
 
 
 def test_a_mask_that_does_not_fit_is_refused_before_anything_starts(tmp_path: Path) -> None:
