@@ -1,4 +1,4 @@
-"""`penumbra-train`: fit, throughput, evaluate, calibrate, export, datasets, synth.
+"""`penumbra-train`: fit, throughput, evaluate, features, figures, calibrate, export, datasets, synth.
 
 Nothing heavy is imported until a command needs it, so that the data sets, drawn pedestrians and the
 evaluation of bundles work where torch is not installed. A fault of the user's (a wrong path, a recipe

@@ -50,6 +50,8 @@ def command(
     Raises:
         ValueError, OSError: a model or the data set cannot be read, or no figure can be measured.
     """
+    if report is not None:
+        import training.evaluation.report.page  # noqa: F401  # what it lacks is told before the long work
     options = replace(options or Options(), detail=report is not None)
     protocol = _protocol(models, dataset, root, acknowledge_withdrawn=acknowledge_withdrawn)
     results: list[Result] = []

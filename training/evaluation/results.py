@@ -19,13 +19,14 @@ from training.data.records import Picture, Protocol
 from training.evaluation import distances
 from training.evaluation.bootstrap import Interval
 from training.evaluation.distances import Distance
-from training.evaluation.feature_folder import FeatureFolder, StoredEmbedder
+from training.evaluation.feature_folder import FeatureFolder
 from training.evaluation.feature_scores import Steps, feature_scores
 from training.evaluation.features import Advance, BundleEmbedder, Embedder, embed, read_pixels
 from training.evaluation.measures import Measured, measure_scores
 from training.evaluation.multi_query import Labelled
 from training.evaluation.rank_detail import RankDetail
 from training.evaluation.ranking import Summary, summarise
+from training.evaluation.stored_embedder import StoredEmbedder
 from training.evaluation.unified import Choice, Side, compare, read_sides, require
 
 __all__ = [

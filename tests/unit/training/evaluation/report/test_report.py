@@ -114,6 +114,22 @@ def test_maps_are_shown_where_the_model_has_them(written: tuple[Path, dict[str, 
     assert "softmax over cosines with prototypes" in text
 
 
+def test_features_without_pictures_have_curves_and_no_sheets(tmp_path: Path) -> None:
+    folder = tmp_path / "features"
+    folder.mkdir()
+    for name, camera in (("query", 1), ("gallery", 2)):
+        np.save(folder / f"{name}.npy", np.eye(4, dtype=np.float32) + 0.1)
+        rows = "".join(f"{person},{camera}\n" for person in range(4))
+        (folder / f"{name}.csv").write_text(f"person,camera\n{rows}")
+    answer = RUN.invoke(app, ["evaluate", str(folder), "--report", str(tmp_path / "out")])
+    assert answer.exit_code == 0, answer.output
+    text = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+    assert Page(text).count("chart") == 3
+    assert Page(text).count("sheet") == 0
+    assert "pictures of real people" not in text
+    assert not (tmp_path / "out" / "pictures").exists()
+
+
 def points(svg: str, series: int) -> np.ndarray:
     """The line of one series in the drawing's own units, [k, 2]."""
     lines = re.findall(r'<path d="([^"]+)"[^>]*style="([^"]+)"', svg)
