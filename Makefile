@@ -12,6 +12,7 @@ ACCEL ?= cpu
 SYSTEM_PACKAGES ?= yes
 DEMO_ARGS ?=
 PYTEST_ARGS ?=
+SOAK_ARGS ?=
 
 ifeq ($(filter $(ACCEL),cpu gpu),)
 $(error ACCEL is cpu or gpu, not "$(ACCEL)")
@@ -59,7 +60,7 @@ fi
 touch "$@"
 endef
 
-.PHONY: help demo test lint servers clean
+.PHONY: help demo test lint soak servers clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -77,6 +78,9 @@ lint: $(TEST_ENV)/.installed ## linters and type checks alone
 	ruff format --check .
 	mypy
 	lint-imports
+
+soak: $(TEST_ENV)/.installed ## what takes hours: kills under enrolment, mixed load (SOAK_ARGS="--rounds 100 --minutes 60")
+	@"$(TEST_ENV)/bin/python" -m tests.soak $(SOAK_ARGS)
 
 servers:
 	@$(INSTALL_DEBIAN)
