@@ -440,7 +440,7 @@ def query(
         str, typer.Option(help="Rank people by their best picture, or pictures: person, image.")
     ] = "person",
     unify: Annotated[
-        str, typer.Option(help="auto, off, or what is hidden in the query, e.g. bottom_half.")
+        str, typer.Option(help="auto, off, fuse, or what is hidden in the query, e.g. bottom_half.")
     ] = "auto",
     camera: Annotated[
         list[str] | None, typer.Option(help="Only pictures from this camera; may be given several times.")
@@ -572,6 +572,10 @@ def bench_accuracy(
     url: Annotated[
         str | None, typer.Option(help="Measure the service at this address instead of one started here.")
     ] = None,
+    unify: Annotated[
+        list[str] | None,
+        typer.Option(help="off, auto or fuse; may be given several times. Left out: off and auto."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Run a data set's protocol through REST and hold the figures against the offline evaluation.
@@ -584,15 +588,29 @@ def bench_accuracy(
       penumbra bench accuracy --dataset partial-ilids --root data/ --bundle a.onnx --bundle b.onnx
 
       penumbra bench accuracy --dataset market1501-val --root data/ --url http://127.0.0.1:8321
+
+      penumbra bench accuracy --dataset partial-ilids --root data/ --bundle a.onnx --unify off --unify fuse
     """
     import tempfile
     from dataclasses import asdict
+    from typing import cast, get_args
 
-    from service.bench.accuracy import BenchError, compare, read_manifest, serve_bundle, shipped_bundle
+    from service.bench.accuracy import (
+        UNIFY,
+        BenchError,
+        Unify,
+        compare,
+        read_manifest,
+        serve_bundle,
+        shipped_bundle,
+    )
     from service.client import Client, ClientError
     from service.terminal import picture_progress
 
     bundles = bundle or []
+    if wrong := set(unify or ()) - set(get_args(Unify)):
+        _fail(f"--unify is one of {', '.join(get_args(Unify))}, not {wrong.pop()!r}", code=2)
+    ways = tuple(cast(Unify, way) for way in unify) if unify else UNIFY
     if url is None and not bundles:
         _fail("give --url, or --bundle once or more", code=2)
     if url is not None and len(bundles) > 1:
@@ -607,11 +625,11 @@ def bench_accuracy(
             if url is not None:
                 with Client(url) as client:
                     served = bundles[0] if bundles else shipped_bundle(client.model().fingerprint)
-                lines = compare(url, served, manifest, root, progress)
+                lines = compare(url, served, manifest, root, progress, ways)
             else:
                 for path in bundles:
                     with serve_bundle(path, len(manifest.gallery)) as address:
-                        lines += compare(address, path, manifest, root, progress)
+                        lines += compare(address, path, manifest, root, progress, ways)
     except (BenchError, ClientError) as error:
         _fail(str(error))
     if as_json:
@@ -734,6 +752,39 @@ def bench_load(
         typer.echo("  bare session: not measured, the served file is not known here; give --bundle")
     else:
         typer.echo(f"  bare session {load.bare:,.1f} pictures/s: REST gives {100 * load.ratio:.0f} % of it")
+
+
+@bench_app.command("search")
+def bench_search(
+    pictures: Annotated[int, typer.Option(min=1, help="In the gallery.")] = 100_000,
+    dimension: Annotated[int, typer.Option(min=1, help="D of the embeddings.")] = 512,
+    queries: Annotated[int, typer.Option(min=1, help="Searches of each way, in turn.")] = 50,
+    as_json: AsJson = False,
+) -> None:
+    """Time the index's search with unify=off and unify=fuse in turn, on random features, in this process.
+
+    Needs 18 bytes a picture and dimension: 0.9 GB for the default.
+
+    [bold]Example[/]
+
+      penumbra bench search --pictures 20000 --json
+    """
+    from dataclasses import asdict
+
+    from service.bench.search import measure_search
+    from service.terminal import picture_progress
+
+    with picture_progress() as progress:
+        task = progress.add_task("filling the index", total=pictures)
+        found = measure_search(pictures, dimension, queries, lambda count: progress.advance(task, count))
+    if as_json:
+        _print_json({**asdict(found), "ratio": found.ratio})
+        return
+    typer.echo(
+        f"{found.pictures:,} pictures, D {found.dimension}: off {found.off_ms:.2f} ms, fuse "
+        f"{found.fuse_ms:.2f} ms of processor time a search, {found.ratio:.2f} times as long "
+        f"(medians of {found.queries}, in turn)"
+    )
 
 
 def _yes(value: bool | None) -> str:

@@ -41,9 +41,11 @@ __all__ = [
     "shipped_bundle",
 ]
 
-Unify = Literal["off", "auto"]
+Unify = Literal["off", "auto", "fuse"]
 
 UNIFY: Final[tuple[Unify, ...]] = ("off", "auto")
+"""What is measured unless something else is asked for; ``auto`` only of a model with a grader."""
+
 TOLERANCE: Final = 0.1
 """Points by which a figure through REST may differ from the offline one and still be called equal."""
 
@@ -84,7 +86,7 @@ class Comparison:
         bundle: the model's name.
         fingerprint: the model's.
         dataset: the protocol's name.
-        unify: ``"off"`` or ``"auto"``.
+        unify: ``"off"``, ``"auto"`` or ``"fuse"``.
         rest: measured through REST.
         offline: the offline evaluation of the same bundle; None where there was no bundle file to evaluate.
         gallery: pictures in the gallery.
@@ -138,18 +140,21 @@ def read_manifest(dataset: str, root: Path, rendered: Path) -> Manifest:
         raise BenchError(f"the manifest of {dataset} is not what was expected: {error}") from error
 
 
-def offline_figures(bundle: Path, dataset: str, root: Path) -> dict[Unify, Figures]:
-    """What ``penumbra-train evaluate`` measures on the same bundle.
+def offline_figures(bundle: Path, dataset: str, root: Path, ways: Sequence[Unify]) -> dict[Unify, Figures]:
+    """What ``penumbra-train evaluate`` measures on the same bundle, as far as the model can.
 
     Raises:
         BenchError: the evaluation failed, or printed something else than its figures.
     """
-    document = _training(["evaluate", str(bundle), "--dataset", dataset, "--root", str(root), "--json"])
+    wanted = ways[0] if len(ways) == 1 else "all" if "fuse" in ways else "both"
+    document = _training(
+        ["evaluate", str(bundle), "--dataset", dataset, "--root", str(root), "--unify", wanted, "--json"]
+    )
     try:
         lines = {line["unify"]: line for line in document["results"]}
         return {
             unify: Figures(*(lines[unify][name] for name in ("rank1", "rank5", "rank10", "map", "queries")))
-            for unify in UNIFY
+            for unify in ways
             if unify in lines
         }
     except (KeyError, TypeError) as error:
@@ -204,8 +209,10 @@ def serve_bundle(bundle: Path, top_k: int) -> Iterator[str]:
             service.stop()
 
 
-def measure(url: str, manifest: Manifest, progress: Progress) -> dict[Unify, Figures]:
-    """Enrol the gallery in the service at ``url``, ask every query both ways, and erase the gallery.
+def measure(
+    url: str, manifest: Manifest, progress: Progress, ways: Sequence[Unify] = UNIFY
+) -> dict[Unify, Figures]:
+    """Enrol the gallery in the service at ``url``, ask every query in each way, and erase the gallery.
 
     Raises:
         BenchError: a picture could not be enrolled, or an answer does not rank the whole gallery.
@@ -217,7 +224,7 @@ def measure(url: str, manifest: Manifest, progress: Progress) -> dict[Unify, Fig
         client.create_gallery(gallery)
         try:
             positions = _enrol(client, gallery, manifest, progress, facts)
-            return asyncio.run(_ask(url, gallery, manifest, positions, progress, facts))
+            return asyncio.run(_ask(url, gallery, manifest, positions, progress, facts, ways))
         finally:
             client.delete_gallery(gallery)
 
@@ -246,12 +253,20 @@ def _enrol(
 
 
 async def _ask(
-    url: str, gallery: str, manifest: Manifest, positions: dict[str, int], progress: Progress, facts: Model
+    url: str,
+    gallery: str,
+    manifest: Manifest,
+    positions: dict[str, int],
+    progress: Progress,
+    facts: Model,
+    ways: Sequence[Unify],
 ) -> dict[Unify, Figures]:
-    """Ask every query both ways, some at a time."""
+    """Ask every query in each way that the model can, some at a time."""
     answered: dict[Unify, Figures] = {}
     async with AsyncClient(url) as client:
-        for unify in UNIFY if facts.has_grader else UNIFY[:1]:
+        for unify in ways:
+            if unify == "auto" and not facts.has_grader:
+                continue
             task = progress.add_task(f"{facts.name}: querying, unify={unify}", total=len(manifest.query))
             answered[unify] = await _ask_one_way(
                 client, gallery, manifest, positions, unify, partial(progress.advance, task)
@@ -290,12 +305,18 @@ async def _ask_one_way(
 
 
 def compare(
-    url: str, bundle: Path | None, manifest: Manifest, root: Path, progress: Progress
+    url: str,
+    bundle: Path | None,
+    manifest: Manifest,
+    root: Path,
+    progress: Progress,
+    ways: Sequence[Unify] = UNIFY,
 ) -> list[Comparison]:
     """Measure the service at ``url``, and its bundle offline.
 
     Args:
         bundle: the served file; None where only the service has it.
+        ways: what to measure, in order.
 
     Raises:
         BenchError: ``bundle`` is not what the service serves, or one of the two could not be measured.
@@ -307,11 +328,11 @@ def compare(
         raise BenchError(
             f"the service at {url} serves {facts.name} ({facts.fingerprint[:12]}), which is not {bundle}"
         )
-    measured = measure(url, manifest, progress)
+    measured = measure(url, manifest, progress, ways)
     offline: dict[Unify, Figures] = {}
     if bundle is not None:
         task = progress.add_task(f"{facts.name}: evaluating offline", total=None)
-        offline = offline_figures(bundle, manifest.name, root)
+        offline = offline_figures(bundle, manifest.name, root, ways)
         progress.update(task, total=1, completed=1)
         if missing := measured.keys() - offline.keys():
             raise BenchError(

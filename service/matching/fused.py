@@ -4,9 +4,9 @@ The cohort is the gallery: all its pictures, whatever a filter leaves, so that a
 call on it. Several query pictures of one person: the score of i is the mean of their fused scores.
 
 A gallery of up to :data:`CANDIDATES` pictures, or what a filter leaves of one, is scored whole. Of a larger
-one the candidates are scored: the pictures nearest to the query's under code 0, and as many under the code
-that weighs most, where that is another one. A query that asks for more results gets as many more candidates.
-So the cost is at most two plain searches, and nine small ones among the candidates.
+one the candidates are scored: those nearest to the query by a plain search of whole pictures, a fortieth of
+the gallery at least, and as many as the query asks for. So the cost is that of ``off``, and of nine small
+searches among the candidates. What that leaves out, `penumbra-train unification` says (training/README.md).
 """
 
 from __future__ import annotations
@@ -20,14 +20,18 @@ import numpy.typing as npt
 
 from models import fusion, occlusion
 from service.index.protocol import Hits, PartSearch, VectorIndex
+from service.matching.unification import merge
 
 __all__ = ["CANDIDATES", "CODES", "FusedHits", "FusedPicture", "fused_search"]
 
 CODES: Final = tuple(range(occlusion.COUNT))
 """The codes that a query picture must be embedded under."""
 
-CANDIDATES: Final = 500
-"""Fewest pictures that are taken from each plain search."""
+CANDIDATES: Final = 300
+"""Fewest pictures that are scored."""
+
+_SHARE: Final = 40
+"""One picture of so many is scored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +87,7 @@ def fused_search(
     asked = np.stack([query.embeddings for query in queries], axis=1)
     weights = _weights(queries)
     mean = index.cohort(gallery).mean()
-    candidates = _candidates(index, gallery, asked, weights, max(k, CANDIDATES), among)
+    candidates = _candidates(index, gallery, asked[occlusion.NONE].mean(axis=0), k, among)
     found = index.products(gallery, np.concatenate([asked, mean[:, None]], axis=1), candidates)
     cosines = fusion.centred_cosines(
         found.values[:, :-1],
@@ -106,21 +110,15 @@ def _weights(queries: Sequence[FusedPicture]) -> npt.NDArray[np.float64]:
 def _candidates(
     index: VectorIndex,
     gallery: int,
-    asked: npt.NDArray[np.float32],
-    weights: npt.NDArray[np.float64],
-    count: int,
+    whole: npt.NDArray[np.float32],
+    k: int,
     among: npt.NDArray[np.int64] | None,
 ) -> npt.NDArray[np.int64] | None:
-    """Ids of the pictures to score, ascending; None: all there are."""
+    """Ids of the pictures to score, ascending; None: all there are. ``whole``: the mean of F(q, 0), [D]."""
     parts = index.parts(gallery)
-    if (sum(parts.values()) if among is None else len(among)) <= count:
+    looked_at = sum(parts.values()) if among is None else len(among)
+    count = max(k, CANDIDATES, looked_at // _SHARE)
+    if looked_at <= count:
         return among
-    codes = {occlusion.NONE, int(weights.sum(axis=0).argmax())}
-    searches = [PartSearch(part, {code: asked[code].mean(axis=0)}, among) for code in codes for part in parts]
-    found = index.search(gallery, searches, count)
-    nearest = []
-    for start in range(0, len(searches), len(parts)):
-        hits = found[start : start + len(parts)]
-        ids, scores = (np.concatenate([getattr(hit, name) for hit in hits]) for name in ("ids", "scores"))
-        nearest.append(ids[np.lexsort((ids, -scores))[:count]])
-    return np.unique(np.concatenate(nearest))
+    searches = [PartSearch(part, {occlusion.NONE: whole}, among) for part in parts]
+    return np.sort(merge(index.search(gallery, searches, count), count).ids)

@@ -96,7 +96,8 @@ def _fusions() -> Iterator[Fusion]:
             yield Fusion(normalisation, temperature)
     for temperature in (0.0, np.inf, 0.1, 0.15, 0.2, 0.3):
         yield Fusion("centred", temperature)
-    for cohort, size in (("gallery", 100), ("train", 0), ("train", 100)):
+    cohorts: tuple[tuple[CohortName, int], ...] = (("gallery", 100), ("train", 0), ("train", 100))
+    for cohort, size in cohorts:
         yield Fusion("symmetric", 1.0, cohort=cohort, size=size)
         yield Fusion("centred", fusion.TEMPERATURE, cohort=cohort, size=size)
     for weights in ("visible", 1.0, 2.0, 3.0, 5.0):

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from rich.console import Console
 from rich.table import Table
 
-from models import fusion, occlusion
+from models import occlusion
 from training.data.records import Picture, Protocol, people
 from training.evaluation import protocols
 from training.evaluation.bootstrap import compare_rankings
@@ -33,7 +33,8 @@ from training.evaluation.unified import Choice, hidden_codes
 
 __all__ = ["Line", "command", "compare_choices"]
 
-_CANDIDATES = (50, 100, 200)
+_CANDIDATES = (40, 20, 10)
+"""One picture of so many is scored; the service scores one of 40, and 300 at least."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +103,10 @@ def compare_choices(
         scores = fusion_scores(query, gallery, _cohort(way, gallery, train), way, plain)
         found.append((f"fuse: {way.label}", ranked(scores)))
         if way.is_served and (way.weights == "visible") == (query.grades is None):
-            for count in _CANDIDATES:
-                if count < len(gallery.features):
-                    label = f"served: {way.label}, {count} candidates a scan"
-                    found.append((label, ranked(_only_candidates(query, plain, scores, count))))
+            for share in _CANDIDATES:
+                if (count := len(gallery.features) // share) > 0:
+                    label = f"fuse: {way.label}; of the nearest 1 in {share}"
+                    found.append((label, ranked(_only_candidates(plain, scores, count))))
     found.append(("bound: best code of each query with hindsight", bound))
     return list(_lines(dataset, found))
 
@@ -144,13 +145,12 @@ def _cohort(way: Fusion, gallery: NinefoldSide, train: Scores | None) -> Scores:
     return features[np.linspace(0, len(features) - 1, way.size).round().astype(int)]
 
 
-def _only_candidates(query: NinefoldSide, plain: Scores, scores: Scores, count: int) -> Scores:
-    """The same with all others last, as the service leaves them out (``service/matching/fused.py``)."""
-    leading = fusion.code_weights(query.grades, len(scores)).argmax(axis=1)
+def _only_candidates(plain: Scores, scores: Scores, count: int) -> Scores:
+    """The same with all others after them, in the order of ``off`` (``service/matching/fused.py``)."""
+    whole = plain[occlusion.NONE]
     kept = np.zeros(scores.shape, dtype=np.bool_)
-    for scan in (plain[occlusion.NONE], _chosen(plain, leading)):
-        np.put_along_axis(kept, np.argpartition(-scan, count - 1, axis=1)[:, :count], True, axis=1)
-    return np.where(kept, scores, np.float32(-3) + plain[occlusion.NONE])
+    np.put_along_axis(kept, np.argpartition(-whole, count - 1, axis=1)[:, :count], True, axis=1)
+    return np.where(kept, scores, whole - np.float32(3))
 
 
 def command(
@@ -203,9 +203,7 @@ _UNDER_OTHER_HIDINGS = frozenset(
 
 def _other_hidings(model: Path, embedder: Embedder) -> list[tuple[str, Callable[[], Embedder]]]:
     if not isinstance(embedder, BundleEmbedder):
-        raise ValueError(
-            "other hidings can be compared on a bundle only: export the checkpoint"
-        )
+        raise ValueError("other hidings can be compared on a bundle only: export the checkpoint")
     from training.evaluation.hiding import HIDINGS, hidden_otherwise
 
     return [(hiding, lambda hiding=hiding: hidden_otherwise(model, hiding)) for hiding in HIDINGS[1:]]  # type: ignore[misc]
@@ -250,7 +248,7 @@ def _side(
     """Pictures under all nine codes, from the cache where they are there."""
     place = None
     if cache is not None:
-        named = repr((embedder.name, embedder.fingerprint, [(p.path.name, p.occluder) for p in pictures]))
+        named = repr((embedder.name, embedder.fingerprint, [(p.path, p.occluder) for p in pictures]))
         place = cache / f"{hashlib.sha256(named.encode()).hexdigest()[:32]}.npz"
         cache.mkdir(parents=True, exist_ok=True)
     if place is not None and place.exists():

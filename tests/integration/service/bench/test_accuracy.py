@@ -81,6 +81,16 @@ def test_rest_and_offline_evaluation_agree(root: Path, bundles: tuple[Path, Path
     assert dataset == "market1501-val-occluded" or lines[0]["rest"]["map"] != lines[1]["rest"]["map"]
 
 
+def test_fused_search_and_offline_evaluation_agree(root: Path, bundles: tuple[Path, Path]) -> None:
+    asked = ("--dataset", "partial-ilids", "--root", root, "--unify", "off", "--unify", "fuse")
+    code, lines, told = bench(*asked, "--bundle", bundles[0], "--bundle", bundles[1])
+    assert code == 0, told
+    assert [line["unify"] for line in lines] == ["off", "fuse", "off", "fuse"]
+    for line in lines:
+        assert line["equal"] is True
+    assert lines[0]["rest"]["map"] != lines[1]["rest"]["map"]
+
+
 def test_running_service_is_measured_and_left_as_it_was(
     root: Path, bundles: tuple[Path, Path], tmp_path: Path
 ) -> None:
