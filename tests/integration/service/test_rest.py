@@ -325,7 +325,7 @@ def test_parts_of_unknown_names_are_named(http: httpx.Client, gallery: str) -> N
         ({"top_k": "many"}, "top_k"),
         ({"top_k": 10_001}, "top_k"),
         ({"by": "camera"}, "by"),
-        ({"unify": "fuse"}, "unify"),
+        ({"unify": "blend"}, "unify"),
     ],
 )
 def test_query_option_that_does_not_validate_is_named(
