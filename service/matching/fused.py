@@ -4,7 +4,7 @@ The cohort is the gallery: all its pictures, whatever a filter leaves, so that a
 call on it. Several query pictures of one person: the score of i is the mean of their fused scores.
 
 A gallery of up to :data:`CANDIDATES` pictures, or what a filter leaves of one, is scored whole. Of a larger
-one the candidates are scored: those nearest to the query by a plain search of whole pictures, a fortieth of
+one the candidates are scored: those nearest to the query by a plain search of whole pictures, a hundredth of
 the gallery at least, and as many as the query asks for. So the cost is that of ``off``, and of nine small
 searches among the candidates. What that leaves out, `penumbra-train unification` says (training/README.md).
 """
@@ -30,7 +30,7 @@ CODES: Final = tuple(range(occlusion.COUNT))
 CANDIDATES: Final = 300
 """Fewest pictures that are scored."""
 
-_SHARE: Final = 40
+_SHARE: Final = 100
 """One picture of so many is scored."""
 
 

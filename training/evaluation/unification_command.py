@@ -33,8 +33,8 @@ from training.evaluation.unified import Choice, hidden_codes
 
 __all__ = ["Line", "command", "compare_choices"]
 
-_CANDIDATES = (40, 20, 10)
-"""One picture of so many is scored; the service scores one of 40, and 300 at least."""
+_CANDIDATES = (100, 40, 10)
+"""One picture of so many is scored; the service scores one of 100, and 300 at least."""
 
 
 @dataclass(frozen=True, slots=True)
