@@ -57,7 +57,8 @@ class Memory:
         beside_mib: greatest anonymous memory of the process.
         resident_mib: greatest resident memory, pages of the features among it.
         seconds, processor_seconds: on the clock, and of all cores.
-        map: percent; that of random features, to show that something was measured.
+        map: percent, to show that something was measured; random features hold nothing that XQDA and KISSME
+            could learn.
     """
 
     distance: str

@@ -11,6 +11,9 @@
 ``about.json``                       :class:`About`; may be left out
 ===================================  ===================================================================
 
+Features are taken as they are: cosine and unification make them of unit length, Euclidean, XQDA and KISSME do
+not, and XQDA's regulariser supposes it.
+
     >>> folder = FeatureFolder.open(Path("features"))
     >>> folder.query.people, folder.gallery.features.shape
 """
