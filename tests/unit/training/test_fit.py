@@ -36,7 +36,7 @@ def _options(out: Path, **changes: Any) -> FitOptions:
     return FitOptions(root=None, out=out, device="cpu", quiet=True, **changes)
 
 
-@pytest.mark.parametrize("system", ["baseline", "oamn"])
+@pytest.mark.parametrize("system", ["baseline", "oamn", "single-scale"])
 @pytest.mark.parametrize("cut", [1, 3, 4])
 def test_a_run_cut_at_any_step_and_resumed_equals_the_uninterrupted_run(
     system: str, cut: int, tmp_path: Path
