@@ -37,6 +37,9 @@ Url = Annotated[
     str, typer.Option("--url", envvar="PENUMBRA_URL", help="Address of the service.", show_envvar=True)
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+RetentionDays = Annotated[
+    int | None, typer.Option(min=1, help="Erase pictures that were enrolled more days ago.")
+]
 GalleryName = Annotated[str, typer.Option("--gallery", "-g", help="Name of the gallery.")]
 
 MatchRate = Annotated[
@@ -193,6 +196,7 @@ def create_gallery(
     keep_pictures: Annotated[
         bool, typer.Option("--keep-pictures", help="Store the pictures too, not only their features.")
     ] = False,
+    retention_days: RetentionDays = None,
     url: Url = SERVICE_URL,
     as_json: AsJson = False,
 ) -> None:
@@ -200,10 +204,10 @@ def create_gallery(
 
     [bold]Example[/]
 
-      penumbra galleries create station-north
+      penumbra galleries create station-north --retention-days 30
     """
     with _connected(url) as client:
-        gallery = client.create_gallery(name, keep_pictures=keep_pictures)
+        gallery = client.create_gallery(name, keep_pictures=keep_pictures, retention_days=retention_days)
     if as_json:
         _print_json(gallery.model_dump(mode="json"))
     else:
@@ -216,16 +220,24 @@ def change_gallery(
     match_rate: MatchRate = None,
     uncertain_rate: UncertainRate = None,
     prior: Prior = None,
+    retention_days: RetentionDays = None,
     url: Url = SERVICE_URL,
     as_json: AsJson = False,
 ) -> None:
-    """Say how a gallery decides, where a query does not say so itself.
+    """Say how a gallery decides, where a query does not say so itself, and how long it keeps pictures.
 
-    [bold]Example[/]
+    [bold]Examples[/]
 
       penumbra galleries change station-north --match-rate 0.001 --prior 0.05
+
+      penumbra galleries change station-north --retention-days 30
     """
-    given = {"match_rate": match_rate, "uncertain_rate": uncertain_rate, "prior": prior}
+    given = {
+        "match_rate": match_rate,
+        "uncertain_rate": uncertain_rate,
+        "prior": prior,
+        "retention_days": retention_days,
+    }
     changes = {name: value for name, value in given.items() if value is not None}
     with _connected(url) as client:
         gallery = client.change_gallery(name, **changes)
@@ -234,6 +246,29 @@ def change_gallery(
         return
     said = [f"{option} {value:g}" for option in given if (value := getattr(gallery, option)) is not None]
     typer.echo(f"{gallery.name}: {', '.join(said) or 'decides as the calibration says'}")
+
+
+@galleries_app.command("statistics")
+def gallery_statistics(
+    name: Annotated[str, typer.Argument(help="The gallery.")],
+    url: Url = SERVICE_URL,
+    as_json: AsJson = False,
+) -> None:
+    """Show what is in a gallery: pictures by graded occlusion, people, bytes.
+
+    [bold]Example[/]
+
+      penumbra galleries statistics station-north
+    """
+    with _connected(url) as client:
+        found = client.statistics(name)
+    if as_json:
+        _print_json(found.model_dump(mode="json"))
+        return
+    typer.echo(f"{found.images:,} pictures of {found.people:,} people, {found.pending:,} pending")
+    for kind, count in found.by_occlusion.items():
+        typer.echo(f"  {kind}: {count:,}")
+    typer.echo(f"features: {found.feature_bytes / 1e6:,.1f} MB")
 
 
 @galleries_app.command("delete")

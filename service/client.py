@@ -173,9 +173,22 @@ class Gallery(_Answer):
     pending: int = 0
     keep_pictures: bool
     created_at: datetime
+    retention_days: int | None = None
     match_rate: float | None = None
     uncertain_rate: float | None = None
     prior: float | None = None
+
+
+class Statistics(_Answer):
+    """What is in a gallery; ``by_occlusion`` counts pictures by the type that they are graded as."""
+
+    images: int
+    people: int
+    pending: int
+    by_occlusion: dict[str, int]
+    feature_bytes: int
+    first_enrolled: datetime | None
+    last_enrolled: datetime | None
 
 
 class GalleryPage(_Answer):
@@ -502,13 +515,17 @@ def _gallery_path(name: str, *rest: str) -> str:
     return "/".join(["/v1/galleries", quote(name, safe=""), *(quote(part, safe="") for part in rest)])
 
 
-def _create_gallery(name: str, keep_pictures: bool) -> Call[Gallery]:
-    body = {"name": name, "keep_pictures": keep_pictures}
+def _create_gallery(name: str, keep_pictures: bool, retention_days: int | None) -> Call[Gallery]:
+    body = {"name": name, "keep_pictures": keep_pictures, "retention_days": retention_days}
     return Call("POST", "/v1/galleries", _reader(Gallery), repeatable=False, json=body)
 
 
 def _change_gallery(name: str, changes: Mapping[str, bool | float | None]) -> Call[Gallery]:
     return Call("PATCH", _gallery_path(name), _reader(Gallery), repeatable=False, json=dict(changes))
+
+
+def _statistics(name: str) -> Call[Statistics]:
+    return Call("GET", f"{_gallery_path(name)}/statistics", _reader(Statistics), repeatable=True)
 
 
 def _gallery_page(limit: int, cursor: str | None) -> Call[GalleryPage]:
@@ -928,9 +945,15 @@ class Client:
             else:
                 return call.result(outcome)
 
-    def create_gallery(self, name: str, *, keep_pictures: bool = False) -> Gallery:
+    def create_gallery(
+        self, name: str, *, keep_pictures: bool = False, retention_days: int | None = None
+    ) -> Gallery:
         """Make a gallery. ``ProblemError`` 409 if the name is taken."""
-        return self.send(_create_gallery(name, keep_pictures))
+        return self.send(_create_gallery(name, keep_pictures, retention_days))
+
+    def statistics(self, name: str) -> Statistics:
+        """What is in a gallery."""
+        return self.send(_statistics(name))
 
     def galleries(self, *, page_size: int = 100) -> Iterator[Gallery]:
         """All galleries, fetched page by page."""
@@ -947,7 +970,7 @@ class Client:
         return self.send(_gallery(name))
 
     def change_gallery(self, name: str, **changes: bool | float | None) -> Gallery:
-        """Change ``keep_pictures``, ``match_rate``, ``uncertain_rate`` or ``prior``.
+        """Change ``keep_pictures``, ``retention_days``, ``match_rate``, ``uncertain_rate`` or ``prior``.
 
         Only what is named changes; None leaves a rate or the prior to the model's calibration again.
         """
@@ -1146,9 +1169,15 @@ class AsyncClient:
             else:
                 return call.result(outcome)
 
-    async def create_gallery(self, name: str, *, keep_pictures: bool = False) -> Gallery:
+    async def create_gallery(
+        self, name: str, *, keep_pictures: bool = False, retention_days: int | None = None
+    ) -> Gallery:
         """As :meth:`Client.create_gallery`."""
-        return await self.send(_create_gallery(name, keep_pictures))
+        return await self.send(_create_gallery(name, keep_pictures, retention_days))
+
+    async def statistics(self, name: str) -> Statistics:
+        """As :meth:`Client.statistics`."""
+        return await self.send(_statistics(name))
 
     async def galleries(self, *, page_size: int = 100) -> AsyncIterator[Gallery]:
         """As :meth:`Client.galleries`."""

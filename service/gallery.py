@@ -48,6 +48,7 @@ from service.storage.records import (
     Enrolled,
     GalleryKey,
     GalleryRecord,
+    GalleryStatistics,
     NewImage,
     PersonRecord,
     PictureRecord,
@@ -304,13 +305,21 @@ class Galleries:
 
     # Galleries
 
-    async def create(self, name: str, keep_pictures: bool = False, rule: Rule = NO_WISHES) -> GalleryRecord:
+    async def create(
+        self,
+        name: str,
+        keep_pictures: bool = False,
+        rule: Rule = NO_WISHES,
+        retention_days: int | None = None,
+    ) -> GalleryRecord:
         """Make an empty gallery.
 
         Raises:
             GalleryExists: the name is taken.
         """
-        return await self._write(lambda: self._catalog.create_gallery(name, keep_pictures, rule))
+        return await self._write(
+            lambda: self._catalog.create_gallery(name, keep_pictures, rule, retention_days)
+        )
 
     async def change(self, name: str, changes: Mapping[str, bool | float | None]) -> GalleryRecord:
         """Change a gallery's settings; ``keep_pictures`` counts for what is enrolled from then on.
@@ -329,6 +338,14 @@ class Galleries:
             UnknownGallery: there is none.
         """
         return await self._read(lambda: self._catalog.gallery(name, self._embedder.fingerprint))
+
+    async def statistics(self, name: str) -> GalleryStatistics:
+        """What is in a gallery.
+
+        Raises:
+            UnknownGallery: there is none.
+        """
+        return await self._read(lambda: self._catalog.statistics(name, self._embedder.fingerprint))
 
     async def list(self, limit: int = 100, cursor: str | None = None) -> GalleryPage:
         """Galleries in the order of their names, ``limit`` at a time.

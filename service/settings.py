@@ -50,8 +50,8 @@ class Settings(BaseSettings):
     )
     calibration: Path | None = Field(
         default=None,
-        description="What the model's scores mean, from `penumbra-train calibrate --json-out` on this bundle; "
-        "the bundle's own calibration unless given.",
+        description="What the model's scores mean, from `penumbra-train calibrate --json-out` on this "
+        "bundle; the bundle's own calibration unless given.",
     )
     provider: Provider = Field(
         default="auto",

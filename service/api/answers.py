@@ -6,7 +6,7 @@ from models import occlusion
 from service import gallery
 from service.api import schemas
 from service.api.faults import ProblemDocument, document
-from service.storage.records import GalleryRecord, PersonRecord, PictureRecord
+from service.storage.records import GalleryRecord, GalleryStatistics, PersonRecord, PictureRecord
 
 
 def grade(graded: gallery.Grade) -> schemas.Occlusion:
@@ -26,10 +26,24 @@ def gallery_record(record: GalleryRecord) -> schemas.Gallery:
         people=record.people,
         pending=record.pending,
         keep_pictures=record.keep_pictures,
+        retention_days=record.retention_days,
         created_at=record.created_at,
         match_rate=record.rule.match_rate,
         uncertain_rate=record.rule.uncertain_rate,
         prior=record.rule.prior,
+    )
+
+
+def statistics(found: GalleryStatistics) -> schemas.Statistics:
+    """What is in a gallery, with its codes by their names."""
+    return schemas.Statistics(
+        images=found.images,
+        people=found.people,
+        pending=found.pending,
+        by_occlusion={occlusion.NAMES[code]: count for code, count in sorted(found.by_occlusion.items())},
+        feature_bytes=found.feature_bytes,
+        first_enrolled=found.first_enrolled,
+        last_enrolled=found.last_enrolled,
     )
 
 

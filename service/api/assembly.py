@@ -17,6 +17,7 @@ from service.embedding.engine import Engine
 from service.gallery import Galleries
 from service.index.flat import FlatIndex
 from service.metrics import Metrics
+from service.retention import Sweeper
 from service.settings import Settings
 from service.storage.audit import AuditTrail
 from service.storage.cache import FeatureCache
@@ -99,7 +100,6 @@ async def assemble(settings: Settings, metrics: Metrics) -> AsyncIterator[Assemb
         audit: AuditTrail | None = None
         if settings.audit:
             audit = await asyncio.to_thread(AuditTrail, catalog.database, metrics.audit_faults.inc)
-            await asyncio.to_thread(audit.forget_before, settings.audit_days)
             audit.start()
             stack.push_async_callback(audit.close)
 
@@ -125,6 +125,9 @@ async def assemble(settings: Settings, metrics: Metrics) -> AsyncIterator[Assemb
         galleries = Galleries(catalog, FlatIndex(bundle.metadata.dimension), embedder, pictures, calibration)
         stack.push_async_callback(galleries.close)
         await galleries.start()
+        sweeper = Sweeper(catalog, galleries, audit, settings.audit_days)
+        sweeper.start()
+        stack.push_async_callback(sweeper.close)
 
         log.info("serving %s (%s)", bundle.metadata.name, bundle.fingerprint[:12])
         yield Assembly(

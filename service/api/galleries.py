@@ -10,7 +10,7 @@ from service.api import answers
 from service.api.assembly import assembly_of
 from service.api.authentication import ADMIN, QUERY, access_of
 from service.api.faults import documented
-from service.api.schemas import Gallery, GalleryChange, GalleryCreate, GalleryPage, rule_of
+from service.api.schemas import Gallery, GalleryChange, GalleryCreate, GalleryPage, Statistics, rule_of
 from service.problems import BadRequest, GalleryExists, UnknownGallery
 
 router = APIRouter(prefix="/v1/galleries", tags=["galleries"])
@@ -26,7 +26,7 @@ router = APIRouter(prefix="/v1/galleries", tags=["galleries"])
 async def create_gallery(request: Request, response: Response, wanted: GalleryCreate) -> Gallery:
     """A gallery holds people by their pictures; a query searches one gallery."""
     made = await assembly_of(request.app.state).galleries.create(
-        wanted.name, wanted.keep_pictures, rule_of(wanted)
+        wanted.name, wanted.keep_pictures, rule_of(wanted), wanted.retention_days
     )
     response.headers["Location"] = f"/v1/galleries/{made.name}"
     return answers.gallery_record(made)
@@ -51,6 +51,17 @@ async def list_galleries(
 async def get_gallery(request: Request, gallery: str) -> Gallery:
     """With the counts of its pictures and people."""
     return answers.gallery_record(await assembly_of(request.app.state).galleries.get(gallery))
+
+
+@router.get(
+    "/{gallery}/statistics",
+    responses=documented(UnknownGallery),
+    summary="What is in a gallery",
+    dependencies=[QUERY],
+)
+async def get_statistics(request: Request, gallery: str) -> Statistics:
+    """Pictures by graded occlusion, bytes, and when they were enrolled."""
+    return answers.statistics(await assembly_of(request.app.state).galleries.statistics(gallery))
 
 
 @router.patch(

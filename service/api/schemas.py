@@ -99,12 +99,18 @@ def rule_of(said: _Decisive) -> Rule:
 # Galleries
 
 
+Days = Annotated[int, Field(ge=1, le=36500)]
+
+
 class GalleryCreate(_Decisive):
     """A gallery to be made."""
 
     name: GalleryName = Field(description="Lower-case letters, digits, '.', '_', '-'.", examples=["shop"])
     keep_pictures: bool = Field(
         default=False, description="Keep the pictures' bytes, not only what the model makes of them."
+    )
+    retention_days: Days | None = Field(
+        default=None, description="Erase pictures that were enrolled longer ago; null: keep them."
     )
 
 
@@ -113,6 +119,9 @@ class GalleryChange(_Decisive):
 
     keep_pictures: bool = Field(
         default=False, description="Counts for pictures that are enrolled from then on."
+    )
+    retention_days: Days | None = Field(
+        default=None, description="Erase pictures that were enrolled longer ago; null: keep them."
     )
 
 
@@ -128,10 +137,28 @@ class Gallery(_Strict):
         examples=[0],
     )
     keep_pictures: bool
+    retention_days: int | None = Field(
+        description="Pictures that were enrolled longer ago are erased, within the hour; null: kept."
+    )
     created_at: datetime
     match_rate: float | None = Field(description="The gallery's own; null: the calibration's.")
     uncertain_rate: float | None = Field(description="The gallery's own; null: the calibration's.")
     prior: float | None = Field(description="The gallery's own; null: the calibration's.")
+
+
+class Statistics(_Strict):
+    """What is in a gallery."""
+
+    images: int
+    people: int
+    pending: int = Field(description="Pictures enrolled with another model than the present one.")
+    by_occlusion: dict[str, int] = Field(
+        description="Pictures by the occlusion type that they are graded as; types without one are left out.",
+        examples=[{"none": 1100, "bottom_half": 104}],
+    )
+    feature_bytes: int = Field(description="Size of all stored features.", examples=[11097360])
+    first_enrolled: datetime | None
+    last_enrolled: datetime | None
 
 
 class GalleryPage(_Strict):

@@ -15,7 +15,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, fields
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import IO, Any, Final, Literal
 
@@ -41,6 +41,7 @@ from service.storage.records import (
     Enrolled,
     GalleryKey,
     GalleryRecord,
+    GalleryStatistics,
     ImageRecord,
     NewImage,
     PersonRecord,
@@ -111,7 +112,13 @@ class Catalog:
 
     # Galleries
 
-    def create_gallery(self, name: str, keep_pictures: bool, rule: Rule = NO_WISHES) -> GalleryRecord:
+    def create_gallery(
+        self,
+        name: str,
+        keep_pictures: bool,
+        rule: Rule = NO_WISHES,
+        retention_days: int | None = None,
+    ) -> GalleryRecord:
         """Make an empty gallery.
 
         Raises:
@@ -122,21 +129,27 @@ class Catalog:
         def work(session: Session) -> GalleryKey:
             if session.scalar(select(GalleryRow.number).where(GalleryRow.name == name)) is not None:
                 raise GalleryExists(f"there is a gallery {name!r} already")
-            row = GalleryRow(name=name, keep_pictures=keep_pictures, created_at=created_at, **asdict(rule))
+            row = GalleryRow(
+                name=name,
+                keep_pictures=keep_pictures,
+                created_at=created_at,
+                retention_days=retention_days,
+                **asdict(rule),
+            )
             session.add(row)
             session.flush()
             return GalleryKey(row.number, keep_pictures, rule)
 
         with self._renamed() as keys:
             keys[name] = self.database.transact(work)
-        return GalleryRecord(name, 0, 0, 0, keep_pictures, created_at, rule)
+        return GalleryRecord(name, 0, 0, 0, keep_pictures, created_at, retention_days, rule)
 
     def change_gallery(self, name: str, changes: Mapping[str, bool | float | None]) -> None:
         """Change a gallery's settings.
 
         Args:
-            changes: new values of ``keep_pictures``, ``match_rate``, ``uncertain_rate`` and ``prior``, of
-                those that change.
+            changes: new values of ``keep_pictures``, ``retention_days``, ``match_rate``,
+                ``uncertain_rate`` and ``prior``, of those that change.
 
         Raises:
             UnknownGallery: there is none.
@@ -200,6 +213,41 @@ class Catalog:
         wanted = {"fingerprint": fingerprint, "after": after, "limit": limit}
         with self._engine.connect() as connection:
             return [_record_of(*row) for row in connection.execute(_GALLERIES, wanted)]
+
+    def statistics(self, name: str, fingerprint: str) -> GalleryStatistics:
+        """What is in a gallery; reads every row of it but the features.
+
+        Raises:
+            UnknownGallery: there is none.
+        """
+        record = self.gallery(name, fingerprint)
+        mine = ImageRow.gallery == select(GalleryRow.number).where(GalleryRow.name == name).scalar_subquery()
+        totals = select(
+            func.coalesce(func.sum(func.length(ImageRow.features)), 0),
+            func.min(ImageRow.enrolled_at),
+            func.max(ImageRow.enrolled_at),
+        ).where(mine)
+        graded = select(ImageRow.occlusion, func.count()).where(mine).group_by(ImageRow.occlusion)
+        with self._engine.connect() as connection:
+            size, first, last = connection.execute(totals).one()
+            codes = {row[0]: row[1] for row in connection.execute(graded)}
+        return GalleryStatistics(record.images, record.people, record.pending, codes, int(size), first, last)
+
+    def expired(self, now: datetime) -> list[tuple[str, str]]:
+        """(gallery name, image id) of every picture that its gallery's retention has ended for."""
+        kept = select(GalleryRow.name, GalleryRow.number, GalleryRow.retention_days).where(
+            GalleryRow.retention_days.is_not(None)
+        )
+        with self._engine.connect() as connection:
+            return [
+                (name, id)
+                for name, number, days in connection.execute(kept).all()
+                for id in connection.execute(
+                    select(ImageRow.id).where(
+                        ImageRow.gallery == number, ImageRow.enrolled_at < now - timedelta(days=days or 0)
+                    )
+                ).scalars()
+            ]
 
     def delete_gallery(self, name: str) -> GalleryKey:
         """Delete a gallery with all that is stored of it; answers what it was.
@@ -500,10 +548,13 @@ def _record_of(
     pending: int,
     keep_pictures: bool,
     created_at: datetime,
+    retention_days: int | None,
     *rule: float | None,
 ) -> GalleryRecord:
     """A row of :func:`_counted`."""
-    return GalleryRecord(name, images, people, pending, keep_pictures, created_at, Rule(*rule))
+    return GalleryRecord(
+        name, images, people, pending, keep_pictures, created_at, retention_days, Rule(*rule)
+    )
 
 
 def _counted() -> Select[Any]:
@@ -517,6 +568,7 @@ def _counted() -> Select[Any]:
         images.where(ImageRow.fingerprint != bindparam("fingerprint")).scalar_subquery(),
         GalleryRow.keep_pictures,
         GalleryRow.created_at,
+        GalleryRow.retention_days,
         *_RULE,
     )
 

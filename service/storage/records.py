@@ -16,6 +16,7 @@ __all__ = [
     "Enrolled",
     "GalleryKey",
     "GalleryRecord",
+    "GalleryStatistics",
     "ImageRecord",
     "NewImage",
     "PersonRecord",
@@ -46,6 +47,7 @@ class GalleryRecord:
         pending: pictures whose features are of another model than the present one.
         keep_pictures: whether the pictures' bytes are kept.
         created_at: aware, UTC.
+        retention_days: pictures enrolled longer ago are erased; None: kept until somebody erases them.
         rule: how it decides, unless a call says otherwise.
     """
 
@@ -55,7 +57,28 @@ class GalleryRecord:
     pending: int
     keep_pictures: bool
     created_at: datetime
+    retention_days: int | None = None
     rule: Rule = NO_WISHES
+
+
+@dataclass(frozen=True, slots=True)
+class GalleryStatistics:
+    """What is in a gallery.
+
+    Attributes:
+        images, people, pending: as in :class:`GalleryRecord`.
+        by_occlusion: pictures by the code that they are graded as; codes without a picture are left out.
+        feature_bytes: of all stored features.
+        first_enrolled, last_enrolled: aware, UTC; None where it is empty.
+    """
+
+    images: int
+    people: int
+    pending: int
+    by_occlusion: Mapping[int, int]
+    feature_bytes: int
+    first_enrolled: datetime | None
+    last_enrolled: datetime | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,6 +74,7 @@ class GalleryRow(Base):
     match_rate: Mapped[float | None] = mapped_column(Float)
     uncertain_rate: Mapped[float | None] = mapped_column(Float)
     prior: Mapped[float | None] = mapped_column(Float)
+    retention_days: Mapped[int | None] = mapped_column(Integer)
 
 
 class PersonRow(Base):
