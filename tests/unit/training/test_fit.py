@@ -36,7 +36,7 @@ def _options(out: Path, **changes: Any) -> FitOptions:
     return FitOptions(root=None, out=out, device="cpu", quiet=True, **changes)
 
 
-@pytest.mark.parametrize("system", ["baseline", "oamn", "single-scale"])
+@pytest.mark.parametrize("system", ["baseline", "oamn", "single-scale", "magnifiernet"])
 @pytest.mark.parametrize("cut", [1, 3, 4])
 def test_a_run_cut_at_any_step_and_resumed_equals_the_uninterrupted_run(
     system: str, cut: int, tmp_path: Path
@@ -53,12 +53,15 @@ def test_a_run_cut_at_any_step_and_resumed_equals_the_uninterrupted_run(
         torch.testing.assert_close(resumed.network[name], value, rtol=0, atol=0, msg=name)
 
 
-_LATER_STAGES: dict[str, Any] = {"aaa-net": {"assignment": {"epochs": 3}, "adversarial": {"epochs": 10}}}
-"""Shorter than the first, which is the baseline over again."""
+_LATER_STAGES: dict[str, Any] = {
+    "aaa-net": {"assignment": {"epochs": 3}, "adversarial": {"epochs": 10}},
+    "magnifiernet": {"second": {"epochs": 5, "optimiser": {"rate": 1e-4}}},
+}
+"""Shorter than the first, which teaches the people."""
 
 
 @pytest.mark.timeout(900)  # 160 training steps: long on a busy machine
-@pytest.mark.parametrize("system", ["baseline", "oamn", "aaa-net"])
+@pytest.mark.parametrize("system", ["baseline", "oamn", "aaa-net", "magnifiernet"])
 def test_a_system_overfits_eight_drawn_people(system: str, tmp_path: Path) -> None:
     recipe = _recipe(
         system,
