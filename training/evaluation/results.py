@@ -72,6 +72,17 @@ class Types:
     graded: npt.NDArray[np.int64] | None
     drawn: npt.NDArray[np.int64] | None
 
+    def accuracy(self, code: int | None = None) -> float | None:
+        """The grader's share of right answers, 0 to 1: of all queries, or of those graded as ``code``.
+
+        None where the truth is not known, nothing is graded, or no query is graded as ``code``.
+        """
+        if self.graded is None or self.drawn is None:
+            return None
+        asked = np.ones(len(self.graded), bool) if code is None else self.graded == code
+        right = (self.graded == self.drawn)[asked]
+        return float(right.mean()) if len(right) else None
+
 
 @dataclass(frozen=True, slots=True)
 class Result:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from rich.table import Table
 
+from models import occlusion
+
 from training.evaluation.bootstrap import Comparison, compare_rankings
 from training.evaluation.results import Result, figures, percent
 
@@ -56,7 +58,13 @@ def content(
     answer: dict[str, object] = {"results": [result.as_json() for result in results]}
     if by_type:
         answer["by_type"] = [
-            {"model": result.model, "unify": result.unify, "type": name, **figures(summary)}
+            {
+                "model": result.model,
+                "unify": result.unify,
+                "type": name,
+                **figures(summary),
+                "grader_right": _grader_right(result, name),
+            }
             for result in results
             for name, summary in result.by_type.items()
         ]
@@ -157,10 +165,11 @@ def _type_table(results: Sequence[Result]) -> Table:
     table = Table(title="by the query's graded type")
     for name in ("model", "unify", "type"):
         table.add_column(name)
-    for name in ("rank-1", "mAP", "queries"):
+    for name in ("rank-1", "mAP", "queries", "grader right, %"):
         table.add_column(name, justify="right")
     for result in results:
-        for name, summary in result.by_type.items():
+        for name, summary in [*result.by_type.items(), ("all", result.summary)]:
+            share = _grader_right(result, name)
             table.add_row(
                 result.model,
                 result.unify,
@@ -168,5 +177,13 @@ def _type_table(results: Sequence[Result]) -> Table:
                 f"{summary.rank1:.1f}",
                 f"{summary.map:.1f}",
                 str(summary.queries),
+                "" if share is None else f"{share:.1f}",
             )
     return table
+
+
+def _grader_right(result: Result, name: str) -> float | None:
+    """How often the grader is right where it says this type, or ("all") at all; percent."""
+    if result.types is None:
+        return None
+    return percent(result.types.accuracy(None if name == "all" else occlusion.code_of(name)))
