@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from rich.table import Table
 
 from models import occlusion
-
 from training.evaluation.bootstrap import Comparison, compare_rankings
 from training.evaluation.results import Result, figures, percent
 
