@@ -20,8 +20,8 @@ The weights come from the grader's four scores; without a grader a code weighs t
 The score is a weighted soft maximum of cosines, so it lies between -1 and 1 too.
 
 Both halves compute it here: training offline, the service on the pictures that it looks at closely. The
-constants were chosen by ``penumbra-train unification`` on market1501-val-occluded (training/README.md). No
-torch here.
+constants were chosen by ``penumbra-train unification`` on market1501-val-occluded
+(training/evaluation/README.md). No torch here.
 """
 
 from __future__ import annotations

@@ -6,7 +6,8 @@ call on it. Several query pictures of one person: the score of i is the mean of 
 A gallery of up to :data:`CANDIDATES` pictures, or what a filter leaves of one, is scored whole. Of a larger
 one the candidates are scored: those nearest to the query by a plain search of whole pictures, a hundredth of
 the gallery at least, and as many as the query asks for. So the cost is that of ``off``, and of nine small
-searches among the candidates. What that leaves out, `penumbra-train unification` says (training/README.md).
+searches among the candidates. What that leaves out, `penumbra-train unification` says
+(training/evaluation/README.md).
 """
 
 from __future__ import annotations
