@@ -4,7 +4,7 @@ Order of things, so that an answer given is an answer kept:
 
 * Enrolling: embed, write pictures (if kept), commit to the catalog, add to the index, answer. What was
   answered is in the catalog; the index is rebuilt from it at every start.
-* Erasing: commit to the catalog, remove from the index, remove pictures, answer.
+* Erasing: commit to the catalog, remove from the index, from its snapshot and from the pictures, answer.
 * Commit and index update are one step under one lock, in a worker thread. So the index follows the
   catalog's order, and a caller who goes away half-way cannot part the two.
 """
@@ -54,6 +54,7 @@ from service.storage.records import (
     PictureRecord,
     RemovedImage,
 )
+from service.storage.snapshots import Snapshots
 from service.storage.ulid import new_ulid
 
 _log = logging.getLogger(__name__)
@@ -270,6 +271,7 @@ class Galleries:
         embedder: the present model.
         pictures: where galleries that keep pictures put them.
         calibration: what the present model's scores mean; None where nobody knows.
+        snapshots: features for a quick start; None: the catalog's alone.
     """
 
     def __init__(
@@ -279,19 +281,21 @@ class Galleries:
         embedder: Embedder,
         pictures: PictureStore,
         calibration: Calibration | None = None,
+        snapshots: Snapshots | None = None,
     ) -> None:
         self._catalog = catalog
         self._index = index
         self._embedder = embedder
         self._pictures = pictures
         self._calibration = calibration
+        self._snapshots = snapshots
         self._writes = threading.Lock()  # commit and index update are one step
         # queries have their own threads, so that they never wait behind commits
         self._writers = ThreadPoolExecutor(_WRITE_THREADS, "galleries-write")
         self._readers = ThreadPoolExecutor(_READ_THREADS, "galleries-read")
 
     async def start(self) -> None:
-        """Build the index from the catalog; remove pictures that no catalog row speaks of.
+        """Build the index from catalog and snapshots; remove pictures that no catalog row speaks of.
 
         Raises:
             CatalogError: another service runs on the same catalog.
@@ -623,7 +627,11 @@ class Galleries:
         began = time.perf_counter()
         self._catalog.claim()
         count = 0
-        for stored in self._catalog.features(self._embedder.fingerprint):
+        if self._snapshots is None:
+            features = self._catalog.features(self._embedder.fingerprint)
+        else:
+            features = self._snapshots.load()
+        for stored in features:
             self._index.add(
                 stored.gallery, Entries(stored.ids, stored.people, stored.occlusions, stored.features)
             )
@@ -671,6 +679,8 @@ class Galleries:
             added = [(answer, image) for answer, image in zip(stored, new, strict=True) if answer.indexable]
             if added:
                 self._index.add(gallery, _entries(added))
+                if self._snapshots is not None:
+                    self._snapshots.note(gallery, [answer.number for answer, _ in added])
         if keep:
             used = {answer.id for answer in stored}
             self._remove_pictures(gallery, [image.id for image in new if image.id not in used])
@@ -690,6 +700,8 @@ class Galleries:
             gone = self._catalog.removable(self._catalog.key(name).number)
             key = self._catalog.delete_gallery(name)
             self._index.drop(key.number)
+        if self._snapshots is not None:
+            self._snapshots.drop(key.number)
         try:
             self._pictures.drop(key.number)  # also of a gallery that has stopped keeping them
         except OSError:
@@ -714,6 +726,8 @@ class Galleries:
             self._index.assign(key.number, moved.numbers, moved.person)
 
     def _erased(self, key: GalleryKey, removed: Sequence[RemovedImage]) -> set[tuple[str, str]]:
+        if self._snapshots is not None:
+            self._snapshots.erase(key.number, [image.number for image in removed])
         self._remove_pictures(key.number, [image.id for image in removed if image.kept])
         return self._seen(removed)
 

@@ -91,6 +91,11 @@ class Settings(BaseSettings):
         default_factory=_folder_under_data_dir,
         description="fsspec URL of the folder where galleries that keep pictures put them.",
     )
+    snapshots: bool = Field(
+        default=True,
+        description="Keep the index's features in data_dir/snapshots too: a start is quicker, and features "
+        "take twice the disk.",
+    )
     redis_url: str | None = Field(
         default=None, description="Redis for the feature cache; without it the cache is in this process."
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import shutil
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from service.storage.keys import Keys
 from service.storage.memory import MemoryCache
 from service.storage.pictures import PictureStore
 from service.storage.redis import RedisCache
+from service.storage.snapshots import Snapshots
 
 log = logging.getLogger(__name__)
 
@@ -122,9 +124,19 @@ async def assemble(settings: Settings, metrics: Metrics) -> AsyncIterator[Assemb
         metrics.watch_queue(lambda: embedder.in_work)
 
         pictures = PictureStore(settings.pictures_url, catalog.id)
-        galleries = Galleries(catalog, FlatIndex(bundle.metadata.dimension), embedder, pictures, calibration)
+        dimension = bundle.metadata.dimension
+        snapshots: Snapshots | None = None
+        folder = settings.data_dir / "snapshots"
+        if settings.snapshots:
+            snapshots = Snapshots(folder, catalog, bundle.fingerprint, dimension)
+            stack.push_async_callback(asyncio.to_thread, snapshots.close)
+        elif folder.exists():
+            await asyncio.to_thread(shutil.rmtree, folder)  # an erasure would not reach what is left there
+        galleries = Galleries(catalog, FlatIndex(dimension), embedder, pictures, calibration, snapshots)
         stack.push_async_callback(galleries.close)
         await galleries.start()
+        if snapshots is not None:
+            snapshots.start()
         sweeper = Sweeper(catalog, galleries, audit, settings.audit_days)
         sweeper.start()
         stack.push_async_callback(sweeper.close)

@@ -38,6 +38,7 @@ from service.problems import (
 from service.storage.database import CatalogError, Database
 from service.storage.filters import Filters
 from service.storage.records import (
+    ComparablePictures,
     Enrolled,
     GalleryKey,
     GalleryRecord,
@@ -50,6 +51,7 @@ from service.storage.records import (
     RemovedImage,
     StoredFeatures,
 )
+from service.storage.snapshot_file import Records
 from service.storage.tables import GalleryRow, ImageRow, PersonRow
 
 __all__ = ["Catalog"]
@@ -498,6 +500,62 @@ class Catalog:
                     occlusions=np.array([row.occlusion for row in rows], dtype=np.int64),
                     features=blobs.reshape(len(rows), occlusion.COUNT, -1),
                 )
+
+    def gallery_numbers(self) -> list[int]:
+        """The numbers of all galleries, ascending."""
+        with self._engine.connect() as connection:
+            return list(connection.execute(select(GalleryRow.number).order_by(GalleryRow.number)).scalars())
+
+    def comparable(self, gallery: int, fingerprint: str) -> ComparablePictures:
+        """A gallery's pictures whose features are of one model, without the features."""
+        statement = (
+            select(ImageRow.number, ImageRow.id, ImageRow.person, ImageRow.occlusion)
+            .where(ImageRow.gallery == gallery, ImageRow.fingerprint == fingerprint)
+            .order_by(ImageRow.number)
+        )
+        none = np.empty(0, np.int64)
+        chunks = [ComparablePictures(none, np.empty(0, "S26"), none, none)]
+        with self._engine.connect() as connection:
+            for rows in connection.execute(statement).partitions(_CHUNK):
+                numbers, ids, people, codes = zip(*rows, strict=True)
+                chunks.append(
+                    ComparablePictures(
+                        np.array(numbers, np.int64),
+                        np.array(ids, "S26"),
+                        np.array(people, np.int64),
+                        np.array(codes, np.int64),
+                    )
+                )
+        return ComparablePictures(
+            np.concatenate([chunk.numbers for chunk in chunks]),
+            np.concatenate([chunk.ids for chunk in chunks]),
+            np.concatenate([chunk.people for chunk in chunks]),
+            np.concatenate([chunk.occlusions for chunk in chunks]),
+        )
+
+    def records_of(self, gallery: int, fingerprint: str, numbers: Sequence[int]) -> Records:
+        """Features of some of a gallery's pictures, of those that are there and of this model.
+
+        Args:
+            numbers: at most 5,000.
+        """
+        statement = (
+            select(ImageRow.number, ImageRow.id, ImageRow.features)
+            .where(
+                ImageRow.gallery == gallery,
+                ImageRow.fingerprint == fingerprint,
+                ImageRow.number.in_(numbers),
+            )
+            .order_by(ImageRow.number)
+        )
+        with self._engine.connect() as connection:
+            rows = connection.execute(statement).all()
+        features = np.frombuffer(b"".join(row.features for row in rows), dtype="<f2")
+        return Records(
+            np.array([row.number for row in rows], np.int64),
+            np.array([row.id for row in rows], "S26"),
+            features.reshape(len(rows), occlusion.COUNT, -1 if rows else 0),
+        )
 
     def kept_pictures(self) -> set[tuple[int, str]]:
         """(gallery number, image id) of every picture whose bytes are kept."""

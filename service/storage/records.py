@@ -13,6 +13,7 @@ import numpy.typing as npt
 from service.matching.decision import NO_WISHES, Rule
 
 __all__ = [
+    "ComparablePictures",
     "Enrolled",
     "GalleryKey",
     "GalleryRecord",
@@ -218,3 +219,18 @@ class StoredFeatures:
     people: npt.NDArray[np.int64]
     occlusions: npt.NDArray[np.int64]
     features: npt.NDArray[np.float16]
+
+
+@dataclass(frozen=True, slots=True)
+class ComparablePictures:
+    """Pictures of one gallery whose features are of one model, in the order of their numbers.
+
+    Attributes:
+        numbers, people, occlusions: int64 [N].
+        ids: S26 [N], public ids.
+    """
+
+    numbers: npt.NDArray[np.int64]
+    ids: npt.NDArray[np.bytes_]
+    people: npt.NDArray[np.int64]
+    occlusions: npt.NDArray[np.int64]
