@@ -33,6 +33,7 @@ from service.embedding.together import embed_together
 from service.index.protocol import Entries, Hits, VectorIndex
 from service.matching import fused, unification
 from service.matching.decision import NO_WISHES, Rule, Verdict, compared_codes, judge
+from service.matching.reranking import CANDIDATES, reranked_distances, unified_scores
 from service.problems import (
     BadRequest,
     ClientIdConflict,
@@ -135,6 +136,8 @@ class QueryOptions:
         boxes: where the person is, one for each query picture (None: the whole picture); empty: all whole.
         rule: how to decide, over the gallery's own.
     """
+        rerank: order the best pictures by their k-reciprocal distance (``service/matching/reranking.py``);
+            scores and verdicts stay those of the search.
 
     top_k: int = 10
     by: Literal["person", "image"] = "person"
@@ -143,6 +146,7 @@ class QueryOptions:
     filters: Filters = EVERYTHING
     rule: Rule = NO_WISHES
 
+    rerank: bool = False
 
 @dataclass(frozen=True, slots=True)
 class Match:
@@ -159,6 +163,7 @@ class Match:
             everything is compared under every type: the one that added most to the score.
         verdict: what the score means; None where the model is not calibrated for this ``unify``.
     """
+        distance: k-reciprocal, 0 to 1, by which re-ranked results are ordered; else None.
 
     rank: int
     person: str
@@ -170,6 +175,7 @@ class Match:
     compared: str
     verdict: Verdict | None = None
 
+    distance: float | None = None
 
 @dataclass(frozen=True, slots=True)
 class Timings:
@@ -830,10 +836,15 @@ class Galleries:
                     people=people,
                 ),
             )
+        if options.rerank:
+            look_at = max(look_at, CANDIDATES)
             for rank, (record, id, part, score) in enumerate(
+        distances: dict[int, float] = {}
                 zip(
                     (records[id] for id in best.ids.tolist()),
                     best.ids.tolist(),
+            if options.rerank:
+                best, distances = self._reranked(gallery, best, options.unify)
                     best.parts.tolist(),
                     best.scores,
                     strict=True,
@@ -867,6 +878,7 @@ class Galleries:
     async def _write(self, work: Callable[[], Result]) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self._writers, work)
 
+                distance=distances.get(id),
 
 def _entries(pairs: Sequence[tuple[Enrolled, NewImage]]) -> Entries:
     return Entries(
@@ -879,6 +891,28 @@ def _entries(pairs: Sequence[tuple[Enrolled, NewImage]]) -> Entries:
 
 def _kept(item: EnrolItem) -> bytes:
     return item.content if item.box is None else cut_file(item.content, item.box)
+
+    def _reranked(self, gallery: int, hits: Hits, unify: str) -> tuple[Hits, dict[int, float]]:
+        """The best hits in the order of their k-reciprocal distances, the others behind; and those by id."""
+        if not len(hits.ids):
+            return hits, {}
+        stored, grades = self._catalog.graded_features(
+            gallery, hits.ids[:CANDIDATES].tolist(), self._embedder.fingerprint
+        )
+        scores = dict(zip(hits.ids.tolist(), hits.scores.tolist(), strict=True))
+        with_query = np.array([scores[id] for id in stored.ids.tolist()])
+        if unify == unification.FUSE:
+            among = fused.pair_scores(stored.features, grades, self._index.cohort(gallery).mean())
+        else:
+            whole = np.full_like(stored.occlusions, occlusion.NONE)
+            among = unified_scores(stored.features, whole if unify == unification.OFF else stored.occlusions)
+        distances = dict(
+            zip(stored.ids.tolist(), reranked_distances(with_query, among).tolist(), strict=True)
+        )
+        best = [row for row, id in enumerate(hits.ids[:CANDIDATES].tolist()) if id in distances]
+        best.sort(key=lambda row: distances[int(hits.ids[row])])
+        rows = np.array([*best, *range(CANDIDATES, len(hits.ids))], dtype=np.int64)
+        return unification.select(hits, rows), distances
 
 
 def _outcome(item: EnrolItem, stored: Enrolled) -> EnrolOutcome:

@@ -23,7 +23,7 @@ from models import fusion, occlusion
 from service.index.protocol import Hits, PartSearch, VectorIndex
 from service.matching.unification import merge
 
-__all__ = ["CANDIDATES", "CODES", "FusedHits", "FusedPicture", "fused_search"]
+__all__ = ["CANDIDATES", "CODES", "FusedHits", "FusedPicture", "fused_search", "pair_scores"]
 
 CODES: Final = tuple(range(occlusion.COUNT))
 """The codes that a query picture must be embedded under."""
@@ -100,6 +100,30 @@ def fused_search(
     best = np.lexsort((found.ids, -scores))[:k]
     hits = Hits(found.ids[best], found.people[best], found.parts[best], scores[best])
     return FusedHits(hits, fusion.leading_codes(cosines[:, :, best], weights).T)
+
+
+def pair_scores(
+    features: npt.NDArray[np.floating],
+    grades: npt.NDArray[np.float32] | None,
+    mean: npt.NDArray[np.float32],
+) -> npt.NDArray[np.float64]:
+    """The fused scores among pictures, the mean of both directions, since either may be the query.
+
+    Args:
+        features: [n, 9, D], F(i, u) of unit length.
+        grades: float32 [n, 4], the grader's scores; None without a grader.
+        mean: float32 [9, D], m_u of the cohort.
+
+    Returns:
+        float64 [n, n], symmetric.
+    """
+    vectors = np.asarray(features, np.float32).transpose(1, 0, 2)
+    with_mean = np.einsum("und,ud->un", vectors, mean)
+    cosines = fusion.centred_cosines(
+        vectors @ vectors.transpose(0, 2, 1), with_mean, with_mean, np.einsum("ud,ud->u", mean, mean)
+    )
+    one_way = fusion.fuse(cosines, fusion.code_weights(grades, len(features))).astype(np.float64)
+    return (one_way + one_way.T) / 2
 
 
 def _weights(queries: Sequence[FusedPicture]) -> npt.NDArray[np.float64]:

@@ -492,14 +492,7 @@ class Catalog:
                 if not rows:
                     break
                 after = rows[-1].number
-                blobs = np.frombuffer(b"".join(row.features for row in rows), dtype="<f2")
-                yield StoredFeatures(
-                    gallery=gallery,
-                    ids=np.array([row.number for row in rows], dtype=np.int64),
-                    people=np.array([row.person for row in rows], dtype=np.int64),
-                    occlusions=np.array([row.occlusion for row in rows], dtype=np.int64),
-                    features=blobs.reshape(len(rows), occlusion.COUNT, -1),
-                )
+                yield _stored_features(gallery, rows)
 
     def gallery_numbers(self) -> list[int]:
         """The numbers of all galleries, ascending."""
@@ -557,6 +550,25 @@ class Catalog:
             features.reshape(len(rows), occlusion.COUNT, -1 if rows else 0),
         )
 
+    def graded_features(
+        self, gallery: int, numbers: Sequence[int], fingerprint: str
+    ) -> tuple[StoredFeatures, npt.NDArray[np.float32] | None]:
+        """One model's features of at most some hundred pictures, and the grader's scores of each.
+
+        Pictures that have none of that model are left out. The scores: float32 [N, 4], None without a grader.
+        """
+        statement = select(
+            ImageRow.number, ImageRow.person, ImageRow.occlusion, ImageRow.scores, ImageRow.features
+        ).where(
+            ImageRow.gallery == gallery,
+            ImageRow.fingerprint == fingerprint,
+            ImageRow.number.in_(numbers),
+        )
+        with Session(self._engine) as session:
+            rows = session.execute(statement.order_by(ImageRow.number)).all()
+        grades = [scores for row in rows if (scores := _read_scores(row.scores)) is not None]
+        return _stored_features(gallery, rows), np.stack(grades) if grades else None
+
     def kept_pictures(self) -> set[tuple[int, str]]:
         """(gallery number, image id) of every picture whose bytes are kept."""
         with Session(self._engine) as session:
@@ -581,6 +593,17 @@ class Catalog:
                 raise
             if keys is not None:
                 self._keys = changed
+
+
+def _stored_features(gallery: int, rows: Sequence[Any]) -> StoredFeatures:
+    blobs = np.frombuffer(b"".join(row.features for row in rows), dtype="<f2")
+    return StoredFeatures(
+        gallery=gallery,
+        ids=np.array([row.number for row in rows], dtype=np.int64),
+        people=np.array([row.person for row in rows], dtype=np.int64),
+        occlusions=np.array([row.occlusion for row in rows], dtype=np.int64),
+        features=blobs.reshape(len(rows), occlusion.COUNT, -1 if rows else 0),
+    )
 
 
 def _unknown(name: str) -> UnknownGallery:
