@@ -483,6 +483,9 @@ def query(
     exclude_camera: Annotated[list[str] | None, typer.Option(help="No picture from this camera.")] = None,
     person: Annotated[list[str] | None, typer.Option(help="Only this person.")] = None,
     exclude_person: Annotated[list[str] | None, typer.Option(help="Not this person.")] = None,
+    rerank: Annotated[
+        bool, typer.Option("--rerank", help="Put the 100 best pictures in k-reciprocal order.")
+    ] = False,
     match_rate: MatchRate = None,
     uncertain_rate: UncertainRate = None,
     prior: Prior = None,
@@ -523,6 +526,7 @@ def query(
             unify=unify,
             filters=filters,
             decisions=Decisions(match_rate, uncertain_rate, prior),
+            rerank=rerank,
         )
     if as_json:
         _print_json(answer.model_dump(mode="json"))
@@ -553,6 +557,52 @@ def _show_answer(answer: QueryAnswer) -> None:
         )
     console.print(table)
     console.print(", ".join(f"{stage} {spent:.1f} ms" for stage, spent in answer.timings.items()))
+
+
+# penumbra query-batch
+
+
+@app.command("query-batch")
+def query_batch(
+    file: Annotated[
+        Path,
+        typer.Argument(
+            help="One JSON object a line: pictures (paths, from where the file is), id, options.",
+            exists=True,
+            dir_okay=False,
+        ),
+    ],
+    gallery: GalleryName,
+    url: Url = SERVICE_URL,
+) -> None:
+    """Ask many queries, and print one JSON object a line: id, and answer or problem, in order.
+
+    The options are those of `penumbra query`, e.g. {"id": "a", "pictures": ["a.jpg"], "top_k": 3,
+    "cameras": ["entrance"]}. Ends with 1 if a query failed.
+
+    [bold]Example[/]
+
+      penumbra query-batch queries.ndjson --gallery shop > answers.ndjson
+    """
+    from service.query_file import QueryFileError, read_queries
+    from service.terminal import picture_progress
+
+    try:
+        queries = read_queries(file)
+    except QueryFileError as error:
+        _fail(str(error), code=2)
+    failed = 0
+    with _connected(url) as client, picture_progress() as progress:
+        task = progress.add_task(f"asking {gallery}", total=len(queries))
+        try:
+            for answer in client.query_batch(gallery, queries):
+                sys.stdout.write(answer.model_dump_json() + "\n")
+                failed += answer.problem is not None
+                progress.advance(task)
+        except OSError as error:
+            _fail(f"a picture cannot be read: {error}")
+    if failed:
+        _fail(f"{failed:,} of {len(queries):,} queries failed")
 
 
 # penumbra demo

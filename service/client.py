@@ -22,6 +22,7 @@ id that a busy service turned away while it took others of the same call. Nothin
 from __future__ import annotations
 
 import asyncio
+import base64
 import ipaddress
 import json
 import os
@@ -43,6 +44,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 __all__ = [
     "AsyncClient",
+    "BatchAnswer",
+    "BatchQuery",
     "Client",
     "ClientError",
     "Decisions",
@@ -77,6 +80,12 @@ PICTURES_PER_CALL: Final = 64
 
 BYTES_PER_CALL: Final = 32 * 1024 * 1024
 """Bytes after which an enrolment is cut even if it has fewer pictures; half of what the service takes."""
+
+QUERIES_PER_CALL: Final = 64
+"""The most queries of a batch that are sent before their answers are read."""
+
+RESULTS_PER_CALL: Final = 16_000
+"""Results that those may ask for together: some 5 MB, which the service puts aside."""
 
 PictureSource: TypeAlias = Path | str | bytes
 """A picture: where its file is, or the file's bytes."""
@@ -276,6 +285,7 @@ class QueryResult(_Answer):
         image: the gallery picture that matched best.
         compared: what was hidden on both sides, e.g. ``"bottom_half"`` or ``"none"``; with ``unify="fuse"``
             the type that counted most.
+        distance: k-reciprocal, 0 to 1, by which re-ranked results are ordered; else None.
     """
 
     rank: int
@@ -285,6 +295,7 @@ class QueryResult(_Answer):
     decision: str | None = None
     image: MatchedImage
     compared: str
+    distance: float | None = None
 
 
 class QueryPicture(_Answer):
@@ -306,6 +317,14 @@ class QueryAnswer(_Answer):
     results: list[QueryResult]
     model: str
     timings: dict[str, float]
+
+
+class BatchAnswer(_Answer):
+    """What became of one query of a batch: its ``answer``, or else its ``problem``. ``id``: the query's."""
+
+    id: str | None = None
+    answer: QueryAnswer | None = None
+    problem: Problem | None = None
 
 
 class Verification(_Answer):
@@ -398,6 +417,52 @@ class Decisions:
 
 
 @dataclass(frozen=True, slots=True)
+class BatchQuery:
+    """One query of a batch; see :meth:`Client.query` for what its options mean.
+
+    Attributes:
+        pictures: 1 to 16, read when their turn comes.
+        id: the caller's own; the answer carries it.
+    """
+
+    pictures: Sequence[PictureSource]
+    id: str | None = None
+    top_k: int = 10
+    by: Literal["person", "image"] = "person"
+    unify: str = "auto"
+    boxes: Sequence[Box | None] | None = None
+    filters: Filters | None = None
+    decisions: Decisions | None = None
+    rerank: bool = False
+
+    def line(self) -> bytes:
+        """The query as a line of JSON.
+
+        Raises:
+            OSError: a picture cannot be read.
+        """
+        given: dict[str, Any] = {
+            "id": self.id,
+            "top_k": self.top_k,
+            "by": self.by,
+            "unify": self.unify,
+            "boxes": self.boxes,
+            "rerank": self.rerank,
+        }
+        if self.filters is not None:
+            told = asdict(self.filters)
+            given |= {name: value for name, value in told.items() if value not in ((), [])}
+            for name in ("time_from", "time_to"):
+                moment: datetime | None = told[name]
+                given[name] = None if moment is None else moment.isoformat()
+        if self.decisions is not None:
+            given |= asdict(self.decisions)
+        given["pictures"] = [base64.b64encode(_content(picture)).decode() for picture in self.pictures]
+        known = {name: value for name, value in given.items() if value is not None}
+        return json.dumps(known, ensure_ascii=False).encode() + b"\n"
+
+
+@dataclass(frozen=True, slots=True)
 class NewPicture:
     """A picture to enrol.
 
@@ -430,6 +495,7 @@ class Call(Generic[T]):
 
     Attributes:
         method, path, params, json, form, files: what is sent, as httpx takes it.
+        lines: sent as NDJSON instead.
         read: from a successful answer to what the caller gets.
         repeatable: sending it twice does no harm.
         rescue: from a problem to what the caller gets after all, or None to raise it.
@@ -443,6 +509,7 @@ class Call(Generic[T]):
     json: Any = None
     form: Mapping[str, str] | None = None
     files: Sequence[_Part] | None = None
+    lines: bytes | None = None
     rescue: Callable[[ProblemError], T | None] | None = None
 
     def request(self, http: httpx.Client | httpx.AsyncClient) -> httpx.Request:
@@ -454,6 +521,8 @@ class Call(Generic[T]):
             json=self.json,
             data=dict(self.form) if self.form is not None else None,
             files=list(self.files) if self.files is not None else None,
+            content=self.lines,
+            headers={"Content-Type": "application/x-ndjson"} if self.lines is not None else None,
         )
 
     def result(self, response: httpx.Response) -> T:
@@ -625,8 +694,9 @@ def _query(
     boxes: Sequence[Box | None] | None,
     filters: Filters | None,
     decisions: Decisions | None,
+    rerank: bool,
 ) -> Call[QueryAnswer]:
-    form = {"top_k": str(top_k), "by": by, "unify": unify}
+    form = {"top_k": str(top_k), "by": by, "unify": unify, "rerank": str(rerank).lower()}
     if filters is not None:
         form |= filters.form()
     if decisions is not None:
@@ -718,12 +788,62 @@ def _item(picture: NewPicture) -> dict[str, Any]:
 
 def _part(number: int, picture: PictureSource) -> _Part:
     """A multipart part. The name is a number: paths of the caller's machine are nobody else's business."""
-    content = picture if isinstance(picture, bytes) else Path(picture).read_bytes()
-    return "files", (f"{number}", content, "application/octet-stream")
+    return "files", (f"{number}", _content(picture), "application/octet-stream")
+
+
+def _content(picture: PictureSource) -> bytes:
+    return picture if isinstance(picture, bytes) else Path(picture).read_bytes()
 
 
 def _parts(pictures: Iterable[PictureSource]) -> list[_Part]:
     return [_part(number, picture) for number, picture in enumerate(pictures)]
+
+
+class _Batch:
+    """Cuts a batch of queries into calls that are sent whole before their answers are read.
+
+    The service may answer while it is sent to, but takes no more while too many answers lie unread; so a call
+    has no more queries than whose answers it can put aside.
+    """
+
+    def __init__(self, gallery: str, queries: Iterable[BatchQuery]) -> None:
+        self._gallery = gallery
+        self._coming = iter(queries)
+        self._next: tuple[BatchQuery, bytes] | None = None
+        self._sent: list[BatchQuery] = []
+
+    def next_call(self) -> Call[list[BatchAnswer]] | None:
+        """What to send now, or None at the end."""
+        self._sent, lines, results = [], bytearray(), 0
+        while True:
+            if self._next is None:
+                query = next(self._coming, None)
+                if query is None:
+                    break
+                self._next = (query, query.line())
+            query, line = self._next
+            results += query.top_k
+            if self._sent and (
+                len(self._sent) == QUERIES_PER_CALL
+                or len(lines) + len(line) > BYTES_PER_CALL
+                or results > RESULTS_PER_CALL
+            ):
+                break
+            self._sent.append(query)
+            lines += line
+            self._next = None
+        if not self._sent:
+            return None
+        sent = len(self._sent)
+
+        def read(response: httpx.Response) -> list[BatchAnswer]:
+            answers = [BatchAnswer.model_validate_json(line) for line in response.content.splitlines()]
+            if len(answers) != sent:
+                raise UnexpectedAnswer(f"{sent} queries were sent, {len(answers)} were answered")
+            return answers
+
+        path = f"{_gallery_path(self._gallery, 'query')}/batch"
+        return Call("POST", path, read, repeatable=True, lines=bytes(lines))
 
 
 class _Enrolment:
@@ -1064,6 +1184,7 @@ class Client:
         boxes: Sequence[Box | None] | None = None,
         filters: Filters | None = None,
         decisions: Decisions | None = None,
+        rerank: bool = False,
     ) -> QueryAnswer:
         """Who in the gallery is the person in these 1 to 16 pictures?
 
@@ -1077,8 +1198,19 @@ class Client:
             boxes: one for each picture, or None for those that show nothing else.
             filters: which of the gallery's pictures are looked at.
             decisions: false-match rates and prior of this call.
+            rerank: put the best pictures in the order of their k-reciprocal distance.
         """
-        return self.send(_query(gallery, pictures, top_k, by, unify, boxes, filters, decisions))
+        return self.send(_query(gallery, pictures, top_k, by, unify, boxes, filters, decisions, rerank))
+
+    def query_batch(self, gallery: str, queries: Iterable[BatchQuery]) -> Iterator[BatchAnswer]:
+        """Any number of queries, read lazily and answered in order. One that fails does not raise.
+
+        Raises:
+            OSError: a picture's file cannot be read.
+        """
+        batch = _Batch(gallery, queries)
+        while (call := batch.next_call()) is not None:
+            yield from self.send(call)
 
     def embed(
         self,
@@ -1279,11 +1411,21 @@ class AsyncClient:
         boxes: Sequence[Box | None] | None = None,
         filters: Filters | None = None,
         decisions: Decisions | None = None,
+        rerank: bool = False,
     ) -> QueryAnswer:
         """As :meth:`Client.query`."""
         return await self.send(
-            await asyncio.to_thread(_query, gallery, pictures, top_k, by, unify, boxes, filters, decisions)
+            await asyncio.to_thread(
+                _query, gallery, pictures, top_k, by, unify, boxes, filters, decisions, rerank
+            )
         )
+
+    async def query_batch(self, gallery: str, queries: Iterable[BatchQuery]) -> AsyncIterator[BatchAnswer]:
+        """As :meth:`Client.query_batch`; files are read in a thread."""
+        batch = _Batch(gallery, queries)
+        while (call := await asyncio.to_thread(batch.next_call)) is not None:
+            for answer in await self.send(call):
+                yield answer
 
     async def embed(
         self,

@@ -147,6 +147,12 @@ class Settings(BaseSettings):
     )
     max_files: int = Field(default=64, ge=1, le=64, description="Most pictures in one enrolment.")
     max_query_files: int = Field(default=16, ge=1, le=16, description="Most pictures in one query.")
+    max_line_bytes: int = Field(
+        default=32 * MEBIBYTE, ge=1, description="Longest line of a batch of queries, bytes."
+    )
+    batch_concurrency: int = Field(
+        default=4, ge=1, le=256, description="Queries of one batch that are worked on at a time."
+    )
     max_top_k: int = Field(default=10_000, ge=1, description="Most results of one query.")
 
     # Log

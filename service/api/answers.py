@@ -116,6 +116,7 @@ def query_answer(answer: gallery.QueryAnswer) -> schemas.QueryAnswer:
                 decision=None if match.verdict is None else match.verdict.decision,
                 image=matched(match),
                 compared=match.compared,
+                distance=None if match.distance is None else round(match.distance, 6),
             )
             for match in answer.results
         ],

@@ -12,7 +12,7 @@ from fastapi.openapi.utils import get_openapi
 from fastapi_offline import FastAPIOffline
 from starlette.middleware import Middleware
 
-from service.api import embed, faults, galleries, health, images, metrics, model, people, query, verify
+from service.api import batch, embed, faults, galleries, health, images, metrics, model, people, query, verify
 from service.api.assembly import assemble
 from service.api.audit import Audit
 from service.api.body_limit import BodyLimit
@@ -57,7 +57,7 @@ def create_app(settings: Settings) -> FastAPI:
         ],
     )
     faults.install(app)
-    for part in (galleries, images, people, query, verify, embed, model):
+    for part in (galleries, images, people, query, batch, verify, embed, model):
         app.include_router(part.router, responses=documented(Unauthorised, Forbidden, RateLimited))
     for part in (health, metrics):
         app.include_router(part.router)

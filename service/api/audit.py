@@ -60,5 +60,6 @@ class Audit:
             status=status,
         )
         # A query changes nothing although it is a POST.
-        changes = scope["method"] not in ("GET", "HEAD") and route.name not in ("query", "verify", "embed")
+        asks = ("query", "query_batch", "verify", "embed")
+        changes = scope["method"] not in ("GET", "HEAD") and route.name not in asks
         await trail.write(event, stored=changes and status < 400)

@@ -164,6 +164,7 @@ def may(role: Role) -> Callable[..., Awaitable[None]]:
         token = credentials.credentials if credentials is not None else None
         access = await gatekeeper.admit(token, address)
         request.state.access = access
+        request.state.readmit = lambda: gatekeeper.admit(token, address)
         if access.key is not None and not access.key.may(role):
             raise Forbidden(
                 f"the key {access.key.id} has the role {access.key.role}; this needs the role {role}"

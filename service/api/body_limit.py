@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import re
 import time
 from typing import Final
 
@@ -18,6 +19,8 @@ from service.problems import BodyTooLarge
 _LINGER_BYTES: Final = 8 * 1024 * 1024
 _LINGER_SECONDS: Final = 2.0
 
+_STREAMS: Final = re.compile(r"/v1/galleries/[^/]+/query/batch")
+
 
 class _TooMany(Exception):
     """Leaves the application from within its reading of the body."""
@@ -28,6 +31,9 @@ class BodyLimit:
 
     After refusing it reads on for a short while and throws away what comes: a connection closed on a
     caller that is still sending is reset, and the caller would never see the answer.
+
+    A batch of queries is a stream without an end that could be known; its lines are limited instead, where
+    they are read (``service/api/batch.py``).
     """
 
     def __init__(self, app: ASGIApp, max_bytes: int) -> None:
@@ -35,7 +41,7 @@ class BodyLimit:
         self._max_bytes = max_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] != "http" or _STREAMS.fullmatch(scope["path"]):
             await self._app(scope, receive, send)
             return
         announced = Headers(scope=scope).get("content-length")

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from service.api import answers
-from service.api.assembly import assembly_of
+from service.api.assembly import Assembly, assembly_of
 from service.api.audit import note_pictures
 from service.api.authentication import QUERY
 from service.api.faults import PICTURE_PROBLEMS, documented
 from service.api.multipart import described, read_boxes, read_form, read_options
-from service.api.schemas import QUERY_EXAMPLE, QueryAnswer, QueryForm, rule_of
+from service.api.schemas import QUERY_EXAMPLE, BatchQuery, QueryAnswer, QueryForm, rule_of
+from service.embedding.box import Box
 from service.gallery import QueryOptions
 from service.problems import BadRequest, UnknownGallery
 from service.storage.filters import Filters
@@ -48,26 +50,47 @@ async def query(request: Request, gallery: str) -> Response:
     form = await read_form(request, max_files=settings.max_query_files, fields=QueryForm.model_fields)
     note_pictures(request.state, len(form.files))
     options = read_options(form, QueryForm)
-    if options.top_k > settings.max_top_k:
-        raise BadRequest(f"top_k: at most {settings.max_top_k}, not {options.top_k}")
+    found = await answer_query(
+        assembly, gallery, form.files, options, read_boxes(options.boxes, len(form.files))
+    )
+    return Response(found.model_dump_json(), media_type="application/json")
+
+
+async def answer_query(
+    assembly: Assembly,
+    gallery: str,
+    pictures: Sequence[bytes],
+    asked: QueryForm | BatchQuery,
+    boxes: Sequence[Box | None],
+) -> QueryAnswer:
+    """The answer to one query, however it was sent.
+
+    Args:
+        asked: its options.
+        boxes: one for each picture, or none at all.
+    """
+    most = assembly.settings.max_top_k
+    if asked.top_k > most:
+        raise BadRequest(f"top_k: at most {most}, not {asked.top_k}")
     found = await assembly.galleries.query(
         gallery,
-        form.files,
+        pictures,
         QueryOptions(
-            options.top_k,
-            options.by,
-            options.unify,
-            read_boxes(options.boxes, len(form.files)),
+            asked.top_k,
+            asked.by,
+            asked.unify,
+            boxes,
             Filters(
-                cameras=options.cameras or (),
-                people=options.people or (),
-                exclude_cameras=options.exclude_cameras or (),
-                exclude_people=options.exclude_people or (),
-                time_from=options.time_from,
-                time_to=options.time_to,
+                cameras=asked.cameras or (),
+                people=asked.people or (),
+                exclude_cameras=asked.exclude_cameras or (),
+                exclude_people=asked.exclude_people or (),
+                time_from=asked.time_from,
+                time_to=asked.time_to,
             ),
-            rule_of(options),
+            rule_of(asked),
+            asked.rerank,
         ),
     )
     assembly.metrics.search_seconds.observe(found.timings.search / 1000)
-    return Response(answers.query_answer(found).model_dump_json(), media_type="application/json")
+    return answers.query_answer(found)

@@ -25,6 +25,7 @@ from models.bundle import BundleMetadata
 from models.calibration import Rate, Share
 from service.api.faults import ProblemDocument
 from service.matching.decision import Rule
+from service.matching.reranking import CANDIDATES
 from service.matching.unification import CHOICES
 
 GALLERY_NAME = r"^[a-z0-9][a-z0-9._-]{0,63}$"
@@ -297,8 +298,14 @@ NAMES_AS_JSON = 'A JSON array, e.g. `["entrance"]`.'
 Names = Json[Annotated[list[Words], Field(min_length=1, max_length=1000)]]
 
 
-class QueryForm(_Decisive):
-    """A query's options, as form fields."""
+ONLY_CAMERAS = "Only pictures from these."
+ONLY_PEOPLE = "Only these persons."
+NO_CAMERAS = "No picture from these; those without a camera stay."
+NO_PEOPLE = "None of these."
+
+
+class _Query(_Decisive):
+    """A query's options that look alike in a form and in JSON."""
 
     top_k: int = Field(default=10, ge=1, description="How many results.")
     by: Literal["person", "image"] = Field(
@@ -310,17 +317,51 @@ class QueryForm(_Decisive):
         "whole pictures; fuse: compare under every occlusion type and fuse the scores, which needs no "
         "grader; a type's name: the query's occlusion, where the caller knows it.",
     )
-    boxes: Json[list[BoxNumbers | None]] | None = Field(default=None, description=BOXES)
-    cameras: Names | None = Field(default=None, description="Only pictures from these. " + NAMES_AS_JSON)
-    people: Names | None = Field(default=None, description="Only these persons. " + NAMES_AS_JSON)
-    exclude_cameras: Names | None = Field(
-        default=None, description="No picture from these; those without a camera stay. " + NAMES_AS_JSON
+    rerank: bool = Field(
+        default=False,
+        description=f"Put the {CANDIDATES} best pictures in the order of their k-reciprocal distance, which "
+        "asks what else each is near to. Score, probability and decision stay those of the search; what "
+        "ranks behind the candidates stays behind them.",
     )
-    exclude_people: Names | None = Field(default=None, description="None of these. " + NAMES_AS_JSON)
     time_from: Moment | None = Field(
         default=None, description="Only pictures taken then or later; RFC 3339, with time zone."
     )
     time_to: Moment | None = Field(default=None, description="Only pictures taken before.")
+
+
+class QueryForm(_Query):
+    """A query's options, as form fields."""
+
+    boxes: Json[list[BoxNumbers | None]] | None = Field(default=None, description=BOXES)
+    cameras: Names | None = Field(default=None, description=f"{ONLY_CAMERAS} {NAMES_AS_JSON}")
+    people: Names | None = Field(default=None, description=f"{ONLY_PEOPLE} {NAMES_AS_JSON}")
+    exclude_cameras: Names | None = Field(default=None, description=f"{NO_CAMERAS} {NAMES_AS_JSON}")
+    exclude_people: Names | None = Field(default=None, description=f"{NO_PEOPLE} {NAMES_AS_JSON}")
+
+
+Listed = Annotated[list[Words], Field(min_length=1, max_length=1000)]
+
+
+class BatchQuery(_Query):
+    """One line of a batch: a query with its pictures."""
+
+    id: Annotated[str, StringConstraints(max_length=256)] | None = Field(
+        default=None, description="The caller's own; the answer carries it.", examples=["frame-17"]
+    )
+    pictures: list[str] = Field(
+        min_length=1,
+        max_length=16,
+        description="Pictures of one person, each a file in base64: JPEG, PNG, WebP, BMP or TIFF.",
+    )
+    boxes: list[BoxNumbers | None] | None = Field(
+        default=None,
+        description="One [x, y, width, height] per picture: where in a full frame the person is; null for a "
+        "picture that is the person's already.",
+    )
+    cameras: Listed | None = Field(default=None, description=ONLY_CAMERAS)
+    people: Listed | None = Field(default=None, description=ONLY_PEOPLE)
+    exclude_cameras: Listed | None = Field(default=None, description=NO_CAMERAS)
+    exclude_people: Listed | None = Field(default=None, description=NO_PEOPLE)
 
 
 class VerifyForm(_Decisive):
@@ -400,6 +441,11 @@ class Result(_Strict):
         "under every type: the one that counted most, for each query picture.",
         examples=["bottom_half"],
     )
+    distance: float | None = Field(
+        description="With `rerank`, the k-reciprocal distance, 0 to 1, that the order goes by; null without, "
+        "and for what ranks behind the candidates.",
+        examples=[None],
+    )
 
 
 class QueryPicture(_Strict):
@@ -431,6 +477,15 @@ class QueryAnswer(_Strict):
     results: list[Result]
     model: str = Field(description="The model's fingerprint.")
     timings: Timings
+
+
+class BatchAnswer(_Strict):
+    """One line's answer, or its problem."""
+
+    line: int = Field(description="Which line it answers, from 1; blank lines count.")
+    id: str | None = Field(description="The line's own; null where it could not be read.")
+    answer: QueryAnswer | None = Field(description="null where there is a problem.")
+    problem: ProblemDocument | None = Field(description="null where there is an answer.")
 
 
 class VerifyAnswer(_Strict):
@@ -508,10 +563,18 @@ QUERY_EXAMPLE: dict[str, Any] = {
                 },
             },
             "compared": "bottom_half",
+            "distance": None,
         }
     ],
     "model": "9f2c6c1c8d3e7b40a55e1f0c2d9b8a7766554433221100ffeeddccbbaa998877",
     "timings": {"decode": 0.9, "queue": 0.1, "embed": 6.2, "search": 0.3, "total": 8.1},
+}
+
+BATCH_ANSWER_EXAMPLE: dict[str, Any] = {
+    "line": 1,
+    "id": "frame-17",
+    "answer": QUERY_EXAMPLE,
+    "problem": None,
 }
 
 EMBED_EXAMPLE: dict[str, Any] = {

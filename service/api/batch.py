@@ -1,0 +1,261 @@
+"""``/v1/galleries/{gallery}/query/batch``: many queries as one stream, for work that nobody waits for.
+
+One JSON object a line comes in, one goes out, in the same order and while the rest is still being sent. A
+line that cannot be answered gets its problem; the others go on. The stream may be as long as it likes, and is
+read no further than there is work for: at most ``batch_concurrency`` queries are worked on, and while answers
+of :data:`_UNSENT_BYTES` wait for a caller who does not read them, no further line is taken.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import contextlib
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from fastapi import APIRouter, Request
+from pydantic import ValidationError
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from service.api.assembly import Assembly, assembly_of
+from service.api.authentication import QUERY
+from service.api.faults import ProblemDocument, document, documented, field_name
+from service.api.multipart import read_boxes
+from service.api.query import answer_query
+from service.api.schemas import BATCH_ANSWER_EXAMPLE, BatchAnswer, BatchQuery
+from service.problems import BadRequest, BodyTooLarge, Overloaded, Problem, RateLimited, UnknownGallery
+
+router = APIRouter(prefix="/v1/galleries/{gallery}/query/batch", tags=["query"])
+
+_log = logging.getLogger(__name__)
+
+NDJSON: Final = "application/x-ndjson"
+_MEDIA_TYPES: Final = (NDJSON, "application/ndjson", "application/jsonl")
+
+_UNSENT_BYTES: Final = 16 * 1024 * 1024
+
+_OVERLOADED_TRIES: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of the stream, from 1; without content where it was too long."""
+
+    number: int
+    content: bytes | None
+
+
+async def lines_of(chunks: AsyncIterator[bytes], longest: int) -> AsyncIterator[Line]:
+    """The lines of a stream that are not blank. Of one that is too long no more than that is held.
+
+    Args:
+        chunks: as they come.
+        longest: bytes of a line, without its end.
+    """
+    number, held, over = 1, bytearray(), False
+    async for chunk in chunks:
+        *ends, rest = chunk.split(b"\n")
+        for end in ends:
+            over = over or len(held) + len(end) > longest
+            if over:
+                yield Line(number, None)
+            elif (line := bytes(held) + end).strip():
+                yield Line(number, line)
+            number, over = number + 1, False
+            held.clear()
+        over = over or len(held) + len(rest) > longest
+        if over:
+            held.clear()
+        else:
+            held += rest
+    if over:
+        yield Line(number, None)
+    elif held.strip():
+        yield Line(number, bytes(held))
+
+
+async def in_order(
+    lines: AsyncIterator[Line], answer: Callable[[Line], Awaitable[bytes]], concurrency: int
+) -> AsyncGenerator[bytes, None]:
+    """The answers in the order of the lines, several worked on at a time, each as soon as it may go out."""
+    slots = asyncio.Semaphore(concurrency)
+    begun: asyncio.Queue[asyncio.Task[bytes] | None] = asyncio.Queue()
+    unsent = 0
+    sent = asyncio.Event()
+
+    async def work(line: Line) -> bytes:
+        nonlocal unsent
+        try:
+            content = await answer(line)
+        finally:
+            slots.release()
+        unsent += len(content)
+        return content
+
+    async def read() -> None:
+        try:
+            while True:
+                await slots.acquire()
+                while unsent > _UNSENT_BYTES:
+                    sent.clear()
+                    await sent.wait()
+                line = await anext(lines, None)
+                if line is None:
+                    return
+                begun.put_nowait(asyncio.create_task(work(line)))
+        except ClientDisconnect:
+            return
+        finally:
+            begun.put_nowait(None)
+
+    reader = asyncio.create_task(read())
+    try:
+        while (task := await begun.get()) is not None:
+            content = await task
+            yield content
+            unsent -= len(content)
+            sent.set()
+        await reader
+    finally:
+        reader.cancel()
+        while not begun.empty():
+            if (task := begun.get_nowait()) is not None:
+                task.cancel()
+
+
+class _Stream(Response):
+    """Sends while the body is still being received; Starlette's own would take the body for itself."""
+
+    media_type = NDJSON
+
+    def __init__(self, contents: AsyncGenerator[bytes, None]) -> None:
+        super().__init__()
+        del self.headers["content-length"]
+        self._contents = contents
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+        async with contextlib.aclosing(self._contents) as contents:
+            async for content in contents:
+                await send({"type": "http.response.body", "body": content, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+@router.post(
+    "",
+    response_class=Response,
+    responses={
+        200: {
+            "description": "One JSON object a line, in the order of the lines sent.",
+            "content": {
+                NDJSON: {
+                    "schema": {"$ref": "#/components/schemas/BatchAnswer"},
+                    "example": BATCH_ANSWER_EXAMPLE,
+                }
+            },
+            "model": BatchAnswer,
+        },
+        **documented(BadRequest, UnknownGallery),
+    },
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "description": "One JSON object a line.",
+            "content": {NDJSON: {"schema": BatchQuery.model_json_schema()}},
+        }
+    },
+    summary="Find many people",
+    dependencies=[QUERY],
+)
+async def query_batch(request: Request, gallery: str) -> Response:
+    """Answer a stream of queries, one JSON object a line, in order and while it comes.
+
+    A line that cannot be answered gets its problem, and the others go on. A line may have as many bytes as
+    `PENUMBRA_MAX_LINE_BYTES` says; the stream has no limit. Where the service is busy, or the key's rate is
+    used up, the stream waits. Read answers while you send: while many lie unread, no more lines are taken.
+    """
+    assembly = assembly_of(request.app.state)
+    kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
+    if kind not in _MEDIA_TYPES:
+        raise BadRequest(f"A batch travels as {NDJSON}, one JSON object a line; this is {kind or 'untyped'}.")
+    await assembly.galleries.get(gallery)
+    readmit: Callable[[], Awaitable[Any]] = request.state.readmit
+
+    async def answer(line: Line) -> bytes:
+        return await _answer(assembly, gallery, line, readmit)
+
+    settings = assembly.settings
+    lines = lines_of(request.stream(), settings.max_line_bytes)
+    return _Stream(in_order(lines, answer, settings.batch_concurrency))
+
+
+async def _answer(
+    assembly: Assembly, gallery: str, line: Line, readmit: Callable[[], Awaitable[Any]]
+) -> bytes:
+    """One line's answer, whatever becomes of it."""
+    id: str | None = None
+    try:
+        if line.content is None:
+            raise BodyTooLarge(f"The line has more than {assembly.settings.max_line_bytes} bytes.")
+        await _admitted(readmit)
+        asked, pictures = await asyncio.to_thread(_read, line.content)
+        id = asked.id
+        if len(pictures) > assembly.settings.max_query_files:
+            raise BadRequest(f"pictures: at most {assembly.settings.max_query_files}, not {len(pictures)}")
+        for attempt in range(_OVERLOADED_TRIES):
+            try:
+                found = await answer_query(
+                    assembly, gallery, pictures, asked, read_boxes(asked.boxes, len(pictures))
+                )
+                break
+            except Overloaded as busy:
+                if attempt == _OVERLOADED_TRIES - 1:
+                    raise
+                await asyncio.sleep(busy.retry_after_s)
+        answered = BatchAnswer(line=line.number, id=id, answer=found, problem=None)
+    except Problem as problem:
+        said = ProblemDocument(**document(problem))
+        answered = BatchAnswer(line=line.number, id=id, answer=None, problem=said)
+    except Exception:
+        _log.exception("line %d of a batch failed", line.number)
+        said = ProblemDocument(**document(Problem("The service failed on this line; its log says why.")))
+        answered = BatchAnswer(line=line.number, id=id, answer=None, problem=said)
+    return answered.model_dump_json().encode() + b"\n"
+
+
+async def _admitted(readmit: Callable[[], Awaitable[Any]]) -> None:
+    """Each line counts as a call of its key, which may be revoked meanwhile; too many a minute wait."""
+    while True:
+        try:
+            await readmit()
+            return
+        except RateLimited as limited:
+            await asyncio.sleep(limited.retry_after_s)
+
+
+def _read(content: bytes) -> tuple[BatchQuery, list[bytes]]:
+    """A line's query, and its pictures' bytes.
+
+    Raises:
+        BadRequest: it is no such JSON object, or a picture is not base64.
+    """
+    try:
+        asked = BatchQuery.model_validate_json(content)
+    except ValidationError as error:
+        faults = "; ".join(
+            f"{field_name(fault['loc']) or 'the line'}: {fault['msg']}" for fault in error.errors()[:10]
+        )
+        raise BadRequest(faults) from error
+    pictures = []
+    for place, picture in enumerate(asked.pictures):
+        try:
+            pictures.append(base64.b64decode(picture, validate=True))
+        except (binascii.Error, ValueError) as error:
+            raise BadRequest(f"pictures[{place}]: not base64: {error}") from error
+    return asked, pictures

@@ -1,0 +1,142 @@
+"""A stream of queries, in and out, against the running service."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from typer.testing import CliRunner
+
+from service.cli import app
+from service.client import AsyncClient, BatchQuery, Client, Decisions, Filters, NewPicture
+from tests.drawings import encoded, person
+from tests.serving import Serving, handmade_settings, serving
+
+NDJSON = {"Content-Type": "application/x-ndjson"}
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
+    settings = handmade_settings(
+        tmp_path_factory.mktemp("service"), max_line_bytes=60_000, max_body_bytes=200_000
+    )
+    with serving(settings) as running:
+        with Client(running.url) as client:
+            client.create_gallery("people")
+            client.enrol("people", [NewPicture(encoded(person(who)), f"p{who}", "north") for who in range(5)])
+        yield running
+
+
+def line(who: int, **options: Any) -> bytes:
+    picture = base64.b64encode(encoded(person(who, 1))).decode()
+    return json.dumps({"id": f"q{who}", "pictures": [picture], "top_k": 1, **options}).encode() + b"\n"
+
+
+def test_each_line_gets_its_answer_or_its_problem_in_order(service: Serving) -> None:
+    lines = [
+        line(0),
+        b"not JSON\n",
+        b"\n",
+        line(1, colour="red"),
+        b"x" * 70_000 + b"\n",
+        line(2, pictures=["%%%"]),
+        line(3, pictures=[base64.b64encode(b"no picture").decode()]),
+        line(3, pictures=[]),
+        line(3, top_k=10_000_000),
+        line(3, boxes=[None, None]),
+        b"[" * 50_000 + b"\n",
+        b"\xff\xfe\n",
+        line(4)[:-1],
+    ]
+    url = f"{service.url}/v1/galleries/people/query/batch"
+    answer = httpx.post(url, content=b"".join(lines), headers=NDJSON)
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "application/x-ndjson")
+    found = [json.loads(text) for text in answer.text.splitlines()]
+    assert [item["line"] for item in found] == [1, 2, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13]
+    by_line = {item["line"]: item for item in found}
+    for number, who in ((1, "p0"), (13, "p4")):
+        assert by_line[number]["answer"]["results"][0]["person"] == who
+        assert by_line[number]["problem"] is None
+    assert (by_line[1]["id"], by_line[2]["id"], by_line[7]["id"]) == ("q0", None, "q3")
+    problems = {number: by_line[number]["problem"] for number in by_line if number not in (1, 13)}
+    assert {problem["status"] // 100 for problem in problems.values()} == {4}
+    assert problems[5]["type"].endswith("body-too-large")
+    assert "pictures[0]" in problems[6]["detail"]
+    assert problems[7]["type"].endswith("not-a-picture")
+
+
+def test_a_stream_longer_than_any_body_is_answered_while_it_comes(service: Serving) -> None:
+    with Client(service.url) as client:
+        queries = (
+            BatchQuery([encoded(person(n % 5, n))], id=str(n), top_k=2, filters=Filters(cameras=["north"]))
+            for n in range(70)
+        )
+        answers = list(client.query_batch("people", queries))
+    assert [answer.id for answer in answers] == [str(n) for n in range(70)]
+    best = [answer.answer.results[0].person for answer in answers if answer.answer is not None]
+    assert best == [f"p{n % 5}" for n in range(70)]
+    assert sum(len(encoded(person(n % 5, n))) for n in range(64)) > 200_000
+
+
+def test_a_batch_is_refused_whole_only_before_its_first_line(service: Serving) -> None:
+    unknown = httpx.post(f"{service.url}/v1/galleries/nowhere/query/batch", content=line(1), headers=NDJSON)
+    assert (unknown.status_code, unknown.headers["content-type"]) == (404, "application/problem+json")
+    wrong = httpx.post(f"{service.url}/v1/galleries/people/query/batch", json={})
+    assert wrong.status_code == 422
+    empty = httpx.post(f"{service.url}/v1/galleries/people/query/batch", headers=NDJSON)
+    assert (empty.status_code, empty.content) == (200, b"")
+
+
+async def test_an_answer_comes_before_the_next_line_is_sent(service: Serving) -> None:
+    """By asyncio's own streams: httpx reads nothing before it has sent everything."""
+    host, port = service.url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    head = "POST /v1/galleries/people/query/batch HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n"
+    writer.write(f"{head}Content-Type: application/x-ndjson\r\n\r\n".encode())
+    for who in (2, 4):
+        content = line(who)
+        writer.write(b"%x\r\n%s\r\n" % (len(content), content))
+        await writer.drain()
+        async with asyncio.timeout(60):
+            while f'"id":"q{who}"'.encode() not in await reader.readline():
+                pass
+    writer.write(b"0\r\n\r\n")
+    await writer.drain()
+    async with asyncio.timeout(60):
+        assert (await reader.readuntil(b"0\r\n\r\n")).endswith(b"0\r\n\r\n")
+    writer.close()
+
+
+async def test_the_asynchronous_client_asks_the_same(service: Serving) -> None:
+    async with AsyncClient(service.url) as client:
+        query = BatchQuery([encoded(person(1, 3))], "a", rerank=True, decisions=Decisions(prior=0.5))
+        found: AsyncIterator[Any] = client.query_batch("people", [query, BatchQuery([b""], "b")])
+        answers = [answer async for answer in found]
+    assert answers[0].answer is not None
+    assert answers[0].answer.results[0].person == "p1"
+    assert answers[1].problem is not None
+    assert answers[1].problem.status == 422
+
+
+def test_a_file_of_queries_is_asked_from_the_shell(service: Serving, tmp_path: Path) -> None:
+    (tmp_path / "who.png").write_bytes(encoded(person(3, 5)))
+    (tmp_path / "bad.png").write_bytes(b"no picture")
+    file = tmp_path / "queries.ndjson"
+    asked = [
+        {"id": "a", "pictures": ["who.png"], "top_k": 1, "cameras": ["north"]},
+        {"id": "b", "pictures": ["bad.png"]},
+    ]
+    file.write_text("\n".join(json.dumps(query) for query in asked))
+    arguments = ["query-batch", str(file), "--gallery", "people", "--url", service.url]
+    done = CliRunner().invoke(app, arguments)
+    first, second = (json.loads(text) for text in done.stdout.splitlines())
+    assert (done.exit_code, first["answer"]["results"][0]["person"], second["id"]) == (1, "p3", "b")
+    file.write_text('{"pictures": ["gone.png"]}')
+    refused = CliRunner().invoke(app, arguments)
+    assert (refused.exit_code, "line 1" in refused.stderr) == (2, True)
