@@ -57,6 +57,7 @@ from service.storage.records import (
 )
 from service.storage.snapshots import Snapshots
 from service.storage.ulid import new_ulid
+from service.tracing import stage
 
 _log = logging.getLogger(__name__)
 
@@ -135,9 +136,9 @@ class QueryOptions:
         filters: which pictures are looked at.
         boxes: where the person is, one for each query picture (None: the whole picture); empty: all whole.
         rule: how to decide, over the gallery's own.
-    """
         rerank: order the best pictures by their k-reciprocal distance (``service/matching/reranking.py``);
             scores and verdicts stay those of the search.
+    """
 
     top_k: int = 10
     by: Literal["person", "image"] = "person"
@@ -145,8 +146,8 @@ class QueryOptions:
     boxes: Sequence[Box | None] = ()
     filters: Filters = EVERYTHING
     rule: Rule = NO_WISHES
-
     rerank: bool = False
+
 
 @dataclass(frozen=True, slots=True)
 class Match:
@@ -162,8 +163,8 @@ class Match:
         compared: what was hidden on both sides, e.g. ``bottom_half+left_quarter``, or ``none``. With ``fuse``
             everything is compared under every type: the one that added most to the score.
         verdict: what the score means; None where the model is not calibrated for this ``unify``.
-    """
         distance: k-reciprocal, 0 to 1, by which re-ranked results are ordered; else None.
+    """
 
     rank: int
     person: str
@@ -174,8 +175,8 @@ class Match:
     grade: Grade
     compared: str
     verdict: Verdict | None = None
-
     distance: float | None = None
+
 
 @dataclass(frozen=True, slots=True)
 class Timings:
@@ -534,6 +535,7 @@ class Galleries:
         graded = [picture.occlusion for picture in rounds[0]]
         results = await self._read(lambda: self._search(key, look, graded, options))
         ended = time.perf_counter()
+        stage("search", began_search, ended)
         return QueryAnswer(
             pictures=tuple(Grade(picture.occlusion, picture.scores) for picture in rounds[0]),
             results=results,
@@ -798,10 +800,15 @@ class Galleries:
         gallery = key.number
         among, people = self._looked_at(gallery, options.filters)
         look_at = options.top_k * (_FIRST_LOOK if options.by == "person" else 1)
+        if options.rerank:
+            look_at = max(look_at, CANDIDATES)
         deleted: set[int] = set()
+        distances: dict[int, float] = {}
         while True:
             found = look(among, look_at)
             best = unification.without(found.hits, deleted)
+            if options.rerank:
+                best, distances = self._reranked(gallery, best, options.unify)
             if options.by == "person":
                 best = unification.best_per_person(best)
             if len(best.ids) < options.top_k and len(found.hits.ids) == look_at:
@@ -835,16 +842,12 @@ class Galleries:
                     comparisons=comparisons,
                     people=people,
                 ),
+                distance=distances.get(id),
             )
-        if options.rerank:
-            look_at = max(look_at, CANDIDATES)
             for rank, (record, id, part, score) in enumerate(
-        distances: dict[int, float] = {}
                 zip(
                     (records[id] for id in best.ids.tolist()),
                     best.ids.tolist(),
-            if options.rerank:
-                best, distances = self._reranked(gallery, best, options.unify)
                     best.parts.tolist(),
                     best.scores,
                     strict=True,
@@ -852,6 +855,28 @@ class Galleries:
                 1,
             )
         )
+
+    def _reranked(self, gallery: int, hits: Hits, unify: str) -> tuple[Hits, dict[int, float]]:
+        """The best hits in the order of their k-reciprocal distances, the others behind; and those by id."""
+        if not len(hits.ids):
+            return hits, {}
+        stored, grades = self._catalog.graded_features(
+            gallery, hits.ids[:CANDIDATES].tolist(), self._embedder.fingerprint
+        )
+        scores = dict(zip(hits.ids.tolist(), hits.scores.tolist(), strict=True))
+        with_query = np.array([scores[id] for id in stored.ids.tolist()])
+        if unify == unification.FUSE:
+            among = fused.pair_scores(stored.features, grades, self._index.cohort(gallery).mean())
+        else:
+            whole = np.full_like(stored.occlusions, occlusion.NONE)
+            among = unified_scores(stored.features, whole if unify == unification.OFF else stored.occlusions)
+        distances = dict(
+            zip(stored.ids.tolist(), reranked_distances(with_query, among).tolist(), strict=True)
+        )
+        best = [row for row, id in enumerate(hits.ids[:CANDIDATES].tolist()) if id in distances]
+        best.sort(key=lambda row: distances[int(hits.ids[row])])
+        rows = np.array([*best, *range(CANDIDATES, len(hits.ids))], dtype=np.int64)
+        return unification.select(hits, rows), distances
 
     def _looked_at(self, gallery: int, filters: Filters) -> tuple[npt.NDArray[np.int64] | None, int]:
         """Numbers of the pictures that a query looks at (None: all), and how many people they show."""
@@ -878,7 +903,6 @@ class Galleries:
     async def _write(self, work: Callable[[], Result]) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self._writers, work)
 
-                distance=distances.get(id),
 
 def _entries(pairs: Sequence[tuple[Enrolled, NewImage]]) -> Entries:
     return Entries(
@@ -891,28 +915,6 @@ def _entries(pairs: Sequence[tuple[Enrolled, NewImage]]) -> Entries:
 
 def _kept(item: EnrolItem) -> bytes:
     return item.content if item.box is None else cut_file(item.content, item.box)
-
-    def _reranked(self, gallery: int, hits: Hits, unify: str) -> tuple[Hits, dict[int, float]]:
-        """The best hits in the order of their k-reciprocal distances, the others behind; and those by id."""
-        if not len(hits.ids):
-            return hits, {}
-        stored, grades = self._catalog.graded_features(
-            gallery, hits.ids[:CANDIDATES].tolist(), self._embedder.fingerprint
-        )
-        scores = dict(zip(hits.ids.tolist(), hits.scores.tolist(), strict=True))
-        with_query = np.array([scores[id] for id in stored.ids.tolist()])
-        if unify == unification.FUSE:
-            among = fused.pair_scores(stored.features, grades, self._index.cohort(gallery).mean())
-        else:
-            whole = np.full_like(stored.occlusions, occlusion.NONE)
-            among = unified_scores(stored.features, whole if unify == unification.OFF else stored.occlusions)
-        distances = dict(
-            zip(stored.ids.tolist(), reranked_distances(with_query, among).tolist(), strict=True)
-        )
-        best = [row for row, id in enumerate(hits.ids[:CANDIDATES].tolist()) if id in distances]
-        best.sort(key=lambda row: distances[int(hits.ids[row])])
-        rows = np.array([*best, *range(CANDIDATES, len(hits.ids))], dtype=np.int64)
-        return unification.select(hits, rows), distances
 
 
 def _outcome(item: EnrolItem, stored: Enrolled) -> EnrolOutcome:

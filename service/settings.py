@@ -155,6 +155,13 @@ class Settings(BaseSettings):
     )
     max_top_k: int = Field(default=10_000, ge=1, description="Most results of one query.")
 
+    # Seen from outside
+    otlp_endpoint: str | None = Field(
+        default=None,
+        description="OpenTelemetry collector that gets traces by OTLP over HTTP, e.g. http://127.0.0.1:4318; "
+        "needs the extra `tracing`. Unset, nothing is traced.",
+    )
+
     # Log
     log_format: Literal["text", "json"] = Field(
         default="text", description="text for people, json (one object a line) for machines."

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
@@ -24,6 +25,9 @@ from service.metrics import Metrics
 from service.problems import Forbidden, RateLimited, Unauthorised
 from service.settings import Settings
 
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import TracerProvider
+
 _DESCRIPTION = """Finds a person again, across cameras, when only part of the person can be seen.
 
 Make a gallery, enrol pictures of people, and ask who in it is the person in another picture. Pictures
@@ -34,11 +38,19 @@ def create_app(settings: Settings) -> FastAPI:
     """The ASGI application. Its parts start with its lifespan, and end with it."""
     measured = Metrics()
 
+    provider: TracerProvider | None = None
+    if settings.otlp_endpoint is not None:
+        from service.api.traces import Traces, tracer_provider
+
+        provider = tracer_provider(settings.otlp_endpoint)
+
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with assemble(settings, measured) as assembly:
             app.state.assembly = assembly
             yield
+        if provider is not None:
+            await asyncio.to_thread(provider.shutdown)
 
     # FastAPI's own page loads its scripts from elsewhere; this one serves them itself.
     app = FastAPIOffline(
@@ -50,6 +62,7 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
         middleware=[
             Middleware(RequestIds),
+            *([] if provider is None else [Middleware(Traces, provider=provider)]),
             Middleware(SecurityHeaders),
             Middleware(Observation, metrics=measured),
             Middleware(BodyLimit, max_bytes=settings.max_body_bytes),

@@ -36,12 +36,19 @@ def run(settings: Settings) -> int:
         port is taken, or nobody foresaw it).
 
     Raises:
-        ServeRefused: other machines could reach it without a key.
+        ServeRefused: other machines could reach it without a key, or tracing is not installed.
         StartFailed: the bundle, the provider, the catalog or the picture store cannot be used.
     """
     refuse_open_door(settings)
     logs.configure(settings.log_format, settings.log_level)
-    app = StartFaults(create_app(settings))
+    try:
+        app = StartFaults(create_app(settings))
+    except ModuleNotFoundError as error:
+        if settings.otlp_endpoint is None or not (error.name or "").startswith("opentelemetry"):
+            raise
+        raise ServeRefused(
+            "PENUMBRA_OTLP_ENDPOINT needs the extra `tracing`: pip install 'penumbra-reid[tracing]'"
+        ) from error
     config = uvicorn.Config(
         app,
         host=settings.host,

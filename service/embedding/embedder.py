@@ -24,6 +24,7 @@ from service.embedding.features import PictureFeatures, StageTimes
 from service.metrics import Metrics
 from service.problems import DeadlineExceeded, EmptyPicture, Overloaded, PictureTooLarge, Problem
 from service.storage.cache import FeatureCache
+from service.tracing import stage
 
 _log = logging.getLogger(__name__)
 
@@ -165,6 +166,11 @@ class BundleEmbedder:
         embeddings = dict(known.embeddings) if known is not None else {}
         embeddings.update(zip(missing, rows.embeddings, strict=True))
         times = StageTimes(decode_s, rows.queue_s, rows.embed_s)
+        embedded = time.perf_counter()
+        taken = embedded - rows.embed_s
+        stage("decode", decoding, decoding + decode_s)
+        stage("queue", taken - rows.queue_s, taken)
+        stage("embed", taken, embedded)
         self._metrics.decode_seconds.observe(times.decode)
         self._metrics.queue_seconds.observe(times.queue)
         self._metrics.embed_seconds.observe(times.embed)
