@@ -42,6 +42,13 @@ _UNSENT_BYTES: Final = 16 * 1024 * 1024
 
 _OVERLOADED_TRIES: Final = 5
 
+_PICTURE: Final = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAQAAAAICAIAAABRUclSAAAAFElEQVR42mOMqljAAANMDEiAuhwAls4Bgjg7Z+gAAAAASUVORK5CYII="
+)
+"""A PNG of 4 x 8 pixels, so that the example runs as it stands."""
+
+_EXAMPLE: Final = f'{{"id": "frame-17", "pictures": ["{_PICTURE}"], "top_k": 3}}\n'
+
 
 @dataclass(frozen=True, slots=True)
 class Line:
@@ -167,7 +174,7 @@ class _Stream(Response):
         "requestBody": {
             "required": True,
             "description": "One JSON object a line.",
-            "content": {NDJSON: {"schema": BatchQuery.model_json_schema()}},
+            "content": {NDJSON: {"schema": BatchQuery.model_json_schema(), "example": _EXAMPLE}},
         }
     },
     summary="Find many people",

@@ -22,6 +22,8 @@ from service.gallery import Grade
 
 router = APIRouter(prefix="/v1/embed", tags=["query"])
 
+_EXAMPLE: Final = {"files": ["anna-1.jpg"], "occlusions": '["none", "bottom_half"]'}
+
 _FILES: Final = {
     "minItems": 1,
     "maxItems": 64,
@@ -36,7 +38,9 @@ _FILES: Final = {
         200: {"content": {"application/json": {"example": EMBED_EXAMPLE}}},
         **documented(*PICTURE_PROBLEMS),
     },
-    openapi_extra=described(_FILES, EmbedForm),
+    openapi_extra=described(
+        _FILES, EmbedForm, {"files": ["anna-1.jpg"], "occlusions": '["none", "bottom_half"]'}
+    ),
     summary="Embed pictures",
     dependencies=[QUERY],
 )

@@ -61,7 +61,11 @@ _FORM: Final[dict[str, Any]] = {
                             "example": '[{"person": "anna", "camera": "entrance", "client_id": "anna-1"}]',
                         },
                     },
-                }
+                },
+                "example": {
+                    "files": ["anna-1.jpg"],
+                    "items": '[{"person": "anna", "camera": "entrance", "client_id": "anna-1"}]',
+                },
             }
         },
     }

@@ -36,12 +36,15 @@ class Form:
     fields: dict[str, str]
 
 
-def described(files: Mapping[str, Any], fields: type[BaseModel]) -> dict[str, Any]:
+def described(
+    files: Mapping[str, Any], fields: type[BaseModel], example: Mapping[str, Any]
+) -> dict[str, Any]:
     """The ``openapi_extra`` of a call that takes pictures and options.
 
     Args:
         files: JSON schema members of the parts named ``files``: how many, and of what.
         fields: the options.
+        example: parts of a request, by name; ``files`` stands for a picture that the caller chooses.
     """
     pictures = {"type": "array", "items": {"type": "string", "format": "binary"}, **files}
     options = fields.model_json_schema()
@@ -51,7 +54,8 @@ def described(files: Mapping[str, Any], fields: type[BaseModel]) -> dict[str, An
         "additionalProperties": False,
         "properties": {FILES: pictures, **options["properties"]},
     }
-    return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
+    form = {"schema": schema, "example": dict(example)}
+    return {"requestBody": {"required": True, "content": {"multipart/form-data": form}}}
 
 
 def read_options(form: Form, kind: type[Options]) -> Options:

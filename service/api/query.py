@@ -36,7 +36,7 @@ _FILES: Final = {
         200: {"content": {"application/json": {"example": QUERY_EXAMPLE}}},
         **documented(*PICTURE_PROBLEMS, UnknownGallery),
     },
-    openapi_extra=described(_FILES, QueryForm),
+    openapi_extra=described(_FILES, QueryForm, {"files": ["anna-2.jpg"], "top_k": "3", "rerank": "true"}),
     summary="Find a person",
     dependencies=[QUERY],
 )

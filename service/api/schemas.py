@@ -106,6 +106,8 @@ Days = Annotated[int, Field(ge=1, le=36500)]
 class GalleryCreate(_Decisive):
     """A gallery to be made."""
 
+    model_config = ConfigDict(json_schema_extra={"example": {"name": "shop", "retention_days": 30}})
+
     name: GalleryName = Field(description="Lower-case letters, digits, '.', '_', '-'.", examples=["shop"])
     keep_pictures: bool = Field(
         default=False, description="Keep the pictures' bytes, not only what the model makes of them."
@@ -117,6 +119,8 @@ class GalleryCreate(_Decisive):
 
 class GalleryChange(_Decisive):
     """What is to be changed of a gallery."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"match_rate": 0.001}})
 
     keep_pictures: bool = Field(
         default=False, description="Counts for pictures that are enrolled from then on."
@@ -278,6 +282,8 @@ class PeoplePage(_Strict):
 
 class PersonChange(_Strict):
     """What is to be changed of a person."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"name": "anna", "merge": True}})
 
     name: PersonName = Field(description="The new name.", examples=["anna"])
     merge: bool = Field(

@@ -41,7 +41,7 @@ _EXAMPLE: Final[dict[str, Any]] = {
         200: {"content": {"application/json": {"example": _EXAMPLE}}},
         **documented(*PICTURE_PROBLEMS, UnknownGallery, UnknownPerson),
     },
-    openapi_extra=described(_FILES, VerifyForm),
+    openapi_extra=described(_FILES, VerifyForm, {"files": ["anna-1.jpg", "anna-2.jpg"], "unify": "auto"}),
     summary="Compare two pictures, or a picture and a person",
     dependencies=[QUERY],
 )
