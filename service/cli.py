@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -269,6 +270,47 @@ def gallery_statistics(
     for kind, count in found.by_occlusion.items():
         typer.echo(f"  {kind}: {count:,}")
     typer.echo(f"features: {found.feature_bytes / 1e6:,.1f} MB")
+
+
+@galleries_app.command("reindex")
+def reindex_gallery(
+    name: Annotated[str, typer.Argument(help="The gallery.")],
+    wait: Annotated[bool, typer.Option(help="Wait until it is done; it goes on either way.")] = True,
+    url: Url = SERVICE_URL,
+    as_json: AsJson = False,
+) -> None:
+    """Bring a gallery's kept pictures to the present model, after the model was replaced.
+
+    The service embeds them in the background, and finds each as soon as it is done.
+
+    [bold]Examples[/]
+
+      penumbra galleries reindex station-north
+
+      penumbra galleries reindex station-north --no-wait --json
+    """
+    from service.terminal import picture_progress
+
+    with _connected(url) as client:
+        found = client.reindex(name)
+        if wait:
+            with picture_progress() as progress:
+                task = progress.add_task(f"embedding {name} again", total=found.images)
+                while found.running:
+                    progress.update(task, completed=found.done, total=found.done + found.waiting)
+                    time.sleep(0.5)
+                    found = client.reindexing(name)
+                progress.update(task, completed=found.done, total=found.done + found.waiting)
+    if as_json:
+        _print_json(found.model_dump(mode="json"))
+    else:
+        typer.echo(f"{found.done:,} of {found.images:,} pictures are of the present model")
+        if found.waiting:
+            typer.echo(f"{found.waiting:,} wait to be embedded")
+        if found.not_kept:
+            typer.echo(f"{found.not_kept:,} were not kept: enrol them again")
+    if found.failed:
+        _fail(f"{found.failed:,} pictures could not be embedded, the last: {found.problem}")
 
 
 @galleries_app.command("delete")

@@ -66,6 +66,7 @@ __all__ = [
     "QueryPicture",
     "QueryResult",
     "QueryUnderstood",
+    "Reindexing",
     "Retries",
     "ServiceUnreachable",
     "UnexpectedAnswer",
@@ -198,6 +199,22 @@ class Statistics(_Answer):
     feature_bytes: int
     first_enrolled: datetime | None
     last_enrolled: datetime | None
+
+
+class Reindexing(_Answer):
+    """How far a gallery's pictures are brought to the present model, in counts of pictures.
+
+    Of ``images``, ``done`` are of the present model, ``waiting`` are still to be embedded, ``not_kept`` have
+    to be enrolled again, and ``failed`` could not be embedded; ``problem`` says what went wrong last.
+    """
+
+    running: bool
+    images: int
+    done: int
+    waiting: int
+    not_kept: int
+    failed: int
+    problem: str | None = None
 
 
 class GalleryPage(_Answer):
@@ -595,6 +612,10 @@ def _change_gallery(name: str, changes: Mapping[str, bool | float | None]) -> Ca
 
 def _statistics(name: str) -> Call[Statistics]:
     return Call("GET", f"{_gallery_path(name)}/statistics", _reader(Statistics), repeatable=True)
+
+
+def _reindex(name: str, method: Literal["GET", "POST"]) -> Call[Reindexing]:
+    return Call(method, f"{_gallery_path(name)}/reindex", _reader(Reindexing), repeatable=True)
 
 
 def _gallery_page(limit: int, cursor: str | None) -> Call[GalleryPage]:
@@ -1075,6 +1096,14 @@ class Client:
         """What is in a gallery."""
         return self.send(_statistics(name))
 
+    def reindex(self, name: str) -> Reindexing:
+        """Begin to bring a gallery's pictures to the present model, in the background of the service."""
+        return self.send(_reindex(name, "POST"))
+
+    def reindexing(self, name: str) -> Reindexing:
+        """How far :meth:`reindex` is."""
+        return self.send(_reindex(name, "GET"))
+
     def galleries(self, *, page_size: int = 100) -> Iterator[Gallery]:
         """All galleries, fetched page by page."""
         cursor: str | None = None
@@ -1310,6 +1339,14 @@ class AsyncClient:
     async def statistics(self, name: str) -> Statistics:
         """As :meth:`Client.statistics`."""
         return await self.send(_statistics(name))
+
+    async def reindex(self, name: str) -> Reindexing:
+        """As :meth:`Client.reindex`."""
+        return await self.send(_reindex(name, "POST"))
+
+    async def reindexing(self, name: str) -> Reindexing:
+        """As :meth:`Client.reindexing`."""
+        return await self.send(_reindex(name, "GET"))
 
     async def galleries(self, *, page_size: int = 100) -> AsyncIterator[Gallery]:
         """As :meth:`Client.galleries`."""

@@ -51,13 +51,13 @@ from service.storage.records import (
     GalleryRecord,
     GalleryStatistics,
     NewImage,
+    PendingPicture,
     PersonRecord,
     PictureRecord,
     RemovedImage,
 )
 from service.storage.snapshots import Snapshots
 from service.storage.ulid import new_ulid
-from service.tracing import stage
 
 _log = logging.getLogger(__name__)
 
@@ -417,6 +417,26 @@ class Galleries:
         """
         await self._embedder.forget(await self._write(lambda: self._delete_image(gallery, id)))
 
+    async def renew(self, gallery: int, picture: PendingPicture) -> None:
+        """Bring a kept picture to the present model; later queries find it. One that is gone is passed over.
+
+        Raises:
+            PictureNotKept: its file is not there.
+            PictureError, Overloaded, DeadlineExceeded: from the embedder.
+        """
+        try:
+            content = await self._read(lambda: self._pictures.read(gallery, picture.id))
+        except FileNotFoundError:
+            raise PictureNotKept(f"the file of image {picture.id!r} is not there") from None
+        features = await self._embedder.embed(content, tuple(range(occlusion.COUNT)))
+        renewed = await self._write(lambda: self._renew(gallery, picture, features))
+        # Of a frame its part in the box was kept, which has another digest. An erasure forgets what the
+        # catalog names, so nothing may be cached under any other name.
+        stale = {(picture.fingerprint, picture.digest)}
+        if not renewed or features.digest != picture.digest:
+            stale.add((self._embedder.fingerprint, features.digest))
+        await self._embedder.forget(stale)
+
     async def images(
         self,
         gallery: str,
@@ -535,7 +555,6 @@ class Galleries:
         graded = [picture.occlusion for picture in rounds[0]]
         results = await self._read(lambda: self._search(key, look, graded, options))
         ended = time.perf_counter()
-        stage("search", began_search, ended)
         return QueryAnswer(
             pictures=tuple(Grade(picture.occlusion, picture.scores) for picture in rounds[0]),
             results=results,
@@ -667,9 +686,7 @@ class Galleries:
                 kept=keep,
                 occlusion=features.occlusion,
                 scores=features.scores,
-                features=np.stack(
-                    [features.embeddings[code] for code in range(occlusion.COUNT)], dtype=np.float16
-                ),
+                features=_halves(features),
             )
             for item, features in pictures
         ]
@@ -693,6 +710,25 @@ class Galleries:
             used = {answer.id for answer in stored}
             self._remove_pictures(gallery, [image.id for image in new if image.id not in used])
         return stored
+
+    def _renew(self, gallery: int, picture: PendingPicture, features: PictureFeatures) -> bool:
+        halves = _halves(features)
+        with self._writes:
+            person = self._catalog.renew(
+                picture, self._embedder.fingerprint, features.occlusion, features.scores, halves
+            )
+            if person is None:
+                return False
+            one = Entries(
+                ids=np.array([picture.number], dtype=np.int64),
+                people=np.array([person], dtype=np.int64),
+                occlusions=np.array([features.occlusion], dtype=np.int64),
+                features=halves[None],
+            )
+            self._index.add(gallery, one)
+            if self._snapshots is not None:
+                self._snapshots.note(gallery, [picture.number])
+        return True
 
     def _write_pictures(self, gallery: int, pictures: Sequence[tuple[str, bytes]]) -> None:
         try:
@@ -911,6 +947,11 @@ def _entries(pairs: Sequence[tuple[Enrolled, NewImage]]) -> Entries:
         occlusions=np.array([answer.occlusion for answer, _ in pairs], dtype=np.int64),
         features=np.stack([image.features for _, image in pairs]),
     )
+
+
+def _halves(features: PictureFeatures) -> npt.NDArray[np.float16]:
+    """Under all codes, [9, D], as catalog and index hold them."""
+    return np.stack([features.embeddings[code] for code in range(occlusion.COUNT)], dtype=np.float16)
 
 
 def _kept(item: EnrolItem) -> bytes:

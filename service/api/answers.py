@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 from models import occlusion
 from service import gallery
 from service.api import schemas
 from service.api.faults import ProblemDocument, document
+from service.reindexing import Reindexing
 from service.storage.records import GalleryRecord, GalleryStatistics, PersonRecord, PictureRecord
 
 
@@ -45,6 +48,11 @@ def statistics(found: GalleryStatistics) -> schemas.Statistics:
         first_enrolled=found.first_enrolled,
         last_enrolled=found.last_enrolled,
     )
+
+
+def reindexing(found: Reindexing) -> schemas.Reindexing:
+    """How far a gallery's pictures are brought to the present model."""
+    return schemas.Reindexing(**asdict(found))
 
 
 def enrolled(outcome: gallery.EnrolOutcome) -> schemas.EnrolledItem:

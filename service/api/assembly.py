@@ -18,6 +18,7 @@ from service.embedding.engine import Engine
 from service.gallery import Galleries
 from service.index.flat import FlatIndex
 from service.metrics import Metrics
+from service.reindexing import Reindexer
 from service.retention import Sweeper
 from service.settings import Settings
 from service.storage.audit import AuditTrail
@@ -42,6 +43,7 @@ class Assembly:
     batcher: Batcher
     embedder: BundleEmbedder
     galleries: Galleries
+    reindexer: Reindexer
     gatekeeper: Gatekeeper
     audit: AuditTrail | None
     calibration: Calibration | None
@@ -137,13 +139,25 @@ async def assemble(settings: Settings, metrics: Metrics) -> AsyncIterator[Assemb
         await galleries.start()
         if snapshots is not None:
             snapshots.start()
+        reindexer = Reindexer(catalog, galleries, bundle.fingerprint)
+        stack.push_async_callback(reindexer.close)
+        await reindexer.resume()
         sweeper = Sweeper(catalog, galleries, audit, settings.audit_days)
         sweeper.start()
         stack.push_async_callback(sweeper.close)
 
         log.info("serving %s (%s)", bundle.metadata.name, bundle.fingerprint[:12])
         yield Assembly(
-            settings, metrics, engine, batcher, embedder, galleries, gatekeeper, audit, calibration
+            settings,
+            metrics,
+            engine,
+            batcher,
+            embedder,
+            galleries,
+            reindexer,
+            gatekeeper,
+            audit,
+            calibration,
         )
         log.info("stopping: what was accepted is finished first")
 

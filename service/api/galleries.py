@@ -10,7 +10,15 @@ from service.api import answers
 from service.api.assembly import assembly_of
 from service.api.authentication import ADMIN, QUERY, access_of
 from service.api.faults import documented
-from service.api.schemas import Gallery, GalleryChange, GalleryCreate, GalleryPage, Statistics, rule_of
+from service.api.schemas import (
+    Gallery,
+    GalleryChange,
+    GalleryCreate,
+    GalleryPage,
+    Reindexing,
+    Statistics,
+    rule_of,
+)
 from service.problems import BadRequest, GalleryExists, UnknownGallery
 
 router = APIRouter(prefix="/v1/galleries", tags=["galleries"])
@@ -62,6 +70,33 @@ async def get_gallery(request: Request, gallery: str) -> Gallery:
 async def get_statistics(request: Request, gallery: str) -> Statistics:
     """Pictures by graded occlusion, bytes, and when they were enrolled."""
     return answers.statistics(await assembly_of(request.app.state).galleries.statistics(gallery))
+
+
+@router.post(
+    "/{gallery}/reindex",
+    status_code=202,
+    responses=documented(UnknownGallery),
+    summary="Bring a gallery's pictures to the present model",
+    dependencies=[ADMIN],
+)
+async def reindex_gallery(request: Request, gallery: str) -> Reindexing:
+    """After the model was replaced: embeds the kept pictures again, in the background.
+
+    Each is found as soon as it is done. A service that is stopped or killed meanwhile goes on at its next
+    start; asking again changes nothing.
+    """
+    return answers.reindexing(await assembly_of(request.app.state).reindexer.begin(gallery))
+
+
+@router.get(
+    "/{gallery}/reindex",
+    responses=documented(UnknownGallery),
+    summary="How far a gallery's pictures are brought to the present model",
+    dependencies=[QUERY],
+)
+async def get_reindexing(request: Request, gallery: str) -> Reindexing:
+    """Progress, and what cannot be done."""
+    return answers.reindexing(await assembly_of(request.app.state).reindexer.state(gallery))
 
 
 @router.patch(

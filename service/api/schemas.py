@@ -166,6 +166,21 @@ class Statistics(_Strict):
     last_enrolled: datetime | None
 
 
+class Reindexing(_Strict):
+    """How far a gallery's pictures are brought to the present model."""
+
+    running: bool
+    images: int = Field(description="All pictures of the gallery.")
+    done: int = Field(description="Of the present model: queries find them.")
+    waiting: int = Field(description="Kept pictures of another model, still to be embedded.")
+    not_kept: int = Field(
+        description="Pictures of another model whose bytes were not kept. They stay pending until they are "
+        "enrolled again; the gallery's list shows them with `pending` true and `kept` false."
+    )
+    failed: int = Field(description="Kept pictures that could not be embedded; the next call tries again.")
+    problem: str | None = Field(description="What went wrong last; null: nothing.")
+
+
 class GalleryPage(_Strict):
     """Some galleries in the order of their names."""
 

@@ -45,6 +45,8 @@ from service.storage.records import (
     GalleryStatistics,
     ImageRecord,
     NewImage,
+    PendingPicture,
+    PendingPictures,
     PersonRecord,
     PictureRecord,
     Reassigned,
@@ -575,6 +577,84 @@ class Catalog:
             rows = session.execute(select(ImageRow.gallery, ImageRow.id).where(ImageRow.kept))
             return {(gallery, id) for gallery, id in rows}
 
+    # Pictures of another model
+
+    def set_reindexing(self, name: str, fingerprint: str | None) -> None:
+        """Note durably to which model a gallery's pictures are being brought; None: to none.
+
+        Raises:
+            UnknownGallery: there is none.
+        """
+
+        def work(session: Session) -> None:
+            number = _key(session, name).number
+            session.execute(
+                update(GalleryRow).where(GalleryRow.number == number).values(reindexed_to=fingerprint)
+            )
+
+        self.database.transact(work)
+
+    def reindexing(self, fingerprint: str) -> list[str]:
+        """Names of the galleries whose pictures are being brought to this model."""
+        statement = select(GalleryRow.name).where(GalleryRow.reindexed_to == fingerprint)
+        with self._engine.connect() as connection:
+            return list(connection.execute(statement.order_by(GalleryRow.name)).scalars())
+
+    def pending_counts(self, gallery: int, fingerprint: str) -> PendingPictures:
+        """How many pictures a gallery has, and how many are not of this model."""
+        mine = select(func.count()).where(ImageRow.gallery == gallery)
+        pending = mine.where(ImageRow.fingerprint != fingerprint)
+        counts = select(
+            mine.scalar_subquery(),
+            pending.where(ImageRow.kept).scalar_subquery(),
+            pending.where(~ImageRow.kept).scalar_subquery(),
+        )
+        with self._engine.connect() as connection:
+            return PendingPictures(*connection.execute(counts).one())
+
+    def pending_kept(self, gallery: int, fingerprint: str, limit: int, after: int) -> list[PendingPicture]:
+        """Up to ``limit`` kept pictures that are not of this model, those after the number ``after``."""
+        statement = (
+            select(ImageRow.number, ImageRow.id, ImageRow.digest, ImageRow.fingerprint)
+            .where(
+                ImageRow.gallery == gallery,
+                ImageRow.fingerprint != fingerprint,
+                ImageRow.kept,
+                ImageRow.number > after,
+            )
+            .order_by(ImageRow.number)
+            .limit(limit)
+        )
+        with self._engine.connect() as connection:
+            return [PendingPicture(*row) for row in connection.execute(statement)]
+
+    def renew(
+        self,
+        picture: PendingPicture,
+        fingerprint: str,
+        code: int,
+        scores: npt.NDArray[np.float32] | None,
+        features: npt.NDArray[np.float16],
+    ) -> int | None:
+        """Give a pending picture the features of another model.
+
+        Args:
+            code, scores, features: as in :class:`NewImage`.
+
+        Returns:
+            The number of its person; None where it was erased or is pending no longer, and nothing was done.
+        """
+
+        def work(session: Session) -> int | None:
+            row = session.get(ImageRow, picture.number)
+            if row is None or (row.id, row.fingerprint) != (picture.id, picture.fingerprint):
+                return None
+            for column, value in _made_by(fingerprint, code, scores, features).items():
+                setattr(row, column, value)
+            return row.person
+
+        return self.database.transact(work)
+
     # Names at hand
 
     @contextmanager
@@ -787,12 +867,21 @@ def _meet_again(session: Session, row: ImageRow, image: NewImage, fingerprint: s
 
 
 def _model_columns(image: NewImage, fingerprint: str) -> dict[str, Any]:
+    return _made_by(fingerprint, image.occlusion, image.scores, image.features)
+
+
+def _made_by(
+    fingerprint: str,
+    code: int,
+    scores: npt.NDArray[np.float32] | None,
+    features: npt.NDArray[np.float16],
+) -> dict[str, Any]:
     """The columns that depend on the model."""
     return {
         "fingerprint": fingerprint,
-        "occlusion": image.occlusion,
-        "scores": None if image.scores is None else image.scores.astype("<f4").tobytes(),
-        "features": image.features.astype("<f2").tobytes(),
+        "occlusion": code,
+        "scores": None if scores is None else scores.astype("<f4").tobytes(),
+        "features": features.astype("<f2").tobytes(),
     }
 
 

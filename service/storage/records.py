@@ -20,6 +20,8 @@ __all__ = [
     "GalleryStatistics",
     "ImageRecord",
     "NewImage",
+    "PendingPicture",
+    "PendingPictures",
     "PersonRecord",
     "PictureRecord",
     "Reassigned",
@@ -194,6 +196,31 @@ class RemovedImage:
     kept: bool
     digest: str
     fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class PendingPicture:
+    """A kept picture whose features are of another model.
+
+    Attributes:
+        number: its id in the index.
+        id: public id.
+        digest, fingerprint: under which its features may be cached.
+    """
+
+    number: int
+    id: str
+    digest: str
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class PendingPictures:
+    """How many pictures a gallery has, and how many of them are of another model: kept, and not kept."""
+
+    images: int
+    kept: int
+    not_kept: int
 
 
 @dataclass(frozen=True, slots=True)

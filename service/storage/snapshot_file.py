@@ -138,7 +138,10 @@ class SnapshotFile:
                     gone.append(start + row)
             self._numbers[[start + row for row in kept]] = records["number"][kept]
             self._clear(gone)
-            yield Records(records["number"][kept], records["id"][kept], records["features"][kept])
+            given = (
+                records if len(kept) == len(records) else records[kept]
+            )  # without a copy where none is bad
+            yield Records(given["number"], given["id"], given["features"])
         self._free = np.flatnonzero(self._numbers == _FREE)[::-1].tolist()
         os.fsync(self._file)
 

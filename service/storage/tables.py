@@ -75,6 +75,7 @@ class GalleryRow(Base):
     uncertain_rate: Mapped[float | None] = mapped_column(Float)
     prior: Mapped[float | None] = mapped_column(Float)
     retention_days: Mapped[int | None] = mapped_column(Integer)
+    reindexed_to: Mapped[str | None] = mapped_column(String(64))  # a fingerprint; None: nothing is under way
 
 
 class PersonRow(Base):
