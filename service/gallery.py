@@ -58,6 +58,7 @@ from service.storage.records import (
 )
 from service.storage.snapshots import Snapshots
 from service.storage.ulid import new_ulid
+from service.tracing import stage
 
 _log = logging.getLogger(__name__)
 
@@ -555,6 +556,7 @@ class Galleries:
         graded = [picture.occlusion for picture in rounds[0]]
         results = await self._read(lambda: self._search(key, look, graded, options))
         ended = time.perf_counter()
+        stage("search", began_search, ended)
         return QueryAnswer(
             pictures=tuple(Grade(picture.occlusion, picture.scores) for picture in rounds[0]),
             results=results,

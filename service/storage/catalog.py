@@ -496,6 +496,25 @@ class Catalog:
                 after = rows[-1].number
                 yield _stored_features(gallery, rows)
 
+    def graded_features(
+        self, gallery: int, numbers: Sequence[int], fingerprint: str
+    ) -> tuple[StoredFeatures, npt.NDArray[np.float32] | None]:
+        """One model's features of at most some hundred pictures, and the grader's scores of each.
+
+        Pictures that have none of that model are left out. The scores: float32 [N, 4], None without a grader.
+        """
+        statement = select(
+            ImageRow.number, ImageRow.person, ImageRow.occlusion, ImageRow.scores, ImageRow.features
+        ).where(
+            ImageRow.gallery == gallery,
+            ImageRow.fingerprint == fingerprint,
+            ImageRow.number.in_(numbers),
+        )
+        with Session(self._engine) as session:
+            rows = session.execute(statement.order_by(ImageRow.number)).all()
+        grades = [scores for row in rows if (scores := _read_scores(row.scores)) is not None]
+        return _stored_features(gallery, rows), np.stack(grades) if grades else None
+
     def gallery_numbers(self) -> list[int]:
         """The numbers of all galleries, ascending."""
         with self._engine.connect() as connection:
@@ -551,25 +570,6 @@ class Catalog:
             np.array([row.id for row in rows], "S26"),
             features.reshape(len(rows), occlusion.COUNT, -1 if rows else 0),
         )
-
-    def graded_features(
-        self, gallery: int, numbers: Sequence[int], fingerprint: str
-    ) -> tuple[StoredFeatures, npt.NDArray[np.float32] | None]:
-        """One model's features of at most some hundred pictures, and the grader's scores of each.
-
-        Pictures that have none of that model are left out. The scores: float32 [N, 4], None without a grader.
-        """
-        statement = select(
-            ImageRow.number, ImageRow.person, ImageRow.occlusion, ImageRow.scores, ImageRow.features
-        ).where(
-            ImageRow.gallery == gallery,
-            ImageRow.fingerprint == fingerprint,
-            ImageRow.number.in_(numbers),
-        )
-        with Session(self._engine) as session:
-            rows = session.execute(statement.order_by(ImageRow.number)).all()
-        grades = [scores for row in rows if (scores := _read_scores(row.scores)) is not None]
-        return _stored_features(gallery, rows), np.stack(grades) if grades else None
 
     def kept_pictures(self) -> set[tuple[int, str]]:
         """(gallery number, image id) of every picture whose bytes are kept."""
