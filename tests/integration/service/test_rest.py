@@ -98,6 +98,7 @@ def test_gallery_is_made_listed_shown_and_deleted(http: httpx.Client) -> None:
         "match_rate": None,
         "uncertain_rate": None,
         "prior": None,
+        "retention_days": None,
     }
     assert_problem(http.post("/v1/galleries", json={"name": "shop"}), 409, "gallery-exists", "shop")
     assert http.get("/v1/galleries/shop").json()["name"] == "shop"
@@ -161,6 +162,7 @@ def test_enrolled_people_are_found_by_other_pictures_of_them(http: httpx.Client,
         "match_rate": None,
         "uncertain_rate": None,
         "prior": None,
+        "retention_days": None,
     }
     for who in range(5):
         answer = query(http, gallery, encoded(person(who, view=99), "JPEG"))
@@ -463,6 +465,8 @@ def test_description_names_every_call_and_loads_without_another_host(http: httpx
         "/v1/galleries/{gallery}/people",
         "/v1/galleries/{gallery}/people/{person}",
         "/v1/galleries/{gallery}/query",
+        "/v1/galleries/{gallery}/query/batch",
+        "/v1/galleries/{gallery}/statistics",
         "/v1/verify",
         "/v1/embed",
         "/v1/model",
