@@ -24,12 +24,18 @@ def pair_loss(distances: torch.Tensor, same: torch.Tensor, alpha: float) -> torc
 
 
 def bounded_exponential(
-    representations: torch.Tensor, identities: torch.Tensor, alpha: float, unit_length: bool = True
+    representations: torch.Tensor,
+    identities: torch.Tensor,
+    alpha: float,
+    unit_length: bool = True,
+    balanced: bool = False,
 ) -> torch.Tensor:
-    """L_bed over all pairs of a batch: the mean over pairs of one person plus that over pairs of two.
+    """L_bed over all pairs of a batch: their mean.
 
-    The paper gives the loss of one pair only. Were both kinds averaged together, the few pairs of one
-    person would hardly count: in 16 people × 4 pictures × 2 copies they are 1 of 18.
+    The paper gives the loss of one pair only. Two people who lie close together are drawn apart as strongly
+    as each one's pictures are drawn together. Balanced, in a batch of P people, they are drawn apart P - 1
+    times more weakly: where pictures are hidden in part, people then collapse onto one another and come apart
+    late or not at all.
 
     Args:
         representations: float [N, D]; computed with in float32, also under autocast.
@@ -37,9 +43,11 @@ def bounded_exponential(
         alpha: α; 0.3 in the paper.
         unit_length: scale the representations to length 1 first (``training.systems.single_scale`` has
             the reasons); False: take their distances as they are.
+        balanced: the mean over pairs of one person plus that over pairs of two instead. In 16 people ×
+            4 pictures × 2 copies, only 1 pair of 18 is one person's.
 
     Returns:
-        A scalar, 0 to 2.
+        A scalar, 0 to 1, or 0 to 2 if balanced.
 
     Raises:
         ValueError: there is no pair of one person, or none of two.
@@ -58,4 +66,4 @@ def bounded_exponential(
             raise ValueError(
                 "bounded exponential loss: a batch needs two pictures of a person, and two people"
             )
-        return positives.mean() + negatives.mean()
+        return positives.mean() + negatives.mean() if balanced else losses[~itself].mean()

@@ -24,6 +24,8 @@ class SingleScaleTable(Table):
         bounded: L_bed on both features; False: the triplet loss of ``[losses]`` instead, the baseline's.
         alpha: α, how sensitive L_bed is to the distance (fig. 5a).
         unit_length: L_bed compares representations of length 1.
+        balanced: pairs of one person and pairs of two weigh the same in sum in L_bed; False: each pair
+            weighs the same (``training.losses.bounded_exponential``).
         distance: weight of L_bed; 1 in eq. 5.
         attention: ``"disentangled"`` (DNL), ``"non-local"`` (the baseline's) or ``"none"``.
         reconstructive: the second feature, by reconstructive pooling (RP).
@@ -38,6 +40,7 @@ class SingleScaleTable(Table):
     bounded: bool = True
     alpha: float = Field(default=0.3, gt=0)
     unit_length: bool = True
+    balanced: bool = False
     distance: float = Field(default=1.0, ge=0)
     attention: AttentionKind = "disentangled"
     reconstructive: bool = True

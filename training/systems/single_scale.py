@@ -22,8 +22,8 @@ Where the paper is silent or can be read in two ways, and what was chosen:
   §5.5 finds results stable over α but small ones weak, as it must be with distances up to 2; with
   distances that grow with the number of channels, exp(-α d) would vanish for all but small α. On the
   other side, the limits of eq. 4 speak of d → ∞: ``single_scale.unit_length = false`` reads it so.
-- L_bed is given for one pair. All pairs of a batch count, pairs of one person and pairs of two with equal
-  weight in sum (``bounded_exponential`` says why).
+- L_bed is given for one pair. All pairs of a batch count alike (``bounded_exponential`` says why);
+  ``single_scale.balanced = true`` gives pairs of one person and pairs of two equal weight in sum.
 - Metric losses act before the BNNeck of the paper's baseline (FastReID) and identity losses behind it, as
   in that baseline. The mean of eq. 6, and with it the embedding, is taken before it, "from the features
   after the global pooling": batch normalisation has subtracted a mean of its own, and behind it eq. 6
@@ -154,5 +154,7 @@ class SingleScaleStage(Stage):
         """L_bed on one feature, or the baseline's triplet loss."""
         own, losses = self._recipe.single_scale, self._recipe.losses
         if own.bounded:
-            return bounded_exponential(head.representation, identities, own.alpha, own.unit_length)
+            return bounded_exponential(
+                head.representation, identities, own.alpha, own.unit_length, own.balanced
+            )
         return batch_hard_triplet(head.representation, identities, losses.margin, losses.squared)

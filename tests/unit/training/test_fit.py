@@ -4,6 +4,8 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +14,9 @@ import torch
 
 from models.networks.normalisation import normalise
 from training.fit import FitOptions, fit, learning_rate, load_training_data
-from training.recipe import Optimiser, Recipe, dump_recipe
+from training.recipe import STAGES, Optimiser, Recipe, dump_recipe
 from training.systems import build_stages
-from training.systems.checkpoint import load_checkpoint, load_network, start_from
+from training.systems.checkpoint import Checkpoint, load_checkpoint, load_network, start_from
 from training.throughput import measure
 
 
@@ -36,41 +38,84 @@ def _options(out: Path, **changes: Any) -> FitOptions:
     return FitOptions(root=None, out=out, device="cpu", quiet=True, **changes)
 
 
-@pytest.mark.parametrize("system", ["baseline", "oamn", "single-scale", "magnifiernet"])
-@pytest.mark.parametrize("cut", [1, 3, 4])
-def test_a_run_cut_at_any_step_and_resumed_equals_the_uninterrupted_run(
-    system: str, cut: int, tmp_path: Path
-) -> None:
-    recipe = _recipe(system)
-    fit(recipe, _options(tmp_path / "whole"))
-    fit(recipe, _options(tmp_path / "cut", stop_after=cut))
-    assert load_checkpoint(tmp_path / "cut" / "checkpoint.pt").step == cut
-    fit(recipe, _options(tmp_path / "cut", resume=True))
-    whole = load_checkpoint(tmp_path / "whole" / "checkpoint.pt")
-    resumed = load_checkpoint(tmp_path / "cut" / "checkpoint.pt")
-    assert whole.step == resumed.step
-    for name, value in whole.network.items():
-        torch.testing.assert_close(resumed.network[name], value, rtol=0, atol=0, msg=name)
+_GRADED: dict[str, Any] = {"epochs": 1, "grader": {}, "stages": {"grader": {"epochs": 2}}}
 
 
-_LATER_STAGES: dict[str, Any] = {
-    "aaa-net": {"assignment": {"epochs": 3}, "adversarial": {"epochs": 10}},
-    "magnifiernet": {"second": {"epochs": 5, "optimiser": {"rate": 1e-4}}},
+def _resumable(name: str) -> Recipe:
+    """A system's stages in 4 to 8 steps each; ``"grader"`` is the baseline with a grader behind it."""
+    if name == "grader":
+        return _recipe("baseline", **_GRADED)
+    return _recipe(name, stages={later: {"epochs": 1} for later in STAGES[name][1:]})
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Checkpoint]:
+    """What a run ends with that nobody cuts, by its name in :func:`_resumable`."""
+
+    @cache
+    def ended(name: str) -> Checkpoint:
+        out = tmp_path_factory.mktemp(name)
+        fit(_resumable(name), _options(out))
+        return load_checkpoint(out / "checkpoint.pt")
+
+    return ended
+
+
+_CUTS = {
+    "baseline": (1, 3, 4),
+    "oamn": (3,),
+    "single-scale": (3,),
+    "aos": (3, 8, 10),
+    "magnifiernet": (3, 10),
+    "aaa-net": (3, 10, 14),
+    "grader": (4, 11),
 }
-"""Shorter than the first, which teaches the people."""
+"""Steps in every stage; the first ones of 4 an epoch, between epochs and between stages besides."""
+
+
+@pytest.mark.parametrize(("name", "cut"), [(name, cut) for name, cuts in _CUTS.items() for cut in cuts])
+def test_a_run_cut_in_any_stage_and_resumed_equals_the_uninterrupted_run(
+    name: str, cut: int, uninterrupted: Callable[[str], Checkpoint], tmp_path: Path
+) -> None:
+    recipe = _resumable(name)
+    fit(recipe, _options(tmp_path, stop_after=cut))
+    number, step = 0, cut
+    while step > (length := 4 * recipe.at(recipe.stage_names[number]).epochs):
+        number, step = number + 1, step - length
+    standing = load_checkpoint(tmp_path / "checkpoint.pt")
+    assert (standing.stage, standing.step) == (recipe.stage_names[number], step)
+    fit(recipe, _options(tmp_path, resume=True))
+    whole, resumed = uninterrupted(name), load_checkpoint(tmp_path / "checkpoint.pt")
+    assert (whole.stage, whole.step) == (resumed.stage, resumed.step)
+    assert resumed.stage == recipe.stage_names[-1]
+    for entry, value in whole.network.items():
+        torch.testing.assert_close(resumed.network[entry], value, rtol=0, atol=0, msg=entry)
+
+
+_TAUGHT: dict[str, dict[str, Any]] = {
+    "baseline": {},
+    "oamn": {},
+    "aos": {"stages": {"baseline": {"epochs": 1}}},
+    "aaa-net": {"stages": {"assignment": {"epochs": 3}, "adversarial": {"epochs": 10}}},
+    "single-scale": {
+        "epochs": 50,
+        "optimiser": {"kind": "adamw", "rate": 4e-3, "schedule": "cosine", "warmup": 0.5},
+    },
+    "magnifiernet": {"stages": {"second": {"epochs": 5, "optimiser": {"rate": 1e-4}}}},
+}
+"""What a system needs otherwise. The stage that teaches the people is long, the others are short."""
 
 
 @pytest.mark.timeout(900)  # 160 training steps: long on a busy machine
-@pytest.mark.parametrize("system", ["baseline", "oamn", "aaa-net", "magnifiernet"])
+@pytest.mark.parametrize("system", _TAUGHT)
 def test_a_system_overfits_eight_drawn_people(system: str, tmp_path: Path) -> None:
-    recipe = _recipe(
-        system,
-        epochs=80,
-        augmentation={"flip": 0.0, "pad": 0},
-        data=[{"kind": "synthetic", "people": 8, "cameras": 2, "per_camera": 2, "seed": 3}],
-        sampling={"people": 8, "pictures": 2},
-        stages=_LATER_STAGES.get(system, {}),
-    )
+    values: dict[str, Any] = {
+        "epochs": 80,
+        "augmentation": {"flip": 0.0, "pad": 0},
+        "data": [{"kind": "synthetic", "people": 8, "cameras": 2, "per_camera": 2, "seed": 3}],
+        "sampling": {"people": 8, "pictures": 2},
+    }
+    recipe = _recipe(system, **{**values, **_TAUGHT[system]})
     record = fit(recipe, _options(tmp_path))
     network, _ = load_network(tmp_path / "checkpoint.pt")
     store, _ = load_training_data(recipe, None, quiet=True)
@@ -81,22 +126,6 @@ def test_a_system_overfits_eight_drawn_people(system: str, tmp_path: Path) -> No
     if system == "oamn":
         # A grader that says 0.25 four times pays 0.45: 0.25 on whole pictures and quarters, 0.75 on halves.
         assert record["history"][-1]["grader"] < 0.4
-
-
-_GRADED: dict[str, Any] = {"epochs": 1, "grader": {}, "stages": {"grader": {"epochs": 2}}}
-
-
-@pytest.mark.parametrize("cut", [2, 4, 5, 11])
-def test_a_run_cut_in_any_stage_and_resumed_equals_the_uninterrupted_run(cut: int, tmp_path: Path) -> None:
-    recipe = _recipe("baseline", **_GRADED)
-    fit(recipe, _options(tmp_path / "whole"))
-    fit(recipe, _options(tmp_path / "cut", stop_after=cut))
-    fit(recipe, _options(tmp_path / "cut", resume=True))
-    whole = load_checkpoint(tmp_path / "whole" / "checkpoint.pt")
-    resumed = load_checkpoint(tmp_path / "cut" / "checkpoint.pt")
-    assert (whole.stage, whole.step) == (resumed.stage, resumed.step) == ("grader", 8)
-    for name, value in whole.network.items():
-        torch.testing.assert_close(resumed.network[name], value, rtol=0, atol=0, msg=name)
 
 
 def test_a_grader_learns_on_a_frozen_network_without_changing_it(tmp_path: Path) -> None:

@@ -54,7 +54,9 @@ def test_a_batchs_loss_equals_equation_3_summed_over_all_its_pairs() -> None:
                     kinds[same].append(1.0 - power if same else power)
         expected = sum(sum(losses) / len(losses) for losses in kinds.values())
         found = bounded_exponential(points, torch.tensor(identities), alpha, unit)
-        assert found.item() == pytest.approx(expected, rel=1e-5)
+        assert found.item() == pytest.approx(sum(sum(losses) for losses in kinds.values()) / 30, rel=1e-5)
+        balanced = bounded_exponential(points, torch.tensor(identities), alpha, unit, balanced=True)
+        assert balanced.item() == pytest.approx(expected, rel=1e-5)
 
 
 def test_it_pulls_pictures_of_a_person_together_and_people_apart() -> None:

@@ -82,18 +82,6 @@ def test_the_adversarial_stage_goes_on_from_the_assignment_and_trains_all_of_it(
     assert float(moved_far.abs().max()) < 0.1  # eight steps of at most the rate each: no fresh start
 
 
-@pytest.mark.parametrize("cut", [6, 10])
-def test_a_run_cut_in_a_later_stage_and_resumed_equals_the_uninterrupted_run(
-    cut: int, run: Path, tmp_path: Path
-) -> None:
-    fit(_recipe(), _options(tmp_path, stop_after=cut))
-    fit(_recipe(), _options(tmp_path, resume=True))
-    whole, resumed = load_checkpoint(run / "checkpoint.pt"), load_checkpoint(tmp_path / "checkpoint.pt")
-    assert (whole.stage, whole.step) == (resumed.stage, resumed.step) == ("adversarial", 4)
-    for name, value in whole.network.items():
-        torch.testing.assert_close(resumed.network[name], value, rtol=0, atol=0, msg=name)
-
-
 def test_without_the_fine_tuned_start_there_is_neither_assignment_nor_attention(tmp_path: Path) -> None:
     recipe = _recipe(aaa_net={"start": "baseline", "gap": -1.0}, stages={"assignment": {"epochs": 3}})
     assert recipe.stage_names == ("baseline", "adversarial")

@@ -20,7 +20,7 @@ from training.occlusion.selection import selection
 from training.occlusion.sliding import SlidingMask
 from training.recipe import Recipe, RecipeError, load_recipe
 from training.systems.aos import AOSRetrainStage
-from training.systems.checkpoint import load_checkpoint, load_network
+from training.systems.checkpoint import load_network
 from training.systems.stage import Start
 
 RECIPES = Path(__file__).parents[4] / "training" / "recipes"
@@ -69,18 +69,6 @@ def start(run: Path) -> Start:
         return load_network(run / name / "checkpoint.pt")[0]
 
     return Start(store, earlier, lambda name: run / name, 1, True)
-
-
-@pytest.mark.parametrize("cut", [4, 6])
-def test_a_run_cut_in_any_stage_and_resumed_equals_the_uninterrupted_run(
-    cut: int, run: Path, tmp_path: Path
-) -> None:
-    fit(_recipe(), _options(tmp_path, stop_after=cut))
-    fit(_recipe(), _options(tmp_path, resume=True))
-    whole, resumed = load_checkpoint(run / "checkpoint.pt"), load_checkpoint(tmp_path / "checkpoint.pt")
-    assert (whole.stage, whole.step) == (resumed.stage, resumed.step) == ("retrain", 4)
-    for name, value in whole.network.items():
-        torch.testing.assert_close(resumed.network[name], value, rtol=0, atol=0, msg=name)
 
 
 def test_re_training_starts_from_scratch(start: Start) -> None:
@@ -161,23 +149,6 @@ def test_random_needs_no_trained_model(tmp_path: Path) -> None:
     assert recipe.stage_names == ("retrain",)
     record = fit(recipe, _options(tmp_path))
     assert {entry["stage"] for entry in record["history"]} == {"retrain"}
-
-
-@pytest.mark.timeout(900)  # 160 training steps: long on a busy machine
-def test_it_overfits_eight_drawn_people(tmp_path: Path) -> None:
-    recipe = _recipe(
-        augmentation={"flip": 0.0, "pad": 0},
-        sampling={"people": 16, "pictures": 1},
-        optimiser={"kind": "adamw", "rate": 2e-3, "schedule": "cosine", "warmup": 0.5},
-        stages={"baseline": {"epochs": 10}, "retrain": {"epochs": 70}},
-    )
-    fit(recipe, _options(tmp_path))
-    network, _ = load_network(tmp_path / "checkpoint.pt")
-    store, _ = load_training_data(recipe, None, quiet=True)
-    with torch.no_grad():
-        embeddings = network.embed(normalise(store.pictures)).embeddings
-    scores = embeddings @ embeddings.T - 2.0 * torch.eye(len(embeddings))
-    assert bool((store.identities[scores.argmax(dim=1)] == store.identities).all())
 
 
 def test_the_re_trained_network_passes_the_gate(run: Path, tmp_path: Path) -> None:
