@@ -97,10 +97,7 @@ _TAUGHT: dict[str, dict[str, Any]] = {
     "oamn": {},
     "aos": {"stages": {"baseline": {"epochs": 1}}},
     "aaa-net": {"stages": {"assignment": {"epochs": 3}, "adversarial": {"epochs": 10}}},
-    "single-scale": {
-        "epochs": 50,
-        "optimiser": {"kind": "adamw", "rate": 4e-3, "schedule": "cosine", "warmup": 0.5},
-    },
+    "single-scale": {},
     "magnifiernet": {"stages": {"second": {"epochs": 5, "optimiser": {"rate": 1e-4}}}},
 }
 """What a system needs otherwise. The stage that teaches the people is long, the others are short."""
