@@ -34,6 +34,10 @@ def _sqlite_under_data_dir(data: dict[str, Any]) -> str:
     return f"sqlite:///{Path(data['data_dir']).absolute() / 'catalog.sqlite3'}"
 
 
+def _catalog_is_elsewhere(data: dict[str, Any]) -> bool:
+    return not str(data["catalog_url"]).startswith("sqlite")
+
+
 def _folder_under_data_dir(data: dict[str, Any]) -> str:
     return (Path(data["data_dir"]).absolute() / "pictures").as_uri()
 
@@ -92,9 +96,9 @@ class Settings(BaseSettings):
         description="fsspec URL of the folder where galleries that keep pictures put them.",
     )
     snapshots: bool = Field(
-        default=True,
-        description="Keep the index's features in data_dir/snapshots too: a start is quicker, and features "
-        "take twice the disk.",
+        default_factory=_catalog_is_elsewhere,
+        description="Keep the index's features in data_dir/snapshots too: a start from a catalog on another "
+        "machine is quicker, and features take twice the disk. Off unless given where the catalog is SQLite.",
     )
     redis_url: str | None = Field(
         default=None, description="Redis for the feature cache; without it the cache is in this process."

@@ -39,7 +39,7 @@ def answers(client: Client) -> Answers:
 @pytest.fixture
 def house(tmp_path: Path) -> Path:
     """The folder of a service that enrolled twelve people and was stopped: there is a snapshot."""
-    with serving(handmade_settings(tmp_path)) as running, Client(running.url) as client:
+    with serving(handmade_settings(tmp_path, snapshots=True)) as running, Client(running.url) as client:
         client.create_gallery("g")
         enrol(client, *range(PEOPLE))
     assert snapshot(tmp_path).stat().st_size > 4096
@@ -60,7 +60,7 @@ def restart(
     caplog.clear()
     with (
         caplog.at_level(logging.INFO),
-        serving(handmade_settings(folder, **changed)) as running,
+        serving(handmade_settings(folder, **{"snapshots": True, **changed})) as running,
         Client(running.url) as client,
     ):
         found = answers(client)
