@@ -107,14 +107,14 @@ def _count(url: str, rounds: int, acknowledged: dict[str, int], longest: float) 
     stored: dict[str, int] = {}
     halves = 0
     with httpx.Client(base_url=url, timeout=60) as http:
-        cursor: str | None = None
+        params: dict[str, str] = {"limit": "1000"}
         while True:
-            page = http.get("/v1/galleries/g/images", params={"limit": 1000, "cursor": cursor or None}).json()
+            page = http.get("/v1/galleries/g/images", params=params).raise_for_status().json()
             for picture in page["items"]:
                 stored[picture["id"]] = int(picture["person"][1:])
-            cursor = page["next_cursor"]
-            if cursor is None:
+            if page["next_cursor"] is None:
                 break
+            params["cursor"] = page["next_cursor"]
         for id, who in stored.items():
             content = encoded(person(who))
             answer = http.post(
