@@ -466,6 +466,7 @@ def test_description_names_every_call_and_loads_without_another_host(http: httpx
         "/v1/galleries/{gallery}/people/{person}",
         "/v1/galleries/{gallery}/query",
         "/v1/galleries/{gallery}/query/batch",
+        "/v1/galleries/{gallery}/reindex",
         "/v1/galleries/{gallery}/statistics",
         "/v1/verify",
         "/v1/embed",

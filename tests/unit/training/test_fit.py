@@ -96,7 +96,7 @@ _TAUGHT: dict[str, dict[str, Any]] = {
     "baseline": {},
     "oamn": {},
     "aos": {"stages": {"baseline": {"epochs": 1}}},
-    "aaa-net": {"stages": {"assignment": {"epochs": 3}, "adversarial": {"epochs": 10}}},
+    "aaa-net": {"stages": {"assignment": {"epochs": 3}, "adversarial": {"epochs": 30}}},
     "single-scale": {},
     "magnifiernet": {"stages": {"second": {"epochs": 5, "optimiser": {"rate": 1e-4}}}},
 }
