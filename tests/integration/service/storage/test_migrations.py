@@ -16,7 +16,7 @@ from service.storage.database import CatalogError, migrate, open_engine
 from service.storage.tables import Base
 
 if TYPE_CHECKING:
-    from tests.integration.conftest import PostgreSQLServer
+    from tests.servers import PostgreSQLServer
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -19,7 +19,7 @@ from service.storage.breaker import CircuitBreaker
 from service.storage.redis import RedisCache
 
 if TYPE_CHECKING:
-    from tests.integration.conftest import RedisServer
+    from tests.servers import RedisServer
 
 MODEL = "a" * 64
 DIMENSION = 512
