@@ -330,7 +330,7 @@ class Galleries:
             GalleryExists: the name is taken.
         """
         return await self._write(
-            lambda: self._catalog.create_gallery(name, keep_pictures, rule, retention_days)
+            lambda: self._catalog.galleries.create(name, keep_pictures, rule, retention_days)
         )
 
     async def change(self, name: str, changes: Mapping[str, bool | float | None]) -> GalleryRecord:
@@ -340,7 +340,7 @@ class Galleries:
             UnknownGallery: there is none.
             BadRequest: its rates would contradict each other.
         """
-        await self._write(lambda: self._catalog.change_gallery(name, changes))
+        await self._write(lambda: self._catalog.galleries.change(name, changes))
         return await self.get(name)
 
     async def get(self, name: str) -> GalleryRecord:
@@ -349,7 +349,7 @@ class Galleries:
         Raises:
             UnknownGallery: there is none.
         """
-        return await self._read(lambda: self._catalog.gallery(name, self._embedder.fingerprint))
+        return await self._read(lambda: self._catalog.galleries.get(name, self._embedder.fingerprint))
 
     async def statistics(self, name: str) -> GalleryStatistics:
         """What is in a gallery.
@@ -357,7 +357,7 @@ class Galleries:
         Raises:
             UnknownGallery: there is none.
         """
-        return await self._read(lambda: self._catalog.statistics(name, self._embedder.fingerprint))
+        return await self._read(lambda: self._catalog.galleries.statistics(name, self._embedder.fingerprint))
 
     async def list(self, limit: int = 100, cursor: str | None = None) -> GalleryPage:
         """Galleries in the order of their names, ``limit`` at a time.
@@ -370,7 +370,7 @@ class Galleries:
         """
         after = "" if cursor is None else last_before(cursor)
         fingerprint = self._embedder.fingerprint
-        records = await self._read(lambda: self._catalog.galleries(fingerprint, limit + 1, after))
+        records = await self._read(lambda: self._catalog.galleries.page(fingerprint, limit + 1, after))
         page = tuple(records[:limit])
         return GalleryPage(page, cursor_after(page[-1].name) if len(records) > limit else None)
 
@@ -456,7 +456,9 @@ class Galleries:
         """
         after = 0 if cursor is None else _number_in(cursor)
         key = await self._key(gallery)
-        found = await self._read(lambda: self._catalog.pictures(key.number, limit + 1, after, person, camera))
+        found = await self._read(
+            lambda: self._catalog.pictures.page(key.number, limit + 1, after, person, camera)
+        )
         page = tuple(found[:limit])
         return PicturePage(page, cursor_after(str(page[-1].number)) if len(found) > limit else None)
 
@@ -466,7 +468,7 @@ class Galleries:
         Raises:
             UnknownGallery, UnknownImage: there is none.
         """
-        return (await self._read(lambda: self._catalog.picture(gallery, id)))[1]
+        return (await self._read(lambda: self._catalog.pictures.get(gallery, id)))[1]
 
     async def file(self, gallery: str, id: str) -> bytes:
         """A kept picture's bytes.
@@ -488,7 +490,7 @@ class Galleries:
         """
         after = "" if cursor is None else last_before(cursor)
         key = await self._key(gallery)
-        found = await self._read(lambda: self._catalog.people(key.number, limit + 1, after))
+        found = await self._read(lambda: self._catalog.people.page(key.number, limit + 1, after))
         page = tuple(found[:limit])
         return PeoplePage(page, cursor_after(page[-1].name) if len(found) > limit else None)
 
@@ -499,7 +501,7 @@ class Galleries:
             UnknownGallery, UnknownPerson: there is none.
         """
         key = await self._key(gallery)
-        return await self._read(lambda: self._catalog.person(key.number, person))
+        return await self._read(lambda: self._catalog.people.get(key.number, person))
 
     async def rename_person(self, gallery: str, person: str, to: str, merge: bool = False) -> PersonRecord:
         """Give a person another name; with ``merge``, another person's, and the two are one from then on.
@@ -657,7 +659,7 @@ class Galleries:
         self._catalog.claim()
         count = 0
         if self._snapshots is None:
-            features = self._catalog.features(self._embedder.fingerprint)
+            features = self._catalog.features.batches(self._embedder.fingerprint)
         else:
             features = self._snapshots.load()
         for stored in features:
@@ -665,7 +667,7 @@ class Galleries:
                 stored.gallery, Entries(stored.ids, stored.people, stored.occlusions, stored.features)
             )
             count += len(stored.ids)
-        orphans = self._pictures.sweep(self._catalog.kept_pictures())
+        orphans = self._pictures.sweep(self._catalog.pictures.kept())
         _log.info(
             "index of %d pictures built in %.1f s, %d orphaned files removed",
             count,
@@ -698,7 +700,7 @@ class Galleries:
             )
         with self._writes:
             try:
-                stored = self._catalog.enrol(gallery, self._embedder.fingerprint, new)
+                stored = self._catalog.pictures.enrol(gallery, self._embedder.fingerprint, new)
             except UnknownGallery:
                 self._remove_pictures(gallery, [image.id for image in new if keep])
                 raise
@@ -716,7 +718,7 @@ class Galleries:
     def _renew(self, gallery: int, picture: PendingPicture, features: PictureFeatures) -> bool:
         halves = _halves(features)
         with self._writes:
-            person = self._catalog.renew(
+            person = self._catalog.pending.renew(
                 picture, self._embedder.fingerprint, features.occlusion, features.scores, halves
             )
             if person is None:
@@ -738,13 +740,14 @@ class Galleries:
                 self._pictures.write(gallery, id, content)
         except OSError:
             self._remove_pictures(gallery, [id for id, _ in pictures])
-            self._catalog.images(gallery, ())  # UnknownGallery if its folder was deleted under our hands
+            # UnknownGallery if its folder was deleted under our hands
+            self._catalog.pictures.shown(gallery, ())
             raise
 
     def _delete(self, name: str) -> set[tuple[str, str]]:
         with self._writes:
-            gone = self._catalog.removable(self._catalog.key(name).number)
-            key = self._catalog.delete_gallery(name)
+            gone = self._catalog.pictures.removable(self._catalog.galleries.key(name).number)
+            key = self._catalog.galleries.delete(name)
             self._index.drop(key.number)
         if self._snapshots is not None:
             self._snapshots.drop(key.number)
@@ -756,19 +759,19 @@ class Galleries:
 
     def _delete_image(self, name: str, id: str) -> set[tuple[str, str]]:
         with self._writes:
-            key, removed = self._catalog.delete_image(name, id)
+            key, removed = self._catalog.pictures.delete(name, id)
             self._index.remove(key.number, [removed.number])
         return self._erased(key, [removed])
 
     def _delete_person(self, name: str, person: str) -> set[tuple[str, str]]:
         with self._writes:
-            key, removed = self._catalog.delete_person(name, person)
+            key, removed = self._catalog.people.delete(name, person)
             self._index.remove(key.number, [image.number for image in removed])
         return self._erased(key, removed)
 
     def _rename_person(self, name: str, person: str, to: str, merge: bool) -> None:
         with self._writes:
-            key, moved = self._catalog.rename_person(name, person, to, merge)
+            key, moved = self._catalog.people.rename(name, person, to, merge)
             self._index.assign(key.number, moved.numbers, moved.person)
 
     def _erased(self, key: GalleryKey, removed: Sequence[RemovedImage]) -> set[tuple[str, str]]:
@@ -783,13 +786,13 @@ class Galleries:
         return {(model, image.digest) for image in removed for model in (image.fingerprint, present)}
 
     def _file(self, name: str, id: str) -> bytes:
-        key, picture = self._catalog.picture(name, id)
+        key, picture = self._catalog.pictures.get(name, id)
         if not picture.kept:
             raise PictureNotKept(f"the bytes of image {id!r} were not kept")
         try:
             return self._pictures.read(key.number, id)
         except FileNotFoundError:
-            self._catalog.picture(name, id)  # UnknownImage if it was erased meanwhile
+            self._catalog.pictures.get(name, id)  # UnknownImage if it was erased meanwhile
             raise
 
     def _remove_pictures(self, gallery: int, ids: Iterable[str]) -> None:
@@ -853,7 +856,7 @@ class Galleries:
                 look_at *= _FIRST_LOOK
                 continue
             best = unification.select(best, np.arange(min(options.top_k, len(best.ids))))
-            records = self._catalog.images(gallery, best.ids.tolist())
+            records = self._catalog.pictures.shown(gallery, best.ids.tolist())
             missing = set(best.ids.tolist()) - records.keys()
             if not missing:
                 break
@@ -898,7 +901,7 @@ class Galleries:
         """The best hits in the order of their k-reciprocal distances, the others behind; and those by id."""
         if not len(hits.ids):
             return hits, {}
-        stored, grades = self._catalog.graded_features(
+        stored, grades = self._catalog.features.graded(
             gallery, hits.ids[:CANDIDATES].tolist(), self._embedder.fingerprint
         )
         scores = dict(zip(hits.ids.tolist(), hits.scores.tolist(), strict=True))
@@ -919,8 +922,8 @@ class Galleries:
     def _looked_at(self, gallery: int, filters: Filters) -> tuple[npt.NDArray[np.int64] | None, int]:
         """Numbers of the pictures that a query looks at (None: all), and how many people they show."""
         if filters:
-            return self._catalog.matching(gallery, filters)
-        return None, 0 if self._calibration is None else self._catalog.people_count(gallery)
+            return self._catalog.pictures.matching(gallery, filters)
+        return None, 0 if self._calibration is None else self._catalog.people.count(gallery)
 
     # Between loop and threads
 
@@ -932,8 +935,8 @@ class Galleries:
             return problem
 
     async def _key(self, gallery: str) -> GalleryKey:
-        key = self._catalog.key_at_hand(gallery)
-        return await self._read(lambda: self._catalog.key(gallery)) if key is None else key
+        key = self._catalog.galleries.key_at_hand(gallery)
+        return await self._read(lambda: self._catalog.galleries.key(gallery)) if key is None else key
 
     async def _read(self, work: Callable[[], Result]) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self._readers, work)

@@ -70,7 +70,7 @@ class Reindexer:
 
     async def resume(self) -> None:
         """Go on with what an earlier process was asked for and did not finish."""
-        for name in await asyncio.to_thread(self._catalog.reindexing, self._fingerprint):
+        for name in await asyncio.to_thread(self._catalog.pending.being_brought_to, self._fingerprint):
             self._run(name)
 
     async def begin(self, name: str) -> Reindexing:
@@ -80,7 +80,7 @@ class Reindexer:
             UnknownGallery: there is none.
         """
         if not self._running(name):
-            await asyncio.to_thread(self._catalog.set_reindexing, name, self._fingerprint)
+            await asyncio.to_thread(self._catalog.pending.bring_to, name, self._fingerprint)
             self._run(name)
         return await self.state(name)
 
@@ -91,8 +91,8 @@ class Reindexer:
             UnknownGallery: there is none.
         """
         running = self._running(name)  # before the counts: whoever reads that it ended reads the end's counts
-        key = await asyncio.to_thread(self._catalog.key, name)
-        counts = await asyncio.to_thread(self._catalog.pending_counts, key.number, self._fingerprint)
+        key = await asyncio.to_thread(self._catalog.galleries.key, name)
+        counts = await asyncio.to_thread(self._catalog.pending.counts, key.number, self._fingerprint)
         failed = self._failed.get(name, {})
         return Reindexing(
             running=running,
@@ -124,7 +124,7 @@ class Reindexer:
         while True:
             try:
                 await self._embed_pending(name)
-                await asyncio.to_thread(self._catalog.set_reindexing, name, None)
+                await asyncio.to_thread(self._catalog.pending.bring_to, name, None)
             except UnknownGallery:
                 return
             except Exception:  # the catalog is away, or the picture store
@@ -138,9 +138,9 @@ class Reindexer:
     async def _embed_pending(self, name: str) -> None:
         after = 0
         while True:
-            key = await asyncio.to_thread(self._catalog.key, name)
+            key = await asyncio.to_thread(self._catalog.galleries.key, name)
             pictures = await asyncio.to_thread(
-                self._catalog.pending_kept, key.number, self._fingerprint, _AT_ONCE, after
+                self._catalog.pending.kept, key.number, self._fingerprint, _AT_ONCE, after
             )
             if not pictures:
                 return

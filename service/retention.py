@@ -75,7 +75,7 @@ class Sweeper:
             await asyncio.to_thread(self._audit.forget_before, self._audit_days)
         now = datetime.now(UTC)
         erased = 0
-        for gallery, image in await asyncio.to_thread(self._catalog.expired, now):
+        for gallery, image in await asyncio.to_thread(self._catalog.pictures.expired, now):
             try:
                 await self._galleries.delete_image(gallery, image)
             except Problem:

@@ -70,12 +70,12 @@ class Snapshots:
         Files that belong to no gallery, another model or another catalog are removed, damaged ones mended.
         """
         began = time.perf_counter()
-        galleries = self._catalog.gallery_numbers()
+        galleries = self._catalog.galleries.numbers()
         if self._take_folder():
             self._sweep(galleries)
         from_snapshots = from_catalog = 0
         for gallery in galleries:
-            pictures = self._catalog.comparable(gallery, self._model)
+            pictures = self._catalog.features.comparable(gallery, self._model)
             missing = np.ones(len(pictures.numbers), dtype=np.bool_)
             for records in self._read(gallery, pictures):
                 at = np.searchsorted(pictures.numbers, records.numbers)
@@ -85,7 +85,7 @@ class Snapshots:
             numbers = pictures.numbers[missing].tolist()
             for start in range(0, len(numbers), _READ_AT_ONCE):
                 wanted = numbers[start : start + _READ_AT_ONCE]
-                yield _stored(gallery, pictures, self._catalog.records_of(gallery, self._model, wanted))
+                yield _stored(gallery, pictures, self._catalog.features.records(gallery, self._model, wanted))
             from_catalog += len(numbers)
             self.note(gallery, numbers)
         _log.info(
@@ -124,7 +124,7 @@ class Snapshots:
                 # Read and written under one lock, so that an erasure comes before the reading, which then
                 # does not find the picture, or after the writing, and overwrites it.
                 with self._lock:
-                    records = self._catalog.records_of(gallery, self._model, numbers)
+                    records = self._catalog.features.records(gallery, self._model, numbers)
                     self._add(gallery, records)
             except BaseException:
                 self.note(gallery, numbers)

@@ -93,7 +93,7 @@ def test_a_reindexing_that_was_killed_goes_on_by_itself(tmp_path: Path) -> None:
     service.process.send_signal(signal.SIGKILL)
     service.process.wait()
     catalog = Catalog(f"sqlite:///{tmp_path / 'data' / 'catalog.sqlite3'}")
-    left = catalog.pending_counts(1, read_bundle(bundles[1]).fingerprint).kept
+    left = catalog.pending.counts(1, read_bundle(bundles[1]).fingerprint).kept
     catalog.close()
     assert 0 < left < len(people)
 

@@ -134,7 +134,7 @@ def test_features_of_an_erased_person_are_in_no_file_once_that_is_answered(
     house: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     catalog = Catalog(f"sqlite:///{house / 'data' / 'catalog.sqlite3'}")
-    (stored,) = catalog.features(next(iter(fingerprints(catalog))))
+    (stored,) = catalog.features.batches(next(iter(fingerprints(catalog))))
     catalog.close()
     features = [np.ascontiguousarray(view).tobytes() for view in stored.features[4]]  # the fifth: p4
 
@@ -154,7 +154,7 @@ def test_features_of_an_erased_person_are_in_no_file_once_that_is_answered(
 
 
 def fingerprints(catalog: Catalog) -> set[str]:
-    return {picture.fingerprint for picture in catalog.pictures(1, 100)}
+    return {picture.fingerprint for picture in catalog.pictures.page(1, 100)}
 
 
 def test_without_snapshots_none_is_written_or_left(house: Path, caplog: pytest.LogCaptureFixture) -> None:

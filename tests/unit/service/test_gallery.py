@@ -478,8 +478,8 @@ async def test_a_picture_deleted_between_index_and_catalog_leaves_its_place_to_t
     outcomes = await enrol(house, *(picture("p1", 0, number) for number in range(5)))
     ranked = await found(house, picture("p1", 0, 9))
     # the catalog has forgotten the two best; the index is about to follow
-    house.catalog.delete_image("shop", ranked[0])
-    house.catalog.delete_image("shop", ranked[1])
+    house.catalog.pictures.delete("shop", ranked[0])
+    house.catalog.pictures.delete("shop", ranked[1])
     assert await found(house, picture("p1", 0, 9), top_k=2) == ranked[2:4]
     assert len(outcomes) == 5
 
@@ -497,7 +497,7 @@ async def test_a_delete_between_commit_and_index_leaves_no_ghost(
     monkeypatch.setattr(house.index, "add", add_late)
     enrolling = asyncio.create_task(enrol(house, picture("p1", 0, 1)))
     await asyncio.to_thread(committed.wait, 30)
-    (image,) = house.catalog.images(1, range(1, 10)).values()
+    (image,) = house.catalog.pictures.shown(1, range(1, 10)).values()
     await house.galleries.delete_image("shop", image.id)
     deleted.set()
     await enrolling
@@ -596,7 +596,7 @@ async def test_a_picture_that_was_not_enrolled_leaves_no_file(house: House) -> N
 async def test_a_start_removes_the_files_of_what_was_never_committed(house: House) -> None:
     await house.galleries.create("archive", keep_pictures=True)
     (kept,) = await enrol(house, picture("p1", 0, 1), gallery="archive")
-    house.pictures.write(house.catalog.key("archive").number, "0" * 26, b"orphan")
+    house.pictures.write(house.catalog.galleries.key("archive").number, "0" * 26, b"orphan")
     await house.leave()
     await house.enter()
     assert [file.stem for file in house.files()] == [kept.id]

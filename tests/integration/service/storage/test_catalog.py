@@ -20,7 +20,7 @@ from service.storage.records import GalleryKey, NewImage
 from service.storage.ulid import new_ulid
 
 if TYPE_CHECKING:
-    from tests.integration.conftest import PostgreSQLServer
+    from tests.servers import PostgreSQLServer
 
 MODEL = "a" * 64
 OTHER_MODEL = "b" * 64
@@ -73,17 +73,17 @@ def image(seed: int = 0, **changes: Any) -> NewImage:
 
 
 def gallery(catalog: Catalog, name: str = "shop") -> int:
-    catalog.create_gallery(name, keep_pictures=False)
-    return catalog.key(name).number
+    catalog.galleries.create(name, keep_pictures=False)
+    return catalog.galleries.key(name).number
 
 
 def test_features_come_back_bit_by_bit_after_reopening(catalog: Catalog, url: str) -> None:
     number = gallery(catalog)
     images = [image(seed) for seed in range(5)]
-    stored = catalog.enrol(number, MODEL, images)
+    stored = catalog.pictures.enrol(number, MODEL, images)
     catalog.close()
     reopened = Catalog(url)
-    batches = list(reopened.features(MODEL, batch=2))
+    batches = list(reopened.features.batches(MODEL, batch=2))
     assert [len(batch.ids) for batch in batches] == [2, 2, 1]
     features = np.concatenate([batch.features for batch in batches])
     assert features.dtype == np.float16
@@ -98,8 +98,10 @@ def test_features_come_back_bit_by_bit_after_reopening(catalog: Catalog, url: st
 def test_what_the_caller_said_comes_back(catalog: Catalog) -> None:
     number = gallery(catalog)
     moment = datetime(2024, 5, 6, 7, 8, 9, 123456, tzinfo=timezone(timedelta(hours=2)))
-    (one,) = catalog.enrol(number, MODEL, [image(1, camera="door", time=moment, metadata={"a": [1, None]})])
-    shown = catalog.images(number, [one.number])[one.number]
+    (one,) = catalog.pictures.enrol(
+        number, MODEL, [image(1, camera="door", time=moment, metadata={"a": [1, None]})]
+    )
+    shown = catalog.pictures.shown(number, [one.number])[one.number]
     assert (shown.id, shown.person, shown.camera) == (one.id, "person 1", "door")
     assert shown.time == moment
     assert shown.time.tzinfo is UTC
@@ -109,24 +111,24 @@ def test_what_the_caller_said_comes_back(catalog: Catalog) -> None:
 
 def test_a_bundle_without_grader_has_no_scores(catalog: Catalog) -> None:
     number = gallery(catalog)
-    (one,) = catalog.enrol(number, MODEL, [image(scores=None)])
+    (one,) = catalog.pictures.enrol(number, MODEL, [image(scores=None)])
     assert one.scores is None
-    assert catalog.images(number, [one.number])[one.number].scores is None
+    assert catalog.pictures.shown(number, [one.number])[one.number].scores is None
 
 
 def test_the_same_client_id_and_bytes_are_enrolled_once(catalog: Catalog) -> None:
     number = gallery(catalog)
-    (first,) = catalog.enrol(number, MODEL, [image(1, client_id="x")])
-    (again, other) = catalog.enrol(number, MODEL, [image(1, client_id="x"), image(2, client_id="x")])
+    (first,) = catalog.pictures.enrol(number, MODEL, [image(1, client_id="x")])
+    (again, other) = catalog.pictures.enrol(number, MODEL, [image(1, client_id="x"), image(2, client_id="x")])
     assert (again.status, again.id, again.occlusion) == ("exists", first.id, first.occlusion)
     assert not again.indexable
     assert (other.status, other.indexable) == ("conflict", False)
-    assert catalog.gallery("shop", MODEL).images == 1
+    assert catalog.galleries.get("shop", MODEL).images == 1
 
 
 def test_a_client_id_twice_in_one_call_is_enrolled_once(catalog: Catalog) -> None:
     number = gallery(catalog)
-    answers = catalog.enrol(
+    answers = catalog.pictures.enrol(
         number, MODEL, [image(1, client_id="x"), image(1, client_id="x"), image(3, client_id="x")]
     )
     assert [answer.status for answer in answers] == ["enrolled", "exists", "conflict"]
@@ -135,107 +137,107 @@ def test_a_client_id_twice_in_one_call_is_enrolled_once(catalog: Catalog) -> Non
 
 def test_a_client_id_belongs_to_its_gallery(catalog: Catalog) -> None:
     for name in ("shop", "station"):
-        (answer,) = catalog.enrol(gallery(catalog, name), MODEL, [image(1, client_id="x")])
+        (answer,) = catalog.pictures.enrol(gallery(catalog, name), MODEL, [image(1, client_id="x")])
         assert answer.status == "enrolled"
 
 
 def test_the_same_bytes_without_client_id_are_two_pictures(catalog: Catalog) -> None:
     number = gallery(catalog)
-    first, second = catalog.enrol(number, MODEL, [image(1), image(1)])
+    first, second = catalog.pictures.enrol(number, MODEL, [image(1), image(1)])
     assert first.id != second.id
     assert first.person == second.person
-    record = catalog.gallery("shop", MODEL)
+    record = catalog.galleries.get("shop", MODEL)
     assert (record.images, record.people) == (2, 1)
 
 
 def test_pictures_of_another_model_are_pending_and_never_handed_to_the_index(catalog: Catalog) -> None:
     number = gallery(catalog)
-    catalog.enrol(number, OTHER_MODEL, [image(1, client_id="x")])
-    (present,) = catalog.enrol(number, MODEL, [image(2)])
-    assert catalog.gallery("shop", MODEL).pending == 1
-    assert [batch.ids.tolist() for batch in catalog.features(MODEL)] == [[present.number]]
+    catalog.pictures.enrol(number, OTHER_MODEL, [image(1, client_id="x")])
+    (present,) = catalog.pictures.enrol(number, MODEL, [image(2)])
+    assert catalog.galleries.get("shop", MODEL).pending == 1
+    assert [batch.ids.tolist() for batch in catalog.features.batches(MODEL)] == [[present.number]]
 
 
 def test_enrolling_a_pending_picture_again_brings_it_to_the_present_model(catalog: Catalog) -> None:
     number = gallery(catalog)
-    (before,) = catalog.enrol(number, OTHER_MODEL, [image(1, client_id="x")])
+    (before,) = catalog.pictures.enrol(number, OTHER_MODEL, [image(1, client_id="x")])
     fresh = image(5, client_id="x", digest=image(1).digest)
-    (after,) = catalog.enrol(number, MODEL, [fresh])
+    (after,) = catalog.pictures.enrol(number, MODEL, [fresh])
     assert (after.status, after.id, after.occlusion, after.indexable) == ("exists", before.id, 5, True)
-    assert catalog.gallery("shop", MODEL).pending == 0
-    (batch,) = catalog.features(MODEL)
+    assert catalog.galleries.get("shop", MODEL).pending == 0
+    (batch,) = catalog.features.batches(MODEL)
     assert (batch.features[0] == fresh.features).all()
 
 
 def test_a_person_goes_with_the_last_picture(catalog: Catalog) -> None:
     number = gallery(catalog)
-    first, second = catalog.enrol(number, MODEL, [image(1, kept=True), image(1)])
-    key, removed = catalog.delete_image("shop", first.id)
+    first, second = catalog.pictures.enrol(number, MODEL, [image(1, kept=True), image(1)])
+    key, removed = catalog.pictures.delete("shop", first.id)
     assert (key.number, removed.number, removed.kept) == (number, first.number, True)
-    assert catalog.gallery("shop", MODEL).people == 1
-    catalog.delete_image("shop", second.id)
-    assert catalog.gallery("shop", MODEL).people == 0
+    assert catalog.galleries.get("shop", MODEL).people == 1
+    catalog.pictures.delete("shop", second.id)
+    assert catalog.galleries.get("shop", MODEL).people == 0
     with pytest.raises(UnknownImage):
-        catalog.delete_image("shop", second.id)
+        catalog.pictures.delete("shop", second.id)
 
 
 def test_a_picture_is_not_deleted_through_another_gallery(catalog: Catalog) -> None:
-    (one,) = catalog.enrol(gallery(catalog), MODEL, [image(1)])
+    (one,) = catalog.pictures.enrol(gallery(catalog), MODEL, [image(1)])
     gallery(catalog, "station")
     with pytest.raises(UnknownImage):
-        catalog.delete_image("station", one.id)
-    assert catalog.gallery("shop", MODEL).images == 1
+        catalog.pictures.delete("station", one.id)
+    assert catalog.galleries.get("shop", MODEL).images == 1
 
 
 def test_numbers_are_never_used_again(catalog: Catalog) -> None:
     number = gallery(catalog)
-    (one,) = catalog.enrol(number, MODEL, [image(1)])
-    catalog.delete_image("shop", one.id)
-    (two,) = catalog.enrol(number, MODEL, [image(2)])
+    (one,) = catalog.pictures.enrol(number, MODEL, [image(1)])
+    catalog.pictures.delete("shop", one.id)
+    (two,) = catalog.pictures.enrol(number, MODEL, [image(2)])
     assert two.number > one.number
-    catalog.delete_gallery("shop")
+    catalog.galleries.delete("shop")
     assert gallery(catalog) > number
 
 
 def test_a_deleted_gallery_is_unknown_and_empty_when_made_again(catalog: Catalog) -> None:
     number = gallery(catalog)
-    (one,) = catalog.enrol(number, MODEL, [image(1)])
-    catalog.delete_gallery("shop")
+    (one,) = catalog.pictures.enrol(number, MODEL, [image(1)])
+    catalog.galleries.delete("shop")
     for call in (
-        lambda: catalog.key("shop"),
-        lambda: catalog.gallery("shop", MODEL),
-        lambda: catalog.delete_gallery("shop"),
-        lambda: catalog.delete_image("shop", one.id),
-        lambda: catalog.images(number, [one.number]),
-        lambda: catalog.enrol(number, MODEL, [image(1)]),
+        lambda: catalog.galleries.key("shop"),
+        lambda: catalog.galleries.get("shop", MODEL),
+        lambda: catalog.galleries.delete("shop"),
+        lambda: catalog.pictures.delete("shop", one.id),
+        lambda: catalog.pictures.shown(number, [one.number]),
+        lambda: catalog.pictures.enrol(number, MODEL, [image(1)]),
     ):
         with pytest.raises(UnknownGallery):
             call()
     gallery(catalog)
-    assert catalog.gallery("shop", MODEL).images == 0
-    assert list(catalog.features(MODEL)) == []
+    assert catalog.galleries.get("shop", MODEL).images == 0
+    assert list(catalog.features.batches(MODEL)) == []
 
 
 def test_a_taken_name_is_refused(catalog: Catalog) -> None:
     gallery(catalog)
     with pytest.raises(GalleryExists):
-        catalog.create_gallery("shop", keep_pictures=True)
+        catalog.galleries.create("shop", keep_pictures=True)
 
 
 def test_paging_is_by_name_and_does_not_shift(catalog: Catalog) -> None:
     for name in ("d", "b", "a", "c"):
         gallery(catalog, name)
-    assert [record.name for record in catalog.galleries(MODEL, 2)] == ["a", "b"]
-    catalog.delete_gallery("a")
-    assert [record.name for record in catalog.galleries(MODEL, 2, after="b")] == ["c", "d"]
+    assert [record.name for record in catalog.galleries.page(MODEL, 2)] == ["a", "b"]
+    catalog.galleries.delete("a")
+    assert [record.name for record in catalog.galleries.page(MODEL, 2, after="b")] == ["c", "d"]
 
 
 def test_nothing_of_a_call_is_stored_if_one_row_cannot_be(catalog: Catalog) -> None:
     number = gallery(catalog)
     naive = image(2, time=datetime(2024, 1, 1))
     with pytest.raises(Exception, match="time zone"):
-        catalog.enrol(number, MODEL, [image(1), naive])
-    record = catalog.gallery("shop", MODEL)
+        catalog.pictures.enrol(number, MODEL, [image(1), naive])
+    record = catalog.galleries.get("shop", MODEL)
     assert (record.images, record.people) == (0, 0)
 
 
@@ -243,27 +245,27 @@ def test_many_writers_at_once_lose_nothing(catalog: Catalog) -> None:
     number = gallery(catalog)
 
     def write(seed: int) -> str:
-        (answer,) = catalog.enrol(number, MODEL, [image(1, client_id=f"id {seed % 10}")])
+        (answer,) = catalog.pictures.enrol(number, MODEL, [image(1, client_id=f"id {seed % 10}")])
         return answer.status
 
     with ThreadPoolExecutor(8) as threads:
         statuses = list(threads.map(write, range(40)))
     assert statuses.count("enrolled") == 10
     assert statuses.count("exists") == 30
-    record = catalog.gallery("shop", MODEL)
+    record = catalog.galleries.get("shop", MODEL)
     assert (record.images, record.people) == (10, 1)
 
 
 def test_more_numbers_than_a_statement_takes(catalog: Catalog) -> None:
     number = gallery(catalog)
-    (one,) = catalog.enrol(number, MODEL, [image(1)])
-    assert list(catalog.images(number, range(one.number, one.number + 40_000))) == [one.number]
+    (one,) = catalog.pictures.enrol(number, MODEL, [image(1)])
+    assert list(catalog.pictures.shown(number, range(one.number, one.number + 40_000))) == [one.number]
 
 
 def test_sqlite_is_set_to_keep_what_it_promised_and_to_forget_what_is_erased(
     on_sqlite: Catalog,
 ) -> None:
-    with on_sqlite._engine.connect() as connection:
+    with on_sqlite.database.engine.connect() as connection:
 
         def pragma(name: str) -> object:
             return connection.exec_driver_sql(f"PRAGMA {name}").scalar()
@@ -276,14 +278,14 @@ def test_sqlite_is_set_to_keep_what_it_promised_and_to_forget_what_is_erased(
 
 def test_an_erased_person_is_in_none_of_the_files(on_sqlite: Catalog, tmp_path: Path) -> None:
     number = gallery(on_sqlite)
-    (one,) = on_sqlite.enrol(number, MODEL, [image(1, person="Somebody Unforgettable")])
+    (one,) = on_sqlite.pictures.enrol(number, MODEL, [image(1, person="Somebody Unforgettable")])
 
     def on_disk() -> bool:
         files = (tmp_path / "folder").iterdir()
         return any(b"Somebody Unforgettable" in file.read_bytes() for file in files)
 
     assert on_disk()
-    on_sqlite.delete_image("shop", one.id)
+    on_sqlite.pictures.delete("shop", one.id)
     assert not on_disk()
 
 
@@ -297,30 +299,30 @@ def test_an_in_memory_catalog_is_refused() -> None:
 
 def test_names_are_at_hand_once_the_catalog_is_claimed(tmp_path: Path) -> None:
     catalog = Catalog(f"sqlite:///{tmp_path / 'catalog.sqlite3'}")
-    catalog.create_gallery("before", keep_pictures=True)
-    assert catalog.key_at_hand("before") is None  # others may make and delete galleries
+    catalog.galleries.create("before", keep_pictures=True)
+    assert catalog.galleries.key_at_hand("before") is None  # others may make and delete galleries
     catalog.claim()
-    assert catalog.key_at_hand("before") == catalog.key("before") == GalleryKey(1, True)
-    catalog.create_gallery("after", keep_pictures=False)
-    assert catalog.key_at_hand("after") == catalog.key("after")
-    catalog.delete_gallery("before")
-    for ask in (catalog.key_at_hand, catalog.key):
+    assert catalog.galleries.key_at_hand("before") == catalog.galleries.key("before") == GalleryKey(1, True)
+    catalog.galleries.create("after", keep_pictures=False)
+    assert catalog.galleries.key_at_hand("after") == catalog.galleries.key("after")
+    catalog.galleries.delete("before")
+    for ask in (catalog.galleries.key_at_hand, catalog.galleries.key):
         with pytest.raises(UnknownGallery):
             ask("before")
-    catalog.create_gallery("before", keep_pictures=False)
-    assert catalog.key_at_hand("before") == catalog.key("before") == GalleryKey(3, False)
+    catalog.galleries.create("before", keep_pictures=False)
+    assert catalog.galleries.key_at_hand("before") == catalog.galleries.key("before") == GalleryKey(3, False)
     catalog.close()
 
 
 def test_names_at_hand_stay_when_a_change_is_refused(tmp_path: Path) -> None:
     catalog = Catalog(f"sqlite:///{tmp_path / 'catalog.sqlite3'}")
     catalog.claim()
-    catalog.create_gallery("shop", keep_pictures=False)
+    catalog.galleries.create("shop", keep_pictures=False)
     with pytest.raises(GalleryExists):
-        catalog.create_gallery("shop", keep_pictures=True)
+        catalog.galleries.create("shop", keep_pictures=True)
     with pytest.raises(UnknownGallery):
-        catalog.delete_gallery("nowhere")
-    assert catalog.key_at_hand("shop") == GalleryKey(1, False)
+        catalog.galleries.delete("nowhere")
+    assert catalog.galleries.key_at_hand("shop") == GalleryKey(1, False)
     catalog.close()
 
 
@@ -337,7 +339,7 @@ def test_names_are_asked_of_the_database_after_a_change_nobody_knows_the_end_of(
 
     monkeypatch.setattr(catalog.database, "transact", committed_but_broken_off)
     with pytest.raises(OSError, match="broke off"):
-        catalog.create_gallery("shop", keep_pictures=False)
-    assert catalog.key_at_hand("shop") is None
-    assert catalog.key("shop") == GalleryKey(1, False)
+        catalog.galleries.create("shop", keep_pictures=False)
+    assert catalog.galleries.key_at_hand("shop") is None
+    assert catalog.galleries.key("shop") == GalleryKey(1, False)
     catalog.close()

@@ -36,11 +36,11 @@ def test_the_migrations_make_the_tables_that_the_program_knows(url: str) -> None
 
 def test_opening_again_changes_nothing(url: str) -> None:
     first = Catalog(url)
-    first.create_gallery("shop", keep_pictures=False)
+    first.galleries.create("shop", keep_pictures=False)
     first.close()
     again = Catalog(url)
     assert again.id == first.id
-    assert [gallery.name for gallery in again.galleries("f" * 64, limit=5)] == ["shop"]
+    assert [gallery.name for gallery in again.galleries.page("f" * 64, limit=5)] == ["shop"]
     again.close()
 
 
@@ -58,7 +58,7 @@ def test_a_catalog_from_before_there_were_migrations_is_taken_over(url: str) -> 
         connection.execute(text("DROP TABLE alembic_version"))
     taken = Catalog(url)
     assert taken.id == "01HXOLDCATALOG"
-    assert taken.key("shop").number == 1
+    assert taken.galleries.key("shop").number == 1
     taken.close()
     with engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []

@@ -1,0 +1,81 @@
+"""The catalog: the truth about galleries, people and pictures, in any database SQLAlchemy speaks.
+
+SQLite by default (write-ahead log, ``synchronous=FULL``: a commit that returned survives a power cut;
+``secure_delete``: what is erased is overwritten), PostgreSQL by URL. The calls are synchronous and safe
+from several threads; the service makes them from worker threads.
+
+A picture's row carries the fingerprint of the model that made its features. Rows of another fingerprint
+are *pending*: counted, listed, deletable, but not to be compared with features of the present model.
+
+:class:`Catalog` opens it; what can be asked of it is sorted by what it is about, a file for each.
+"""
+
+from __future__ import annotations
+
+import fcntl
+from pathlib import Path
+from typing import IO, Final
+
+from service.storage.catalog.features import FeatureCatalog
+from service.storage.catalog.galleries import GalleryCatalog
+from service.storage.catalog.pending import PendingCatalog
+from service.storage.catalog.people import PeopleCatalog
+from service.storage.catalog.pictures import PictureCatalog
+from service.storage.database import CatalogError, Database
+
+__all__ = ["Catalog"]
+
+
+class Catalog:
+    """Open the catalog at a SQLAlchemy URL; its schema is made, or brought up to this version's.
+
+    Attributes:
+        database: where it is.
+        id: made with the catalog, 26 characters; names what belongs to it elsewhere.
+        galleries, pictures, people, features, pending: what can be asked of it.
+
+    Raises:
+        CatalogError: the database was written by a later version of the program.
+        sqlalchemy.exc.SQLAlchemyError: the database cannot be reached.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.database: Final = Database(url)
+        self.id: Final = self.database.id
+        self.galleries: Final = GalleryCatalog(self.database)
+        self.pictures: Final = PictureCatalog(self.database)
+        self.people: Final = PeopleCatalog(self.database)
+        self.features: Final = FeatureCatalog(self.database)
+        self.pending: Final = PendingCatalog(self.database)
+        self._claim: IO[bytes] | None = None
+
+    def claim(self) -> None:
+        """Claim a SQLite catalog for the index of this process, until :meth:`close` or the process's end.
+
+        An index follows what its own process writes, so two services on one catalog would each miss the
+        other's pictures. Other databases are not claimed.
+
+        Raises:
+            CatalogError: another service has claimed it.
+        """
+        if not self.database.is_sqlite:
+            return
+        database = str(self.database.engine.url.database)
+        claim = Path(f"{database}.owner").open("ab")  # noqa: SIM115 - held as long as the catalog is open
+        try:
+            fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            claim.close()
+            raise CatalogError(
+                f"another service is running on {database}; stop it, or give this one its own data_dir"
+            ) from None
+        self._claim = claim
+        self.galleries.keep_at_hand()
+
+    def close(self) -> None:
+        """Close all connections and give up the claim."""
+        self.galleries.ask_again()
+        self.database.close()
+        if self._claim is not None:
+            self._claim.close()
+            self._claim = None

@@ -1,0 +1,88 @@
+"""Storing pictures within one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from service.problems import UnknownGallery
+from service.storage.catalog.rows import made_by, read_scores
+from service.storage.records import Enrolled, NewImage
+from service.storage.tables import GalleryRow, ImageRow, PersonRow
+
+__all__ = ["enrol_in"]
+
+
+def enrol_in(session: Session, gallery: int, fingerprint: str, images: Sequence[NewImage]) -> list[Enrolled]:
+    """What :meth:`service.storage.catalog.pictures.PictureCatalog.enrol` does, in a caller's transaction."""
+    if session.get(GalleryRow, gallery) is None:
+        raise UnknownGallery("the gallery was deleted while pictures were being enrolled")
+    client_ids = {image.client_id for image in images if image.client_id is not None}
+    known: dict[str | None, ImageRow] = {
+        row.client_id: row
+        for row in session.scalars(
+            select(ImageRow).where(ImageRow.gallery == gallery, ImageRow.client_id.in_(client_ids))
+        )
+    }
+    names = {image.person for image in images}
+    people = {
+        row.name: row
+        for row in session.scalars(
+            select(PersonRow).where(PersonRow.gallery == gallery, PersonRow.name.in_(names))
+        )
+    }
+    answers = []
+    now = datetime.now(UTC)
+    for image in images:
+        row = known.get(image.client_id) if image.client_id is not None else None
+        if row is not None:
+            answers.append(_meet_again(session, row, image, fingerprint))
+            continue
+        person = people.get(image.person)
+        if person is None:
+            person = people[image.person] = PersonRow(gallery=gallery, name=image.person)
+            session.add(person)
+            session.flush()
+        row = ImageRow(
+            id=image.id,
+            gallery=gallery,
+            person=person.number,
+            digest=image.digest,
+            camera=image.camera,
+            time=image.time,
+            client_id=image.client_id,
+            own_metadata=dict(image.metadata),
+            kept=image.kept,
+            enrolled_at=now,
+            **_model_columns(image, fingerprint),
+        )
+        session.add(row)
+        session.flush()
+        if image.client_id is not None:
+            known[image.client_id] = row
+        answers.append(_answer("enrolled", row, indexable=True))
+    return answers
+
+
+def _meet_again(session: Session, row: ImageRow, image: NewImage, fingerprint: str) -> Enrolled:
+    """A client id that is known: the same picture again, or another one under its id."""
+    if row.digest != image.digest:
+        return _answer("conflict", row, indexable=False)
+    pending = row.fingerprint != fingerprint
+    if pending:
+        for column, value in _model_columns(image, fingerprint).items():
+            setattr(row, column, value)
+        session.flush()
+    return _answer("exists", row, indexable=pending)
+
+
+def _model_columns(image: NewImage, fingerprint: str) -> dict[str, Any]:
+    return made_by(fingerprint, image.occlusion, image.scores, image.features)
+
+
+def _answer(status: Literal["enrolled", "exists", "conflict"], row: ImageRow, indexable: bool) -> Enrolled:
+    return Enrolled(status, row.id, row.number, row.person, row.occlusion, read_scores(row.scores), indexable)

@@ -1,0 +1,132 @@
+"""The features: what the index is built from, and what re-ranking and snapshots read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from models import occlusion
+from service.storage.catalog.rows import CHUNK, read_scores
+from service.storage.database import Database
+from service.storage.records import ComparablePictures, StoredFeatures
+from service.storage.snapshot_file import Records
+from service.storage.tables import GalleryRow, ImageRow
+
+__all__ = ["FeatureCatalog"]
+
+
+class FeatureCatalog:
+    """The features in a catalog. See :class:`service.storage.catalog.Catalog`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def batches(self, fingerprint: str, batch: int = 1024) -> Iterator[StoredFeatures]:
+        """All features of one model, gallery by gallery, in batches of at most ``batch`` pictures."""
+        with Session(self._database.engine) as session:
+            numbers = session.scalars(select(GalleryRow.number).order_by(GalleryRow.number)).all()
+        for gallery in numbers:
+            after = 0
+            while True:
+                statement = (
+                    select(ImageRow.number, ImageRow.person, ImageRow.occlusion, ImageRow.features)
+                    .where(
+                        ImageRow.gallery == gallery,
+                        ImageRow.fingerprint == fingerprint,
+                        ImageRow.number > after,
+                    )
+                    .order_by(ImageRow.number)
+                    .limit(batch)
+                )
+                with Session(self._database.engine) as session:
+                    rows = session.execute(statement).all()
+                if not rows:
+                    break
+                after = rows[-1].number
+                yield _stored_features(gallery, rows)
+
+    def graded(
+        self, gallery: int, numbers: Sequence[int], fingerprint: str
+    ) -> tuple[StoredFeatures, npt.NDArray[np.float32] | None]:
+        """One model's features of at most some hundred pictures, and the grader's scores of each.
+
+        Pictures that have none of that model are left out. The scores: float32 [N, 4], None without a grader.
+        """
+        statement = select(
+            ImageRow.number, ImageRow.person, ImageRow.occlusion, ImageRow.scores, ImageRow.features
+        ).where(
+            ImageRow.gallery == gallery,
+            ImageRow.fingerprint == fingerprint,
+            ImageRow.number.in_(numbers),
+        )
+        with Session(self._database.engine) as session:
+            rows = session.execute(statement.order_by(ImageRow.number)).all()
+        grades = [scores for row in rows if (scores := read_scores(row.scores)) is not None]
+        return _stored_features(gallery, rows), np.stack(grades) if grades else None
+
+    def comparable(self, gallery: int, fingerprint: str) -> ComparablePictures:
+        """A gallery's pictures whose features are of one model, without the features."""
+        statement = (
+            select(ImageRow.number, ImageRow.id, ImageRow.person, ImageRow.occlusion)
+            .where(ImageRow.gallery == gallery, ImageRow.fingerprint == fingerprint)
+            .order_by(ImageRow.number)
+        )
+        none = np.empty(0, np.int64)
+        chunks = [ComparablePictures(none, np.empty(0, "S26"), none, none)]
+        with self._database.engine.connect() as connection:
+            for rows in connection.execute(statement).partitions(CHUNK):
+                numbers, ids, people, codes = zip(*rows, strict=True)
+                chunks.append(
+                    ComparablePictures(
+                        np.array(numbers, np.int64),
+                        np.array(ids, "S26"),
+                        np.array(people, np.int64),
+                        np.array(codes, np.int64),
+                    )
+                )
+        return ComparablePictures(
+            np.concatenate([chunk.numbers for chunk in chunks]),
+            np.concatenate([chunk.ids for chunk in chunks]),
+            np.concatenate([chunk.people for chunk in chunks]),
+            np.concatenate([chunk.occlusions for chunk in chunks]),
+        )
+
+    def records(self, gallery: int, fingerprint: str, numbers: Sequence[int]) -> Records:
+        """Features of some of a gallery's pictures, of those that are there and of this model.
+
+        Args:
+            numbers: at most 5,000.
+        """
+        statement = (
+            select(ImageRow.number, ImageRow.id, ImageRow.features)
+            .where(
+                ImageRow.gallery == gallery,
+                ImageRow.fingerprint == fingerprint,
+                ImageRow.number.in_(numbers),
+            )
+            .order_by(ImageRow.number)
+        )
+        with self._database.engine.connect() as connection:
+            rows = connection.execute(statement).all()
+        features = np.frombuffer(b"".join(row.features for row in rows), dtype="<f2")
+        return Records(
+            np.array([row.number for row in rows], np.int64),
+            np.array([row.id for row in rows], "S26"),
+            features.reshape(len(rows), occlusion.COUNT, -1 if rows else 0),
+        )
+
+
+def _stored_features(gallery: int, rows: Sequence[Any]) -> StoredFeatures:
+    blobs = np.frombuffer(b"".join(row.features for row in rows), dtype="<f2")
+    return StoredFeatures(
+        gallery=gallery,
+        ids=np.array([row.number for row in rows], dtype=np.int64),
+        people=np.array([row.person for row in rows], dtype=np.int64),
+        occlusions=np.array([row.occlusion for row in rows], dtype=np.int64),
+        features=blobs.reshape(len(rows), occlusion.COUNT, -1 if rows else 0),
+    )

@@ -1,0 +1,98 @@
+"""Pictures of another model than the present one: what is left to be brought to it."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+
+from service.storage.catalog.rows import key_in, made_by
+from service.storage.database import Database
+from service.storage.records import PendingPicture, PendingPictures
+from service.storage.tables import GalleryRow, ImageRow
+
+__all__ = ["PendingCatalog"]
+
+
+class PendingCatalog:
+    """The pending pictures of a catalog. See :class:`service.storage.catalog.Catalog`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def bring_to(self, name: str, fingerprint: str | None) -> None:
+        """Note durably to which model a gallery's pictures are being brought; None: to none.
+
+        Raises:
+            UnknownGallery: there is none.
+        """
+
+        def work(session: Session) -> None:
+            number = key_in(session, name).number
+            session.execute(
+                update(GalleryRow).where(GalleryRow.number == number).values(reindexed_to=fingerprint)
+            )
+
+        self._database.transact(work)
+
+    def being_brought_to(self, fingerprint: str) -> list[str]:
+        """Names of the galleries whose pictures are being brought to this model."""
+        statement = select(GalleryRow.name).where(GalleryRow.reindexed_to == fingerprint)
+        with self._database.engine.connect() as connection:
+            return list(connection.execute(statement.order_by(GalleryRow.name)).scalars())
+
+    def counts(self, gallery: int, fingerprint: str) -> PendingPictures:
+        """How many pictures a gallery has, and how many are not of this model."""
+        mine = select(func.count()).where(ImageRow.gallery == gallery)
+        pending = mine.where(ImageRow.fingerprint != fingerprint)
+        counts = select(
+            mine.scalar_subquery(),
+            pending.where(ImageRow.kept).scalar_subquery(),
+            pending.where(~ImageRow.kept).scalar_subquery(),
+        )
+        with self._database.engine.connect() as connection:
+            return PendingPictures(*connection.execute(counts).one())
+
+    def kept(self, gallery: int, fingerprint: str, limit: int, after: int) -> list[PendingPicture]:
+        """Up to ``limit`` kept pictures that are not of this model, those after the number ``after``."""
+        statement = (
+            select(ImageRow.number, ImageRow.id, ImageRow.digest, ImageRow.fingerprint)
+            .where(
+                ImageRow.gallery == gallery,
+                ImageRow.fingerprint != fingerprint,
+                ImageRow.kept,
+                ImageRow.number > after,
+            )
+            .order_by(ImageRow.number)
+            .limit(limit)
+        )
+        with self._database.engine.connect() as connection:
+            return [PendingPicture(*row) for row in connection.execute(statement)]
+
+    def renew(
+        self,
+        picture: PendingPicture,
+        fingerprint: str,
+        code: int,
+        scores: npt.NDArray[np.float32] | None,
+        features: npt.NDArray[np.float16],
+    ) -> int | None:
+        """Give a pending picture the features of another model.
+
+        Args:
+            code, scores, features: as in :class:`NewImage`.
+
+        Returns:
+            The number of its person; None where it was erased or is pending no longer, and nothing was done.
+        """
+
+        def work(session: Session) -> int | None:
+            row = session.get(ImageRow, picture.number)
+            if row is None or (row.id, row.fingerprint) != (picture.id, picture.fingerprint):
+                return None
+            for column, value in made_by(fingerprint, code, scores, features).items():
+                setattr(row, column, value)
+            return row.person
+
+        return self._database.transact(work)

@@ -1,0 +1,216 @@
+"""The pictures: storing, listing, finding by filters, erasing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+from sqlalchemy import bindparam, delete, exists, or_, select
+from sqlalchemy.orm import Session
+
+from service.problems import UnknownGallery
+from service.storage.catalog.enrolling import enrol_in
+from service.storage.catalog.rows import CHUNK, REMOVED, key_in, read_scores, unknown_image
+from service.storage.database import Database
+from service.storage.filters import Filters
+from service.storage.records import (
+    Enrolled,
+    GalleryKey,
+    ImageRecord,
+    NewImage,
+    PictureRecord,
+    RemovedImage,
+)
+from service.storage.tables import GalleryRow, ImageRow, PersonRow
+
+__all__ = ["PictureCatalog"]
+
+
+class PictureCatalog:
+    """The pictures of a catalog. See :class:`service.storage.catalog.Catalog`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def enrol(self, gallery: int, fingerprint: str, images: Sequence[NewImage]) -> list[Enrolled]:
+        """Store pictures in one transaction: when this returns, all of them are durable.
+
+        Args:
+            gallery: gallery number.
+            fingerprint: of the model that made the features.
+
+        Returns:
+            One for each picture, in order.
+
+        Raises:
+            UnknownGallery: it was deleted meanwhile; nothing was stored.
+        """
+        return self._database.transact(lambda session: enrol_in(session, gallery, fingerprint, images))
+
+    def delete(self, name: str, id: str) -> tuple[GalleryKey, RemovedImage]:
+        """Delete a picture, and its person if it was their last.
+
+        Raises:
+            UnknownGallery, UnknownImage: there is none.
+        """
+
+        def work(session: Session) -> tuple[GalleryKey, RemovedImage]:
+            key = key_in(session, name)
+            row = session.execute(
+                REMOVED.add_columns(ImageRow.person).where(ImageRow.gallery == key.number, ImageRow.id == id)
+            ).one_or_none()
+            if row is None:
+                raise unknown_image(name, id)
+            *removed, person = row
+            session.execute(delete(ImageRow).where(ImageRow.number == row.number))
+            session.execute(
+                delete(PersonRow).where(
+                    PersonRow.number == person, ~exists().where(ImageRow.person == person)
+                )
+            )
+            return key, RemovedImage(*removed)
+
+        answer = self._database.transact(work)
+        self._database.forget()
+        return answer
+
+    def removable(self, gallery: int) -> list[RemovedImage]:
+        """Every picture of a gallery, as deleting it would tell."""
+        with self._database.engine.connect() as connection:
+            rows = connection.execute(REMOVED.where(ImageRow.gallery == gallery))
+            return [RemovedImage(*row) for row in rows]
+
+    def page(
+        self, gallery: int, limit: int, after: int = 0, person: str | None = None, camera: str | None = None
+    ) -> list[PictureRecord]:
+        """Up to ``limit`` pictures in the order of enrolment, those after the number ``after``."""
+        statement = _PICTURES.where(ImageRow.gallery == gallery, ImageRow.number > after)
+        if person is not None:
+            statement = statement.where(PersonRow.name == person)
+        if camera is not None:
+            statement = statement.where(ImageRow.camera == camera)
+        with self._database.engine.connect() as connection:
+            rows = connection.execute(statement.order_by(ImageRow.number).limit(limit))
+            return [_picture(row) for row in rows]
+
+    def get(self, name: str, id: str) -> tuple[GalleryKey, PictureRecord]:
+        """A picture by its public id.
+
+        Raises:
+            UnknownGallery, UnknownImage: there is none.
+        """
+        with Session(self._database.engine) as connection:
+            key = key_in(connection, name)
+            row = connection.execute(
+                _PICTURES.where(ImageRow.gallery == key.number, ImageRow.id == id)
+            ).one_or_none()
+        if row is None:
+            raise unknown_image(name, id)
+        return key, _picture(row)
+
+    def shown(self, gallery: int, numbers: Sequence[int]) -> dict[int, ImageRecord]:
+        """Pictures of a gallery by number, read at one moment; those deleted meanwhile are left out.
+
+        Raises:
+            UnknownGallery: the gallery was deleted meanwhile.
+        """
+        found: dict[int, ImageRecord] = {}
+        with self._database.engine.connect() as connection:
+            for start in range(0, len(numbers), CHUNK):
+                wanted = {"gallery": gallery, "numbers": numbers[start : start + CHUNK]}
+                for number, id, person, camera, time, code, scores in connection.execute(_IMAGES, wanted):
+                    found[number] = ImageRecord(id, person, camera, time, code, read_scores(scores))
+            # a picture that is there says that its gallery is
+            if not found and connection.execute(_GALLERY_THERE, {"gallery": gallery}).first() is None:
+                raise UnknownGallery("the gallery was deleted while it was asked")
+        return found
+
+    def matching(self, gallery: int, filters: Filters) -> tuple[npt.NDArray[np.int64], int]:
+        """The gallery's pictures that meet all conditions.
+
+        Returns:
+            Their numbers, ascending, int64 [n]; and how many people they show.
+        """
+        statement = select(ImageRow.number, ImageRow.person).where(ImageRow.gallery == gallery)
+        if filters.people or filters.exclude_people:
+            statement = statement.join(PersonRow, PersonRow.number == ImageRow.person)
+        if filters.people:
+            statement = statement.where(PersonRow.name.in_(filters.people))
+        if filters.exclude_people:
+            statement = statement.where(PersonRow.name.not_in(filters.exclude_people))
+        if filters.cameras:
+            statement = statement.where(ImageRow.camera.in_(filters.cameras))
+        if filters.exclude_cameras:
+            statement = statement.where(
+                or_(ImageRow.camera.is_(None), ImageRow.camera.not_in(filters.exclude_cameras))
+            )
+        if filters.time_from is not None:
+            statement = statement.where(ImageRow.time >= filters.time_from)
+        if filters.time_to is not None:
+            statement = statement.where(ImageRow.time < filters.time_to)
+        with self._database.engine.connect() as connection:
+            rows = connection.execute(statement.order_by(ImageRow.number)).all()
+        return np.array([row.number for row in rows], dtype=np.int64), len({row.person for row in rows})
+
+    def expired(self, now: datetime) -> list[tuple[str, str]]:
+        """(gallery name, image id) of every picture that its gallery's retention has ended for."""
+        kept = select(GalleryRow.name, GalleryRow.number, GalleryRow.retention_days).where(
+            GalleryRow.retention_days.is_not(None)
+        )
+        with self._database.engine.connect() as connection:
+            return [
+                (name, id)
+                for name, number, days in connection.execute(kept).all()
+                for id in connection.execute(
+                    select(ImageRow.id).where(
+                        ImageRow.gallery == number, ImageRow.enrolled_at < now - timedelta(days=days or 0)
+                    )
+                ).scalars()
+            ]
+
+    def kept(self) -> set[tuple[int, str]]:
+        """(gallery number, image id) of every picture whose bytes are kept."""
+        with Session(self._database.engine) as session:
+            rows = session.execute(select(ImageRow.gallery, ImageRow.id).where(ImageRow.kept))
+            return {(gallery, id) for gallery, id in rows}
+
+
+def _picture(row: Any) -> PictureRecord:
+    """A row of :data:`_PICTURES`."""
+    return PictureRecord(**{**row._asdict(), "scores": read_scores(row.scores)})
+
+
+# Made once: building a statement costs more than SQLite takes to answer it.
+_GALLERY_THERE: Final = select(GalleryRow.number).where(GalleryRow.number == bindparam("gallery"))
+_PICTURES: Final = select(
+    ImageRow.id,
+    PersonRow.name.label("person"),
+    ImageRow.camera,
+    ImageRow.time,
+    ImageRow.occlusion,
+    ImageRow.scores,
+    ImageRow.number,
+    ImageRow.client_id,
+    ImageRow.own_metadata.label("metadata"),
+    ImageRow.kept,
+    ImageRow.enrolled_at,
+    ImageRow.fingerprint,
+).join(PersonRow, PersonRow.number == ImageRow.person)
+_IMAGES: Final = (
+    select(
+        ImageRow.number,
+        ImageRow.id,
+        PersonRow.name,
+        ImageRow.camera,
+        ImageRow.time,
+        ImageRow.occlusion,
+        ImageRow.scores,
+    )
+    .join(PersonRow, PersonRow.number == ImageRow.person)
+    .where(
+        ImageRow.gallery == bindparam("gallery"), ImageRow.number.in_(bindparam("numbers", expanding=True))
+    )
+)
