@@ -67,7 +67,11 @@ class ManifestPicture(BaseModel):
 
 
 class Manifest(BaseModel):
-    """A protocol's two sides, as ``penumbra-train datasets manifest --json`` prints them."""
+    """A protocol's two sides, as ``penumbra-train datasets manifest --json`` prints them.
+
+    Attributes:
+        name: as it was asked for, the place behind ``manifest:`` included.
+    """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -135,7 +139,7 @@ def read_manifest(dataset: str, root: Path, rendered: Path) -> Manifest:
     arguments = ["datasets", "manifest", dataset, "--root", str(root), "--render", str(rendered), "--json"]
     document = _training(arguments)
     try:
-        return Manifest.model_validate(document)
+        return Manifest.model_validate({**document, "name": dataset})
     except ValidationError as error:
         raise BenchError(f"the manifest of {dataset} is not what was expected: {error}") from error
 
