@@ -63,7 +63,13 @@ class Settings(BaseSettings):
         "cpu. A provider named here that is not installed stops the start; there is no silent fall-back.",
     )
     inference_threads: int = Field(
-        default_factory=usable_cores, ge=1, description="ONNX Runtime's threads within one operator."
+        default_factory=usable_cores, ge=1, description="Threads that compute on the CPU, in all."
+    )
+    inference_lanes: int = Field(
+        default=2,
+        ge=1,
+        le=64,
+        description="Batches that run at a time on the CPU; the threads are shared out among them.",
     )
 
     # Where it listens

@@ -84,6 +84,7 @@ async def assemble(settings: Settings, metrics: Metrics) -> AsyncIterator[Assemb
             settings.inference_threads,
             settings.max_batch,
             settings.data_dir / "engines",
+            settings.inference_lanes,
         )
         metrics.model.labels(bundle.metadata.name, bundle.fingerprint, engine.provider).set(1)
 
@@ -107,7 +108,7 @@ async def assemble(settings: Settings, metrics: Metrics) -> AsyncIterator[Assemb
             audit.start()
             stack.push_async_callback(audit.close)
 
-        batcher = Batcher(engine, metrics, max_rows=settings.max_batch)
+        batcher = Batcher(engine, metrics, max_rows=settings.max_batch, lanes=engine.lanes)
         await batcher.start()
         stack.push_async_callback(batcher.close)
 

@@ -1,15 +1,19 @@
-"""The micro-batcher: pictures of concurrent requests share one run of the model.
+"""The micro-batcher: pictures of concurrent requests share runs of the model.
 
-A worker thread takes whatever waits, up to the largest batch, and runs it; while it runs, the next batch
-gathers. So an idle service answers a single picture at once, without an artificial wait, and a busy one
-fills its batches by itself. What goes wrong in a batch is repeated picture by picture, so that only the
-guilty one fails. If the thread itself dies, the batcher is not ready until a new one has warmed up.
+A worker thread (a *lane*) takes what waits, up to the largest batch, and runs it; while it runs, the next
+batch gathers. So an idle service answers a single picture at once, without an artificial wait, and a busy
+one fills its batches by itself. Where there are several lanes, idle ones share what waits.
+
+What goes wrong in a batch is repeated picture by picture, so that only the guilty one fails. If a thread
+dies, or the model fails even on a picture that it knows, the batcher is not ready until the model was
+opened anew and is warm; the pictures of that batch are then tried once more, each alone.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import threading
 import time
 from collections import deque
@@ -37,11 +41,18 @@ class Model(Protocol):
         images: npt.NDArray[np.uint8],
         source: npt.NDArray[np.int64],
         codes: npt.NDArray[np.int64],
+        alone: bool = False,
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32] | None]:
-        """uint8 [B, H, W, 3], int64 [N], int64 [N] -> float32 [N, D], float32 [N, 4] or None."""
+        """uint8 [B, H, W, 3], int64 [N], int64 [N] -> float32 [N, D], float32 [N, 4] or None.
+
+        ``alone``: no other batch runs, so this one may have all cores.
+        """
 
     def warm_up(self) -> None:
-        """Do whatever the first run would otherwise make a caller wait for."""
+        """Do whatever the first run would otherwise make a caller wait for; raises if the model is broken."""
+
+    def reopen(self) -> None:
+        """Open whatever runs the model anew, after it broke."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +76,7 @@ class Rows:
 class _Job:
     """A picture that waits for its rows."""
 
-    __slots__ = ("abandoned", "codes", "image", "joined", "result")
+    __slots__ = ("abandoned", "codes", "image", "joined", "outlived", "result")
 
     def __init__(
         self, image: npt.NDArray[np.uint8], codes: Sequence[int], result: asyncio.Future[Rows]
@@ -75,20 +86,42 @@ class _Job:
         self.result = result
         self.joined = time.perf_counter()
         self.abandoned = False
+        self.outlived = False  # whether a worker died over it before
+
+
+class _Broken(Exception):
+    """The model fails on every picture."""
+
+
+@dataclass(slots=True, eq=False)
+class _Lane:
+    """One worker thread's state."""
+
+    thread: threading.Thread | None = None
+    warm: bool = True
+    running_since: float | None = None
+    restart: asyncio.TimerHandle | None = None
 
 
 class Batcher:
-    """Joins concurrent pictures into batches. Lives on one event loop; the model runs in one thread."""
+    """Joins concurrent pictures into batches. Lives on one event loop; the model runs in other threads."""
 
     def __init__(
-        self, model: Model, metrics: Metrics, *, max_rows: int, stalled_after_s: float = 60.0
+        self,
+        model: Model,
+        metrics: Metrics,
+        *,
+        max_rows: int,
+        lanes: int = 1,
+        stalled_after_s: float = 60.0,
     ) -> None:
         """Make a batcher; :meth:`start` begins work.
 
         Args:
-            model: what runs a batch.
+            model: what runs a batch; from as many threads at a time as there are lanes.
             metrics: where batches are counted.
             max_rows: largest batch, in rows; a picture with more codes than this runs alone.
+            lanes: batches that run at a time.
             stalled_after_s: a batch that runs longer than this makes :attr:`ready` false.
         """
         self._model = model
@@ -97,19 +130,20 @@ class Batcher:
         self._stalled_after_s = stalled_after_s
         self._waiting: deque[_Job] = deque()
         self._wake = threading.Condition()
+        self._lanes = [_Lane() for _ in range(lanes)]
+        self._idle = 0
         self._closing = False
-        self._thread: threading.Thread | None = None
-        self._warm = False
-        self._running_since: float | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._restart: asyncio.TimerHandle | None = None
 
     @property
     def ready(self) -> bool:
-        """Whether a picture submitted now would be worked on: the thread lives, is warm and not stuck."""
-        if self._closing or not self._warm or self._thread is None or not self._thread.is_alive():
+        """Whether a picture submitted now would be worked on: every lane lives, is warm and not stuck."""
+        return not self._closing and all(self._works(lane) for lane in self._lanes)
+
+    def _works(self, lane: _Lane) -> bool:
+        if not lane.warm or lane.thread is None or not lane.thread.is_alive():
             return False
-        since = self._running_since
+        since = lane.running_since
         return since is None or time.perf_counter() - since < self._stalled_after_s
 
     @property
@@ -118,11 +152,11 @@ class Batcher:
         return len(self._waiting)
 
     async def start(self) -> None:
-        """Warm the model up, off the loop, and start the worker. Faults of the model are raised."""
+        """Warm the model up, off the loop, and start the workers. Faults of the model are raised."""
         self._loop = asyncio.get_running_loop()
         await asyncio.to_thread(self._model.warm_up)
-        self._warm = True
-        self._start_thread()
+        for lane in self._lanes:
+            self._start_thread(lane)
 
     async def submit(self, image: npt.NDArray[np.uint8], codes: Sequence[int]) -> Rows:
         """One picture's rows, computed together with whatever else waits.
@@ -133,7 +167,7 @@ class Batcher:
 
         Raises:
             EmbeddingFailed: the model failed on this picture, alone.
-            Unavailable: the service is stopping, or the worker died over this batch.
+            Unavailable: the service is stopping, or workers died twice over this picture.
         """
         if self._closing:
             raise Unavailable("The service is stopping; send the request to another, or later.")
@@ -148,63 +182,89 @@ class Batcher:
             job.abandoned = True
 
     async def close(self) -> None:
-        """Take nothing more, finish what was accepted, and end the worker, unless it is stuck."""
+        """Take nothing more, finish what was accepted, and end the workers, unless they are stuck."""
         with self._wake:
             self._closing = True
-            self._wake.notify()
-        if self._restart is not None:
-            self._restart.cancel()
-        if self._thread is not None:
-            await asyncio.to_thread(self._thread.join, self._stalled_after_s)
-        for job in self._waiting:  # only where the worker had died or is stuck
+            self._wake.notify_all()
+        for lane in self._lanes:
+            if lane.restart is not None:
+                lane.restart.cancel()
+            if lane.thread is not None:
+                await asyncio.to_thread(lane.thread.join, self._stalled_after_s)
+        for job in self._waiting:  # only where a worker had died or is stuck
             self._settle(job, Unavailable("The service stopped before the picture was embedded."))
         self._waiting.clear()
 
-    # The worker thread
+    # The worker threads
 
-    def _start_thread(self) -> None:
-        self._thread = threading.Thread(target=self._work, name="embedding", daemon=True)
-        self._thread.start()
+    def _start_thread(self, lane: _Lane) -> None:
+        lane.thread = threading.Thread(target=self._work, args=[lane], name="embedding", daemon=True)
+        lane.thread.start()
 
-    def _work(self) -> None:
+    def _work(self, lane: _Lane) -> None:
         batch: list[_Job] = []
         try:
-            if not self._warm:
+            if not lane.warm:
+                self._model.reopen()
                 self._model.warm_up()
-                self._warm = True
+                lane.warm = True
                 log.info("the embedding worker works again")
             while batch := self._take():
-                self._running_since = time.perf_counter()
+                lane.running_since = time.perf_counter()
                 outcomes = self._run(batch)
-                self._running_since = None
+                lane.running_since = None
                 self._answer(batch, outcomes)
         except BaseException:
             # Not one picture's fault (those are dealt with in _run): the thread itself cannot go on.
             log.exception("the embedding worker died; it is started anew in %s s", RESTART_PAUSE_S)
-            self._running_since = None
-            self._warm = False
-            died = Unavailable("The embedding worker died over this batch and is being restarted; try again.")
-            self._answer(batch, [died] * len(batch))
-            self._on_loop(self._restart_soon)
+            lane.running_since = None
+            lane.warm = False
+            self._give_back(batch)
+            self._on_loop(lambda: self._restart_soon(lane))
 
     def _take(self) -> list[_Job]:
         """Wait for pictures and take a batch of them; an empty list says that it is time to end."""
         with self._wake:
             while True:
-                batch: list[_Job] = []
-                rows = 0
-                while self._waiting:
-                    job = self._waiting[0]
-                    if job.abandoned:
-                        self._waiting.popleft()
-                        continue
-                    if batch and rows + len(job.codes) > self._max_rows:
-                        break
-                    batch.append(self._waiting.popleft())
-                    rows += len(job.codes)
-                if batch or self._closing:
-                    return batch
+                while self._waiting and self._waiting[0].abandoned:
+                    self._waiting.popleft()
+                if self._waiting:
+                    if batch := self._next_batch():
+                        return batch
+                    continue
+                if self._closing:
+                    return []
+                self._idle += 1
                 self._wake.wait()
+                self._idle -= 1
+
+    def _next_batch(self) -> list[_Job]:
+        # An equal share for each lane that has nothing to do: no core waits while another has a full batch.
+        share = math.ceil(sum(len(job.codes) for job in self._waiting) / (1 + self._idle))
+        most = min(self._max_rows, share)
+        batch: list[_Job] = []
+        rows = 0
+        while self._waiting:
+            job = self._waiting[0]
+            if batch and (rows + len(job.codes) > most or job.outlived or batch[0].outlived):
+                break
+            self._waiting.popleft()
+            if not job.abandoned:
+                batch.append(job)
+                rows += len(job.codes)
+        return batch
+
+    def _give_back(self, batch: Sequence[_Job]) -> None:
+        """A worker died over these: who has outlived none before waits for the next, to be tried alone."""
+        died = Unavailable("The embedding worker died over this picture, twice, and is being restarted.")
+        lost = [job for job in batch if job.outlived]
+        with self._wake:
+            for job in reversed(batch):
+                if not job.outlived:
+                    job.outlived = True
+                    self._waiting.appendleft(job)
+            self._wake.notify_all()
+        self._answer(lost, [died] * len(lost))
 
     def _run(self, batch: list[_Job]) -> list[Rows | Problem]:
         """Run a batch; on a fault, each of its pictures alone."""
@@ -212,12 +272,17 @@ class Batcher:
         codes = np.concatenate([np.asarray(job.codes, dtype=np.int64) for job in batch])
         source = np.repeat(np.arange(len(batch), dtype=np.int64), [len(job.codes) for job in batch])
         try:
-            embeddings, grades = self._model.run(np.stack([job.image for job in batch]), source, codes)
+            images = np.stack([job.image for job in batch])
+            embeddings, grades = self._model.run(images, source, codes, self._idle == len(self._lanes) - 1)
         except Exception as error:  # whatever the provider raises
             if len(batch) > 1:
                 log.warning("a batch of %d pictures failed (%s); trying them one by one", len(batch), error)
                 return [outcome for job in batch for outcome in self._run([job])]
             log.exception("the model failed on a picture")
+            try:
+                self._model.warm_up()
+            except Exception as broken:
+                raise _Broken("the model fails on every picture") from broken
             return [EmbeddingFailed(f"The model could not embed this picture: {type(error).__name__}.")]
         ended = time.perf_counter()
         self._metrics.batch_pictures.observe(len(batch))
@@ -268,7 +333,8 @@ class Batcher:
         else:
             job.result.set_result(outcome)
 
-    def _restart_soon(self) -> None:
+    def _restart_soon(self, lane: _Lane) -> None:
         self._metrics.worker_restarts.inc()
         if not self._closing:
-            self._restart = asyncio.get_running_loop().call_later(RESTART_PAUSE_S, self._start_thread)
+            later = asyncio.get_running_loop().call_later
+            lane.restart = later(RESTART_PAUSE_S, self._start_thread, lane)

@@ -29,21 +29,39 @@ class Model:
         self.go.set()
         self.started = threading.Event()
         self.warm_ups = 0
+        self.reopened = 0
+        self.broken = False
+        self.alone: list[bool] = []
+        self.at_once = 0
+        self.most_at_once = 0
         self.deadly = True
         self.nan = False
 
     def warm_up(self) -> None:
         self.warm_ups += 1
+        if self.broken:
+            raise RuntimeError("an illegal memory access was encountered")
+
+    def reopen(self) -> None:
+        self.reopened += 1
+        self.broken = False
 
     def run(
         self,
         images: npt.NDArray[np.uint8],
         source: npt.NDArray[np.int64],
         codes: npt.NDArray[np.int64],
+        alone: bool = False,
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32] | None]:
         self.batches.append(len(codes))
+        self.alone.append(alone)
+        self.at_once += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
         self.started.set()
         assert self.go.wait(20)
+        self.at_once -= 1
+        if self.broken:
+            raise RuntimeError("an illegal memory access was encountered")
         first = images[source, 0, 0, 0]
         if self.deadly and DEADLY in first:
             raise SystemExit("killed")
@@ -123,8 +141,61 @@ async def test_dead_worker_is_not_ready_until_its_replacement_is_warm(batcher: B
         await batcher.submit(picture(DEADLY), [0])
     assert not batcher.ready
     await until(lambda: batcher.ready)
-    assert model.warm_ups == 2
+    assert model.warm_ups == 3  # it was tried once more, alone, and killed that worker too
     assert (await batcher.submit(picture(5), [0])).embeddings.tolist() == [[5, 0]]
+
+
+async def test_pictures_that_shared_the_deadly_batch_are_answered_by_the_next_worker(
+    batcher: Batcher, model: Model
+) -> None:
+    model.go.clear()
+    first = asyncio.create_task(batcher.submit(picture(1), [0]))
+    await until(model.started.is_set)
+    shared = [asyncio.create_task(batcher.submit(picture(value), [0])) for value in (2, DEADLY, 3)]
+    await until(lambda: batcher.waiting == 3)
+    model.go.set()
+    await first
+    two, dead, three = await asyncio.gather(*shared, return_exceptions=True)
+    assert isinstance(dead, Unavailable)
+    assert not isinstance(two, BaseException)
+    assert two.embeddings.tolist() == [[2, 0]]
+    assert not isinstance(three, BaseException)
+    assert three.embeddings.tolist() == [[3, 0]]
+
+
+async def test_session_that_fails_on_everything_is_opened_anew_and_its_pictures_answered(
+    batcher: Batcher, model: Model
+) -> None:
+    model.broken = True
+    answers = await asyncio.gather(*(batcher.submit(picture(value), [0]) for value in range(4)))
+    assert [rows.embeddings[0, 0] for rows in answers] == [0, 1, 2, 3]
+    assert model.reopened == 1
+    assert batcher.ready
+
+
+async def test_poisoned_picture_reopens_nothing(batcher: Batcher, model: Model) -> None:
+    with pytest.raises(EmbeddingFailed):
+        await batcher.submit(picture(POISON), [0])
+    assert model.reopened == 0
+
+
+async def test_lanes_run_at_the_same_time_and_share_what_waits(model: Model) -> None:
+    batcher = Batcher(model, Metrics(), max_rows=8, lanes=2)
+    await batcher.start()
+    model.go.clear()
+    waiting = [asyncio.create_task(batcher.submit(picture(value), [0])) for value in range(2)]
+    await until(lambda: model.at_once == 2)
+    waiting += [asyncio.create_task(batcher.submit(picture(value), [0])) for value in range(2, 10)]
+    await until(lambda: batcher.waiting == 8)
+    model.go.set()
+    answers = await asyncio.gather(*waiting)
+    assert [rows.embeddings[0, 0] for rows in answers] == list(range(10))
+    assert model.most_at_once == 2
+    await batcher.submit(picture(1), [0])
+    assert model.alone[:2] == [True, False]  # the second ran beside the first
+    assert model.alone[-1]
+    await batcher.close()
+    assert not batcher.ready
 
 
 async def test_picture_that_waits_while_the_worker_dies_is_embedded_by_the_next(

@@ -38,10 +38,11 @@ class HeldEngine(Engine):
         images: npt.NDArray[np.uint8],
         source: npt.NDArray[np.int64],
         codes: npt.NDArray[np.int64],
+        alone: bool = False,
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32] | None]:
         assert self.go.wait(20)
         self.rows += len(codes)
-        return super().run(images, source, codes)
+        return super().run(images, source, codes, alone)
 
 
 class Bench:

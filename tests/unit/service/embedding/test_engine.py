@@ -35,6 +35,21 @@ def test_engine_answers_what_the_bundle_answers(bundle: Bundle, tmp_path: Path) 
     np.testing.assert_allclose(grades, expected[1], atol=1e-6)
 
 
+def test_lanes_and_batches_alone_answer_the_same_before_and_after_it_is_opened_anew(
+    bundle: Bundle, tmp_path: Path
+) -> None:
+    engine = Engine(bundle, "cpu", threads=2, max_rows=4, cache_folder=tmp_path, lanes=2)
+    assert engine.lanes == 2
+    engine._wide = engine._session_on("cpu", 2)  # whether it pays depends on the machine
+    images = np.random.default_rng(0).integers(0, 256, (2, 128, 64, 3), dtype=np.uint8)
+    rows, codes = np.arange(2), np.array([0, 3])
+    first, _ = engine.run(images, rows, codes)
+    for alone in (False, True):
+        engine.reopen()
+        engine.warm_up()
+        np.testing.assert_allclose(engine.run(images, rows, codes, alone)[0], first, atol=1e-6)
+
+
 def test_bundle_without_a_grader_answers_no_grades(tmp_path: Path) -> None:
     bundle = read_bundle(write_handmade_bundle(tmp_path / "plain.onnx", grader=False))
     images = np.zeros((1, 128, 64, 3), dtype=np.uint8)
