@@ -223,21 +223,27 @@ class ClientIdConflict(Problem):
 # Load and state
 
 
-class Overloaded(Problem):
-    """The queue is full. ``retry_after_s``: whole seconds after which trying again makes sense."""
+class TryLater(Problem):
+    """Nothing is wrong with the request. ``retry_after_s``: whole seconds after which to try again."""
 
-    status = 429
-    slug = "overloaded"
-    title = "Too many requests waiting"
+    usual_wait_s: ClassVar[int] = 1
 
-    def __init__(self, detail: str, retry_after_s: int = 1) -> None:
+    def __init__(self, detail: str, retry_after_s: int | None = None) -> None:
         super().__init__(detail)
-        self.retry_after_s = retry_after_s
+        self.retry_after_s = self.usual_wait_s if retry_after_s is None else retry_after_s
 
     @property
     def headers(self) -> dict[str, str]:
         """``Retry-After`` in seconds."""
         return {"Retry-After": str(self.retry_after_s)}
+
+
+class Overloaded(TryLater):
+    """The queue is full."""
+
+    status = 429
+    slug = "overloaded"
+    title = "Too many requests waiting"
 
 
 class RateLimited(Overloaded):
@@ -255,12 +261,22 @@ class DeadlineExceeded(Problem):
     title = "Deadline exceeded"
 
 
-class Unavailable(Problem):
+class Unavailable(TryLater):
     """The service is starting, stopping, or a part it needs does not answer."""
 
     status = 503
     slug = "unavailable"
     title = "Service unavailable"
+    usual_wait_s = 2
+
+
+class StorageFull(TryLater):
+    """There is no room for what is to be stored; nothing of it was."""
+
+    status = 507
+    slug = "storage-full"
+    title = "Storage full"
+    usual_wait_s = 60
 
 
 class EmbeddingFailed(Problem):

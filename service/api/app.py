@@ -22,7 +22,7 @@ from service.api.observation import Observation
 from service.api.request_id import RequestIds
 from service.api.security_headers import SecurityHeaders
 from service.metrics import Metrics
-from service.problems import Forbidden, RateLimited, Unauthorised
+from service.problems import Forbidden, RateLimited, StorageFull, Unauthorised, Unavailable
 from service.settings import Settings
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ def create_app(settings: Settings) -> FastAPI:
         description=_DESCRIPTION,
         version=_version(),
         lifespan=lifespan,
+        generate_unique_id_function=lambda route: route.name,  # what generated clients call the calls
         docs_url="/docs",
         redoc_url=None,
         middleware=[
@@ -71,7 +72,9 @@ def create_app(settings: Settings) -> FastAPI:
     )
     faults.install(app)
     for part in (galleries, images, people, query, batch, verify, embed, model):
-        app.include_router(part.router, responses=documented(Unauthorised, Forbidden, RateLimited))
+        app.include_router(
+            part.router, responses=documented(Unauthorised, Forbidden, RateLimited, Unavailable, StorageFull)
+        )
     for part in (health, metrics):
         app.include_router(part.router)
     app.openapi = lambda: _described(app)  # type: ignore[method-assign]

@@ -30,6 +30,7 @@ from service.api.multipart import read_boxes
 from service.api.query import answer_query
 from service.api.schemas import BATCH_ANSWER_EXAMPLE, BatchAnswer, BatchQuery
 from service.problems import BadRequest, BodyTooLarge, Overloaded, Problem, RateLimited, UnknownGallery
+from service.storage.faults import storage_problem
 
 router = APIRouter(prefix="/v1/galleries/{gallery}/query/batch", tags=["query"])
 
@@ -229,9 +230,13 @@ async def _answer(
     except Problem as problem:
         said = ProblemDocument(**document(problem))
         answered = BatchAnswer(line=line.number, id=id, answer=None, problem=said)
-    except Exception:
-        _log.exception("line %d of a batch failed", line.number)
-        said = ProblemDocument(**document(Problem("The service failed on this line; its log says why.")))
+    except Exception as error:
+        known = storage_problem(error)
+        if known is None:
+            _log.exception("line %d of a batch failed", line.number)
+        said = ProblemDocument(
+            **document(known or Problem("The service failed on this line; its log says why."))
+        )
         answered = BatchAnswer(line=line.number, id=id, answer=None, problem=said)
     return answered.model_dump_json().encode() + b"\n"
 

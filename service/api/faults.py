@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import http
+import logging
 from collections.abc import Mapping
 from typing import Any, Final
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.routing import compile_path
@@ -29,6 +31,9 @@ from service.problems import (
     Unavailable,
     UnsupportedFormat,
 )
+from service.storage.faults import storage_problem
+
+_log = logging.getLogger(__name__)
 
 MEDIA_TYPE: Final = "application/problem+json"
 
@@ -178,6 +183,15 @@ def install(app: FastAPI) -> None:
             headers["Allow"] = ", ".join(_methods(request))
         return JSONResponse(body, error.status_code, headers=headers, media_type=MEDIA_TYPE)
 
+    async def on_storage_fault(_: Request, error: Exception) -> Response:
+        problem = storage_problem(error)
+        if problem is None:
+            raise error
+        _log.error("%s: %s", problem.title, str(error).splitlines()[0])
+        return problem_response(problem)
+
     app.add_exception_handler(Problem, on_problem)
+    app.add_exception_handler(SQLAlchemyError, on_storage_fault)
+    app.add_exception_handler(OSError, on_storage_fault)
     app.add_exception_handler(RequestValidationError, on_invalid)
     app.add_exception_handler(HTTPException, on_http_error)

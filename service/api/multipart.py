@@ -52,10 +52,28 @@ def described(
         "type": "object",
         "required": [FILES, *options.get("required", ())],
         "additionalProperties": False,
-        "properties": {FILES: pictures, **options["properties"]},
+        "properties": {
+            FILES: pictures,
+            **{name: _present(option) for name, option in options["properties"].items()},
+        },
     }
     form = {"schema": schema, "example": dict(example)}
     return {"requestBody": {"required": True, "content": {"multipart/form-data": form}}}
+
+
+def _present(option: Mapping[str, Any]) -> dict[str, Any]:
+    """An option's schema without null: in a form, what is not said is left out."""
+    choices = [choice for choice in option.get("anyOf", ()) if choice != {"type": "null"}]
+    if len(choices) != 1:
+        return dict(option)
+    return {
+        **choices[0],
+        **{
+            key: value
+            for key, value in option.items()
+            if key != "anyOf" and (key, value) != ("default", None)
+        },
+    }
 
 
 def read_options(form: Form, kind: type[Options]) -> Options:

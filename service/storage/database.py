@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -11,7 +12,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from service.storage.tables import AboutRow
@@ -19,10 +20,13 @@ from service.storage.ulid import new_ulid
 
 __all__ = ["CatalogError", "Database", "migrate", "open_engine"]
 
+_log = logging.getLogger(__name__)
+
 Result = TypeVar("Result")
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
-_ATTEMPTS: Final = 3  # of a transaction that met a concurrent writer's row
+_ATTEMPTS: Final = 3  # of a transaction that met a concurrent writer's row, or lost its connection
+_CONNECT_S: Final = 5
 _FIRST: Final = "0001"
 _LOCK: Final = 0x50454E55  # of PostgreSQL's advisory locks: "PENU"
 
@@ -37,6 +41,7 @@ class Database:
     Attributes:
         engine: connections to read by.
         id: made with the database, 26 characters; names what belongs to it elsewhere.
+        unforgotten: whether erased rows are still in SQLite's write-ahead log, see :meth:`forget`.
 
     Raises:
         CatalogError: it was written by a later version of the program.
@@ -45,6 +50,7 @@ class Database:
 
     def __init__(self, url: str) -> None:
         self.engine: Final = open_engine(url)
+        self.unforgotten = False
         migrate(self.engine)
         self.id: Final = self.transact(_introduce)
 
@@ -54,21 +60,41 @@ class Database:
         return self.engine.dialect.name == "sqlite"
 
     def transact(self, work: Callable[[Session], Result]) -> Result:
-        """Run ``work`` in one transaction; again if another writer's row came between check and insert."""
+        """Run ``work`` in one transaction.
+
+        Again if another writer's row came between check and insert, or if the connection was lost before
+        the commit began. Whoever meets a fault of the database in the commit cannot know how it ended.
+        """
         for attempt in range(_ATTEMPTS):
+            committing = False
             try:
                 with Session(self.engine.execution_options(writes=True)) as session, session.begin():
-                    return work(session)
+                    result = work(session)
+                    committing = True
+                return result
             except IntegrityError:
                 if attempt == _ATTEMPTS - 1:
+                    raise
+            except DBAPIError as error:
+                if committing or not error.connection_invalidated or attempt == _ATTEMPTS - 1:
                     raise
         raise AssertionError("unreachable")
 
     def forget(self) -> None:
-        """After erasing: empty SQLite's write-ahead log, which still holds the erased rows."""
-        if self.is_sqlite:
+        """After erasing: empty SQLite's write-ahead log, which still holds the erased rows.
+
+        Where that cannot be (a reader holds on to it, the disk refuses), :attr:`unforgotten` says so until
+        a later call succeeds. The erasure itself is committed and stands.
+        """
+        if not self.is_sqlite:
+            return
+        try:
             with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+                (busy, _, _) = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()
+        except SQLAlchemyError as error:
+            _log.warning("erased rows are still in the write-ahead log: %s", error)
+            busy = True
+        self.unforgotten = bool(busy)
 
     def close(self) -> None:
         """Close all connections."""
@@ -94,7 +120,8 @@ def open_engine(url: str) -> Engine:
     """
     parsed = make_url(url)
     if parsed.get_backend_name() != "sqlite":
-        return create_engine(parsed, pool_pre_ping=True)
+        patience = {"connect_timeout": _CONNECT_S} if parsed.get_backend_name() == "postgresql" else {}
+        return create_engine(parsed, pool_pre_ping=True, connect_args=patience)
     if parsed.database in (None, "", ":memory:"):
         raise CatalogError("the catalog needs a SQLite file: sqlite:////absolute/path, not an in-memory one")
     Path(str(parsed.database)).parent.mkdir(parents=True, exist_ok=True)
