@@ -152,7 +152,7 @@ class Reindexer:
     async def _embed(self, name: str, gallery: int, picture: PendingPicture) -> None:
         while True:
             try:
-                await self._galleries.renew(gallery, picture)
+                await self._galleries.renewal.renew(gallery, picture)
                 return
             except (Overloaded, DeadlineExceeded, Unavailable):
                 await asyncio.sleep(self._pause_s)  # those who wait for an answer come first

@@ -77,7 +77,7 @@ class Sweeper:
         erased = 0
         for gallery, image in await asyncio.to_thread(self._catalog.pictures.expired, now):
             try:
-                await self._galleries.delete_image(gallery, image)
+                await self._galleries.erasure.picture(gallery, image)
             except Problem:
                 continue  # somebody was faster
             erased += 1

@@ -120,4 +120,4 @@ async def change_gallery(request: Request, gallery: str, wanted: GalleryChange) 
 )
 async def delete_gallery(request: Request, gallery: str) -> None:
     """With everything that is stored of it."""
-    await assembly_of(request.app.state).galleries.delete(gallery)
+    await assembly_of(request.app.state).galleries.erasure.gallery(gallery)

@@ -95,7 +95,7 @@ async def enrol(request: Request, gallery: str) -> Response:
     form = await read_form(request, max_files=assembly.settings.max_files, fields={"items"})
     note_pictures(request.state, len(form.files))
     items = read_items(form.fields.get("items"), len(form.files))
-    outcomes = await assembly.galleries.enrol(
+    outcomes = await assembly.galleries.enrolment.enrol(
         gallery,
         [
             EnrolItem(
@@ -138,7 +138,7 @@ async def list_images(
 ) -> PicturePage:
     """In the order in which they were enrolled, a page at a time, whatever is enrolled meanwhile."""
     assembly = assembly_of(request.app.state)
-    page = await assembly.galleries.images(gallery, limit, cursor, person, camera)
+    page = await assembly.galleries.pictures.list(gallery, limit, cursor, person, camera)
     return PicturePage(
         items=[answers.picture(record, assembly.embedder.fingerprint) for record in page.items],
         next_cursor=page.next_cursor,
@@ -154,7 +154,9 @@ async def list_images(
 async def get_image(request: Request, gallery: str, image: str) -> Picture:
     """What was told of it, and how the model sees it."""
     assembly = assembly_of(request.app.state)
-    return answers.picture(await assembly.galleries.image(gallery, image), assembly.embedder.fingerprint)
+    return answers.picture(
+        await assembly.galleries.pictures.get(gallery, image), assembly.embedder.fingerprint
+    )
 
 
 @router.get(
@@ -169,7 +171,7 @@ async def get_image(request: Request, gallery: str, image: str) -> Picture:
 )
 async def get_file(request: Request, gallery: str, image: str) -> Response:
     """The bytes that were enrolled (of a full frame, what was in the box), where the gallery keeps them."""
-    content = await assembly_of(request.app.state).galleries.file(gallery, image)
+    content = await assembly_of(request.app.state).galleries.pictures.file(gallery, image)
     # what a browser makes of it must not depend on what is in it
     headers = {"X-Content-Type-Options": "nosniff", "Cache-Control": "private, no-store"}
     return Response(content, media_type=media_type(content), headers=headers)
@@ -184,7 +186,7 @@ async def get_file(request: Request, gallery: str, image: str) -> Response:
 )
 async def delete_image(request: Request, gallery: str, image: str) -> None:
     """From catalog, index, files and feature cache; its person too if it was their last picture."""
-    await assembly_of(request.app.state).galleries.delete_image(gallery, image)
+    await assembly_of(request.app.state).galleries.erasure.picture(gallery, image)
 
 
 def read_items(text: str | None, files: int) -> list[Item]:

@@ -24,7 +24,7 @@ async def list_people(
     cursor: Annotated[str | None, Query(description="`next_cursor` of the page before.")] = None,
 ) -> PeoplePage:
     """In the order of their names, a page at a time."""
-    page = await assembly_of(request.app.state).galleries.people(gallery, limit, cursor)
+    page = await assembly_of(request.app.state).galleries.people.list(gallery, limit, cursor)
     return PeoplePage(items=[answers.person(record) for record in page.items], next_cursor=page.next_cursor)
 
 
@@ -39,7 +39,7 @@ async def list_people(
 )
 async def get_person(request: Request, gallery: str, person: str) -> Person:
     """How many pictures show them; the pictures are listed by `images?person=`."""
-    return answers.person(await assembly_of(request.app.state).galleries.person(gallery, person))
+    return answers.person(await assembly_of(request.app.state).galleries.people.get(gallery, person))
 
 
 @router.patch(
@@ -50,7 +50,7 @@ async def get_person(request: Request, gallery: str, person: str) -> Person:
 )
 async def change_person(request: Request, gallery: str, person: str, change: PersonChange) -> Person:
     """Where two names turned out to be one person, `merge` puts all pictures under the new name."""
-    changed = await assembly_of(request.app.state).galleries.rename_person(
+    changed = await assembly_of(request.app.state).galleries.people.rename(
         gallery, person, change.name, change.merge
     )
     return answers.person(changed)
@@ -65,4 +65,4 @@ async def change_person(request: Request, gallery: str, person: str, change: Per
 )
 async def delete_person(request: Request, gallery: str, person: str) -> None:
     """With all their pictures: from catalog, index, files and feature cache."""
-    await assembly_of(request.app.state).galleries.delete_person(gallery, person)
+    await assembly_of(request.app.state).galleries.erasure.person(gallery, person)

@@ -72,7 +72,7 @@ async def answer_query(
     most = assembly.settings.max_top_k
     if asked.top_k > most:
         raise BadRequest(f"top_k: at most {most}, not {asked.top_k}")
-    found = await assembly.galleries.query(
+    found = await assembly.galleries.queries.answer(
         gallery,
         pictures,
         QueryOptions(

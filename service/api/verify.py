@@ -55,9 +55,9 @@ async def verify(request: Request) -> Response:
     if options.gallery is not None:
         access_of(request).check(options.gallery)
     if len(form.files) == 2 and options.gallery is None and options.person is None:
-        found = await galleries.verify(form.files, options.unify, boxes, rule_of(options))
+        found = await galleries.verifier.pictures(form.files, options.unify, boxes, rule_of(options))
     elif len(form.files) == 1 and options.gallery is not None and options.person is not None:
-        found = await galleries.verify_person(
+        found = await galleries.verifier.person(
             options.gallery, options.person, form.files[0], options.unify, boxes, rule_of(options)
         )
     else:

@@ -44,7 +44,7 @@ def service(folder: Path) -> Iterator[Serving]:
 
 
 def keys(service: Serving) -> Keys:
-    return Keys(service.app.state.assembly.galleries._catalog.database)
+    return Keys(service.app.state.assembly.galleries._parts.catalog.database)
 
 
 @pytest.fixture
@@ -154,7 +154,7 @@ def test_the_trail_tells_what_was_done_by_whom_without_names(
     enroller.query("a", [encoded(person(7)), encoded(person(7, 1))])
     enroller.delete_person("a", "Somebody Unforgettable")
     key = keys(service).list()[-1].id
-    trail = AuditTrail(service.app.state.assembly.galleries._catalog.database)
+    trail = AuditTrail(service.app.state.assembly.galleries._parts.catalog.database)
     until = time.monotonic() + 30
     while len(events := trail.events(gallery="a", key=key)) < 3 and time.monotonic() < until:
         time.sleep(0.05)  # what was only read is written a moment later
@@ -174,7 +174,7 @@ def test_refusals_are_in_the_trail(service: Serving, client: Callable[..., Clien
     bound = client("query", ["b"])
     refusal(lambda: bound.gallery("a"))
     key = keys(service).list()[-1].id
-    trail = AuditTrail(service.app.state.assembly.galleries._catalog.database)
+    trail = AuditTrail(service.app.state.assembly.galleries._parts.catalog.database)
     until = time.monotonic() + 30
     while not (events := trail.events(key=key)) and time.monotonic() < until:
         time.sleep(0.05)

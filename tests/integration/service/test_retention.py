@@ -31,7 +31,7 @@ def enrol(client: Client, gallery: str, who: int, name: str) -> str:
 
 
 def make_older(service: Serving, ids: list[str], days: float) -> None:
-    database = service.app.state.assembly.galleries._catalog.database
+    database = service.app.state.assembly.galleries._parts.catalog.database
     then = datetime.now(UTC) - timedelta(days=days)
     database.transact(
         lambda session: session.execute(update(ImageRow).where(ImageRow.id.in_(ids)).values(enrolled_at=then))
@@ -48,7 +48,7 @@ def test_only_what_is_past_its_gallerys_retention_is_erased(service: Serving) ->
         make_older(service, [old, kept], 30.5)
         make_older(service, [young], 29.5)
         assembly = service.app.state.assembly
-        sweeper = Sweeper(assembly.galleries._catalog, assembly.galleries, assembly.audit, 365)
+        sweeper = Sweeper(assembly.galleries._parts.catalog, assembly.galleries, assembly.audit, 365)
         # The service's parts live on its own loop; a sweep touches them by threads and futures alone.
         erased = asyncio.run(sweeper.sweep())
         assert erased == 1

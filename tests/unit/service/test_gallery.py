@@ -150,11 +150,11 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
 
 
 async def enrol(house: House, *contents: bytes, gallery: str = "shop") -> tuple[EnrolOutcome, ...]:
-    return await house.galleries.enrol(gallery, [item(content) for content in contents])
+    return await house.galleries.enrolment.enrol(gallery, [item(content) for content in contents])
 
 
 async def found(house: House, query: bytes, gallery: str = "shop", top_k: int = 100) -> list[str]:
-    answer = await house.galleries.query(gallery, [query], QueryOptions(top_k=top_k, by="image"))
+    answer = await house.galleries.queries.answer(gallery, [query], QueryOptions(top_k=top_k, by="image"))
     return [match.image for match in answer.results]
 
 
@@ -206,14 +206,14 @@ async def test_ranking_equals_brute_force(house: House, unify: str, queries: lis
     scores = expected_scores(queries, CROWD, unify)
     by_id = {outcome.id: score for outcome, score in zip(outcomes, scores, strict=True)}
 
-    images = await house.galleries.query("shop", queries, QueryOptions(100, "image", unify))
+    images = await house.galleries.queries.answer("shop", queries, QueryOptions(100, "image", unify))
     np.testing.assert_allclose([match.score for match in images.results], sorted(scores)[::-1], atol=1e-3)
     np.testing.assert_allclose(
         [match.score for match in images.results], [by_id[match.image] for match in images.results], atol=1e-3
     )
     assert [match.rank for match in images.results] == list(range(1, 31))
 
-    people = await house.galleries.query("shop", queries, QueryOptions(100, "person", unify))
+    people = await house.galleries.queries.answer("shop", queries, QueryOptions(100, "person", unify))
     best = [max(scores[start : start + 5]) for start in range(0, 30, 5)]
     order = np.argsort(best)[::-1]
     assert [match.person for match in people.results] == [f"p{person}" for person in order]
@@ -231,13 +231,13 @@ async def test_a_score_is_never_beyond_what_a_cosine_can_be(
         return [replace(hits, scores=hits.scores + np.float32(1e-3)) for hits in search(gallery, searches, k)]
 
     monkeypatch.setattr(house.index, "search", rounded_up)
-    answer = await house.galleries.query("shop", [content], QueryOptions())
+    answer = await house.galleries.queries.answer("shop", [content], QueryOptions())
     assert answer.results[0].score == 1.0
 
 
 async def test_answer_tells_grades_parts_and_times(house: House) -> None:
     await enrol(house, picture("p1", 5, 1))
-    answer = await house.galleries.query("shop", [picture("p1", 4, 2)], QueryOptions())
+    answer = await house.galleries.queries.answer("shop", [picture("p1", 4, 2)], QueryOptions())
     (match,) = answer.results
     assert (answer.pictures[0].occlusion, match.grade.occlusion) == (4, 5)
     assert match.grade.scores is not None
@@ -252,7 +252,7 @@ async def test_a_holistic_gallery_costs_one_embedding_per_query(house: House) ->
     await enrol(house, picture("p1", 0, 1))
     house.embedder.asked.clear()
     query = picture("p1", 4, 2)
-    await house.galleries.query("shop", [query], QueryOptions())
+    await house.galleries.queries.answer("shop", [query], QueryOptions())
     assert house.embedder.asked == [(query, (0,))]
 
 
@@ -260,7 +260,7 @@ async def test_fuse_embeds_the_query_under_every_code_at_once_and_says_what_coun
     await enrol(house, *CROWD)
     house.embedder.asked.clear()
     query = picture("p3", 4, 50)
-    answer = await house.galleries.query("shop", [query], QueryOptions(1, unify="fuse"))
+    answer = await house.galleries.queries.answer("shop", [query], QueryOptions(1, unify="fuse"))
     assert house.embedder.asked == [(query, tuple(range(9)))]
     (match,) = answer.results
     assert match.person == "p3"
@@ -269,9 +269,9 @@ async def test_fuse_embeds_the_query_under_every_code_at_once_and_says_what_coun
 
 async def test_fuse_in_a_gallery_of_nobody_and_of_one(house: House) -> None:
     query = picture("p1", 0, 9)
-    assert not (await house.galleries.query("shop", [query], QueryOptions(unify="fuse"))).results
+    assert not (await house.galleries.queries.answer("shop", [query], QueryOptions(unify="fuse"))).results
     await enrol(house, picture("p1", 0, 1))
-    (match,) = (await house.galleries.query("shop", [query], QueryOptions(unify="fuse"))).results
+    (match,) = (await house.galleries.queries.answer("shop", [query], QueryOptions(unify="fuse"))).results
     assert match.score == pytest.approx(
         fused_score(query, picture("p1", 0, 1), [picture("p1", 0, 1)]), abs=1e-3
     )
@@ -282,28 +282,28 @@ async def test_the_cohort_of_fuse_is_the_gallery_whatever_a_filter_leaves(house:
     query = picture("p3", 4, 50)
     scores = expected_scores([query], CROWD, "fuse")
     options = QueryOptions(100, "image", "fuse", filters=Filters(people=["p2"]))
-    left = (await house.galleries.query("shop", [query], options)).results
+    left = (await house.galleries.queries.answer("shop", [query], options)).results
     np.testing.assert_allclose([match.score for match in left], sorted(scores[10:15])[::-1], atol=1e-3)
 
 
 async def test_two_pictures_alone_cannot_be_fused(house: House) -> None:
     with pytest.raises(BadRequest, match="gallery"):
-        await house.galleries.verify([picture("p1", 0, 1), picture("p2", 0, 1)], "fuse")
+        await house.galleries.verifier.pictures([picture("p1", 0, 1), picture("p2", 0, 1)], "fuse")
 
 
 async def test_only_the_parts_that_are_there_cost_a_second_embedding(house: House) -> None:
     await enrol(house, picture("p1", 0, 1), picture("p1", 4, 2), picture("p1", 7, 3))
     house.embedder.asked.clear()
     query = picture("p1", 0, 9)
-    await house.galleries.query("shop", [query], QueryOptions())
-    await house.galleries.query("shop", [query], QueryOptions(unify="off"))
+    await house.galleries.queries.answer("shop", [query], QueryOptions())
+    await house.galleries.queries.answer("shop", [query], QueryOptions(unify="off"))
     assert house.embedder.asked == [(query, (0,)), (query, (4, 7)), (query, (0,))]
 
 
 async def test_people_hidden_behind_one_with_many_pictures_are_still_ranked(house: House) -> None:
     await enrol(house, *(picture("p1", 0, number) for number in range(60)))
     await enrol(house, picture("p2", 0, 1), picture("p3", 4, 1))
-    answer = await house.galleries.query("shop", [picture("p1", 0, 99)], QueryOptions(top_k=3))
+    answer = await house.galleries.queries.answer("shop", [picture("p1", 0, 99)], QueryOptions(top_k=3))
     assert answer.results[0].person == "p1"
     assert {match.person for match in answer.results} == {"p1", "p2", "p3"}
 
@@ -324,12 +324,12 @@ async def test_a_senseless_query_is_told_so(
     house: House, contents: list[bytes], options: QueryOptions
 ) -> None:
     with pytest.raises(BadRequest):
-        await house.galleries.query("shop", contents, options)
+        await house.galleries.queries.answer("shop", contents, options)
 
 
 async def test_a_query_that_is_no_picture_is_told_so(house: House) -> None:
     with pytest.raises(NotAPicture):
-        await house.galleries.query("shop", [picture("p1", 0, 1), b"text"], QueryOptions())
+        await house.galleries.queries.answer("shop", [picture("p1", 0, 1), b"text"], QueryOptions())
 
 
 # Enrolling
@@ -363,7 +363,7 @@ async def test_a_picture_committed_but_not_indexed_is_found_after_a_restart(hous
 async def test_a_bad_picture_fails_alone(house: House) -> None:
     good, other = picture("p1", 0, 1), picture("p2", 0, 2)
     items = [item(good, "a"), EnrolItem(b"text", "p1", client_id="b"), item(other, "c")]
-    outcomes = await house.galleries.enrol("shop", items)
+    outcomes = await house.galleries.enrolment.enrol("shop", items)
     assert [(outcome.status, outcome.client_id) for outcome in outcomes] == [
         ("enrolled", "a"),
         ("failed", "b"),
@@ -388,9 +388,9 @@ async def test_a_fault_of_the_program_is_not_dressed_up_as_a_bad_picture(
 
 async def test_sending_again_with_a_client_id_changes_nothing(house: House) -> None:
     content = picture("p1", 4, 1)
-    (first,) = await house.galleries.enrol("shop", [item(content, "x")])
-    (again,) = await house.galleries.enrol("shop", [item(content, "x")])
-    (other,) = await house.galleries.enrol("shop", [item(picture("p1", 4, 2), "x")])
+    (first,) = await house.galleries.enrolment.enrol("shop", [item(content, "x")])
+    (again,) = await house.galleries.enrolment.enrol("shop", [item(content, "x")])
+    (other,) = await house.galleries.enrolment.enrol("shop", [item(picture("p1", 4, 2), "x")])
     assert (first.status, again.status, other.status) == ("enrolled", "exists", "failed")
     assert again.id == first.id
     assert again.grade is not None
@@ -408,7 +408,7 @@ async def test_the_same_bytes_without_client_id_are_two_pictures(house: House) -
 async def test_many_clients_at_once_lose_nothing_and_double_nothing(house: House) -> None:
     async def client(number: int) -> None:
         for content in CROWD[number::5]:
-            await house.galleries.enrol("shop", [item(content, content.decode())])
+            await house.galleries.enrolment.enrol("shop", [item(content, content.decode())])
 
     await asyncio.gather(*(client(number) for number in range(5)), *(client(number) for number in range(5)))
     record = await house.galleries.get("shop")
@@ -424,7 +424,7 @@ async def test_a_caller_who_leaves_cannot_part_catalog_and_index(house: House) -
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
     await house.galleries.create("afterwards")  # the writers' queue is worked off in order
-    while house.galleries._writers._work_queue.qsize():
+    while house.galleries._parts._writers._work_queue.qsize():
         await asyncio.sleep(0.01)
     await house.leave()
     indexed = sum(house.index.parts(1).values())
@@ -435,8 +435,10 @@ async def test_a_caller_who_leaves_cannot_part_catalog_and_index(house: House) -
 async def test_metadata_of_a_picture_is_in_the_answer(house: House) -> None:
     moment = datetime(2024, 1, 2, 3, 4, 5, tzinfo=UTC)
     content = picture("p1", 0, 1)
-    await house.galleries.enrol("shop", [EnrolItem(content, "someone", "door", moment, None, {"a": 1})])
-    answer = await house.galleries.query("shop", [content], QueryOptions())
+    await house.galleries.enrolment.enrol(
+        "shop", [EnrolItem(content, "someone", "door", moment, None, {"a": 1})]
+    )
+    answer = await house.galleries.queries.answer("shop", [content], QueryOptions())
     (match,) = answer.results
     assert (match.person, match.camera, match.time) == ("someone", "door", moment)
 
@@ -445,14 +447,14 @@ async def test_metadata_of_a_picture_is_in_the_answer(house: House) -> None:
 
 
 async def test_pictures_of_another_model_are_pending_and_never_compared(house: House) -> None:
-    await house.galleries.enrol("shop", [item(CROWD[0], "x"), item(CROWD[7], "y")])
+    await house.galleries.enrolment.enrol("shop", [item(CROWD[0], "x"), item(CROWD[7], "y")])
     await house.leave()
     house.embedder.fingerprint = NEXT_MODEL
     await house.enter()
     record = await house.galleries.get("shop")
     assert (record.images, record.pending) == (2, 2)
     assert await found(house, CROWD[0]) == []
-    (again,) = await house.galleries.enrol("shop", [item(CROWD[0], "x")])
+    (again,) = await house.galleries.enrolment.enrol("shop", [item(CROWD[0], "x")])
     assert again.status == "exists"
     assert (await house.galleries.get("shop")).pending == 1
     assert await found(house, CROWD[0]) == [again.id]
@@ -463,10 +465,10 @@ async def test_pictures_of_another_model_are_pending_and_never_compared(house: H
 
 async def test_a_deleted_picture_is_not_found_again(house: House) -> None:
     first, second = await enrol(house, picture("p1", 4, 1), picture("p1", 4, 2))
-    await house.galleries.delete_image("shop", str(first.id))
+    await house.galleries.erasure.picture("shop", str(first.id))
     assert await found(house, picture("p1", 4, 1)) == [second.id]
     with pytest.raises(UnknownImage):
-        await house.galleries.delete_image("shop", str(first.id))
+        await house.galleries.erasure.picture("shop", str(first.id))
     await house.leave()
     await house.enter()
     assert await found(house, picture("p1", 4, 1)) == [second.id]
@@ -498,7 +500,7 @@ async def test_a_delete_between_commit_and_index_leaves_no_ghost(
     enrolling = asyncio.create_task(enrol(house, picture("p1", 0, 1)))
     await asyncio.to_thread(committed.wait, 30)
     (image,) = house.catalog.pictures.shown(1, range(1, 10)).values()
-    await house.galleries.delete_image("shop", image.id)
+    await house.galleries.erasure.picture("shop", image.id)
     deleted.set()
     await enrolling
     assert house.index.parts(1) == {}
@@ -508,9 +510,9 @@ async def test_a_gallery_deleted_while_a_query_runs_is_unknown(house: House) -> 
     await enrol(house, *CROWD)
     house.embedder.before_answer = asyncio.Event()
     house.embedder.reached.clear()
-    query = asyncio.create_task(house.galleries.query("shop", [CROWD[0]], QueryOptions()))
+    query = asyncio.create_task(house.galleries.queries.answer("shop", [CROWD[0]], QueryOptions()))
     await house.embedder.reached.wait()
-    await house.galleries.delete("shop")
+    await house.galleries.erasure.gallery("shop")
     house.embedder.before_answer.set()
     with pytest.raises(UnknownGallery):
         await query
@@ -521,7 +523,7 @@ async def test_a_gallery_deleted_while_pictures_are_enrolled_gets_none_of_them(h
     house.embedder.reached.clear()
     enrolling = asyncio.create_task(enrol(house, picture("p1", 0, 1)))
     await house.embedder.reached.wait()
-    await house.galleries.delete("shop")
+    await house.galleries.erasure.gallery("shop")
     await house.galleries.create("shop")
     house.embedder.before_answer.set()
     with pytest.raises(UnknownGallery):
@@ -544,7 +546,7 @@ async def test_deletes_enrolments_and_queries_at_once_never_fail_or_show_the_del
         for content in CROWD[start::3]:
             (outcome,) = await enrol(house, content)
             assert outcome.id in await found(house, content)
-            await house.galleries.delete_image("shop", str(outcome.id))
+            await house.galleries.erasure.picture("shop", str(outcome.id))
             deleted.add(str(outcome.id))
 
     asking = [asyncio.create_task(query()) for _ in range(3)]
@@ -566,7 +568,7 @@ async def test_a_gallery_that_stops_keeping_pictures_leaves_none_behind(house: H
     assert (changed.keep_pictures, changed.images) == (False, 1)
     await enrol(house, picture("p2", 0, 0), gallery="archive")
     assert len(house.files()) == 1
-    await house.galleries.delete("archive")
+    await house.galleries.erasure.gallery("archive")
     assert house.files() == []
 
 
@@ -578,18 +580,18 @@ async def test_pictures_are_kept_only_where_the_gallery_says_so(house: House) ->
     (file,) = house.files()
     assert file.read_bytes() == picture("p1", 0, 1)
     assert file.stem == kept.id
-    await house.galleries.delete_image("archive", str(kept.id))
+    await house.galleries.erasure.picture("archive", str(kept.id))
     assert house.files() == []
     await enrol(house, *CROWD, gallery="archive")
-    await house.galleries.delete("archive")
+    await house.galleries.erasure.gallery("archive")
     assert house.files() == []
 
 
 async def test_a_picture_that_was_not_enrolled_leaves_no_file(house: House) -> None:
     await house.galleries.create("archive", keep_pictures=True)
     content = picture("p1", 0, 1)
-    await house.galleries.enrol("archive", [item(content, "x")])
-    await house.galleries.enrol("archive", [item(content, "x"), item(picture("p1", 0, 2), "x")])
+    await house.galleries.enrolment.enrol("archive", [item(content, "x")])
+    await house.galleries.enrolment.enrol("archive", [item(content, "x"), item(picture("p1", 0, 2), "x")])
     assert [file.read_bytes() for file in house.files()] == [content]
 
 
@@ -635,7 +637,7 @@ async def test_a_name_is_taken_until_its_gallery_is_deleted(house: House) -> Non
     with pytest.raises(GalleryExists):
         await house.galleries.create("shop")
     await enrol(house, CROWD[0])
-    await house.galleries.delete("shop")
+    await house.galleries.erasure.gallery("shop")
     with pytest.raises(UnknownGallery):
         await house.galleries.get("shop")
     await house.galleries.create("shop")
@@ -654,7 +656,7 @@ async def test_pages_go_through_all_galleries_once_whatever_happens_between(hous
             break
         cursor = page.next_cursor
         if len(names) == 2:
-            await house.galleries.delete("a")
+            await house.galleries.erasure.gallery("a")
             await house.galleries.create("aa")
     assert names == ["a", "b", "c", "d", "shop"]
 

@@ -1,0 +1,109 @@
+"""`penumbra enrol`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from service.commands.options import SERVICE_URL, AsJson, GalleryName, Url
+from service.commands.reaching import connected
+from service.commands.saying import fail, print_json
+
+if TYPE_CHECKING:
+    from service.client import Client, EnrolledPicture, NewPicture
+
+__all__ = ["enrol"]
+
+
+def enrol(
+    folder: Annotated[Path, typer.Argument(help="Folder of pictures.", exists=True, file_okay=False)],
+    gallery: GalleryName,
+    create: Annotated[bool, typer.Option("--create", help="Make the gallery if there is none.")] = False,
+    pattern: Annotated[
+        str | None,
+        typer.Option(help="How files are named: {person}, {camera} and * for anything, without extension."),
+    ] = None,
+    manifest: Annotated[
+        Path | None,
+        typer.Option(
+            help="CSV with path, person and, if wanted, camera, time, client_id; other columns are metadata.",
+            exists=True,
+            dir_okay=False,
+        ),
+    ] = None,
+    url: Url = SERVICE_URL,
+    as_json: AsJson = False,
+) -> None:
+    """Enrol a folder of pictures. Run again, it enrols only what is new.
+
+    Each person has a folder of pictures; or files are named by a pattern; or a manifest lists them.
+    A picture's path in the folder is its client id. Ends with 1 if a picture failed.
+
+    [bold]Examples[/]
+
+      penumbra enrol people/ --gallery shop --create
+
+      penumbra enrol Market-1501/bounding_box_test/ -g market --pattern '{person}_c{camera}s*'
+
+      penumbra enrol crops/ -g station --manifest crops.csv --json
+    """
+    from service.folder import FolderError, read_folder, read_manifest
+
+    if pattern is not None and manifest is not None:
+        fail("give --pattern or --manifest, not both", code=2)
+    try:
+        pictures = read_manifest(manifest, folder) if manifest else read_folder(folder, pattern)
+    except FolderError as error:
+        fail(str(error), code=2)
+    with connected(url) as client:
+        if create:
+            _create_if_missing(client, gallery)
+        outcomes = _enrol_with_progress(client, gallery, pictures)
+    failed = [
+        (str(picture.client_id), _reason(outcome))
+        for picture, outcome in zip(pictures, outcomes, strict=True)
+        if outcome.status == "failed"
+    ]
+    counts = {
+        status: sum(o.status == status for o in outcomes) for status in ("enrolled", "exists", "failed")
+    }
+    if as_json:
+        faults = [{"client_id": client_id, "problem": reason} for client_id, reason in failed]
+        print_json({"gallery": gallery, **counts, "failures": faults})
+    else:
+        typer.echo(
+            f"{counts['enrolled']:,} enrolled, {counts['exists']:,} were there already, "
+            f"{counts['failed']:,} failed"
+        )
+        for client_id, reason in failed:
+            typer.echo(f"  {client_id}: {reason}", err=True)
+    if failed:
+        raise typer.Exit(1)
+
+
+def _create_if_missing(client: Client, gallery: str) -> None:
+    from service.client import ProblemError
+
+    try:
+        client.create_gallery(gallery)
+    except ProblemError as problem:
+        if problem.slug != "gallery-exists":
+            raise
+
+
+def _reason(outcome: EnrolledPicture) -> str:
+    if outcome.problem is None:
+        return "no reason given"
+    return outcome.problem.detail or outcome.problem.title
+
+
+def _enrol_with_progress(client: Client, gallery: str, pictures: list[NewPicture]) -> list[EnrolledPicture]:
+    from service.terminal import picture_progress
+
+    with picture_progress() as progress:
+        task = progress.add_task(f"enrolling into {gallery}", total=len(pictures))
+        return client.enrol(
+            gallery, pictures, on_answer=lambda answered: progress.advance(task, len(answered))
+        )

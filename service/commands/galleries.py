@@ -1,0 +1,196 @@
+"""`penumbra galleries`."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+
+import typer
+
+from service.commands.options import (
+    SERVICE_URL,
+    AsJson,
+    MatchRate,
+    Prior,
+    RetentionDays,
+    UncertainRate,
+    Url,
+)
+from service.commands.reaching import connected
+from service.commands.saying import fail, print_json
+
+__all__ = ["galleries_app"]
+
+galleries_app = typer.Typer(help="List, create and delete galleries.", no_args_is_help=True)
+
+
+@galleries_app.command("list")
+def list_galleries(url: Url = SERVICE_URL, as_json: AsJson = False) -> None:
+    """Show all galleries.
+
+    [bold]Example[/]
+
+      penumbra galleries list --json
+    """
+    with connected(url) as client:
+        found = list(client.galleries())
+    if as_json:
+        print_json([gallery.model_dump(mode="json") for gallery in found])
+        return
+    from rich.table import Table
+
+    from service.terminal import tables
+
+    table = Table("gallery", "pictures", "of another model", "people", "keeps pictures", "created")
+    for gallery in found:
+        table.add_row(
+            gallery.name,
+            f"{gallery.images:,}",
+            f"{gallery.pending:,}",  # not found until they are enrolled again
+            f"{gallery.people:,}",
+            "yes" if gallery.keep_pictures else "no",
+            f"{gallery.created_at.astimezone():%Y-%m-%d %H:%M}",
+        )
+    tables().print(table)
+
+
+@galleries_app.command("create")
+def create_gallery(
+    name: Annotated[str, typer.Argument(help="Small letters, digits, . _ and -.")],
+    keep_pictures: Annotated[
+        bool, typer.Option("--keep-pictures", help="Store the pictures too, not only their features.")
+    ] = False,
+    retention_days: RetentionDays = None,
+    url: Url = SERVICE_URL,
+    as_json: AsJson = False,
+) -> None:
+    """Make a gallery.
+
+    [bold]Example[/]
+
+      penumbra galleries create station-north --retention-days 30
+    """
+    with connected(url) as client:
+        gallery = client.create_gallery(name, keep_pictures=keep_pictures, retention_days=retention_days)
+    if as_json:
+        print_json(gallery.model_dump(mode="json"))
+    else:
+        typer.echo(f"created {gallery.name}")
+
+
+@galleries_app.command("change")
+def change_gallery(
+    name: Annotated[str, typer.Argument(help="The gallery.")],
+    match_rate: MatchRate = None,
+    uncertain_rate: UncertainRate = None,
+    prior: Prior = None,
+    retention_days: RetentionDays = None,
+    url: Url = SERVICE_URL,
+    as_json: AsJson = False,
+) -> None:
+    """Say how a gallery decides, where a query does not say so itself, and how long it keeps pictures.
+
+    [bold]Examples[/]
+
+      penumbra galleries change station-north --match-rate 0.001 --prior 0.05
+
+      penumbra galleries change station-north --retention-days 30
+    """
+    given = {
+        "match_rate": match_rate,
+        "uncertain_rate": uncertain_rate,
+        "prior": prior,
+        "retention_days": retention_days,
+    }
+    changes = {name: value for name, value in given.items() if value is not None}
+    with connected(url) as client:
+        gallery = client.change_gallery(name, **changes)
+    if as_json:
+        print_json(gallery.model_dump(mode="json"))
+        return
+    said = [f"{option} {value:g}" for option in given if (value := getattr(gallery, option)) is not None]
+    typer.echo(f"{gallery.name}: {', '.join(said) or 'decides as the calibration says'}")
+
+
+@galleries_app.command("statistics")
+def gallery_statistics(
+    name: Annotated[str, typer.Argument(help="The gallery.")],
+    url: Url = SERVICE_URL,
+    as_json: AsJson = False,
+) -> None:
+    """Show what is in a gallery: pictures by graded occlusion, people, bytes.
+
+    [bold]Example[/]
+
+      penumbra galleries statistics station-north
+    """
+    with connected(url) as client:
+        found = client.statistics(name)
+    if as_json:
+        print_json(found.model_dump(mode="json"))
+        return
+    typer.echo(f"{found.images:,} pictures of {found.people:,} people, {found.pending:,} pending")
+    for kind, count in found.by_occlusion.items():
+        typer.echo(f"  {kind}: {count:,}")
+    typer.echo(f"features: {found.feature_bytes / 1e6:,.1f} MB")
+
+
+@galleries_app.command("reindex")
+def reindex_gallery(
+    name: Annotated[str, typer.Argument(help="The gallery.")],
+    wait: Annotated[bool, typer.Option(help="Wait until it is done; it goes on either way.")] = True,
+    url: Url = SERVICE_URL,
+    as_json: AsJson = False,
+) -> None:
+    """Bring a gallery's kept pictures to the present model, after the model was replaced.
+
+    The service embeds them in the background, and finds each as soon as it is done.
+
+    [bold]Examples[/]
+
+      penumbra galleries reindex station-north
+
+      penumbra galleries reindex station-north --no-wait --json
+    """
+    from service.terminal import picture_progress
+
+    with connected(url) as client:
+        found = client.reindex(name)
+        if wait:
+            with picture_progress() as progress:
+                task = progress.add_task(f"embedding {name} again", total=found.images)
+                while found.running:
+                    progress.update(task, completed=found.done, total=found.done + found.waiting)
+                    time.sleep(0.5)
+                    found = client.reindexing(name)
+                progress.update(task, completed=found.done, total=found.done + found.waiting)
+    if as_json:
+        print_json(found.model_dump(mode="json"))
+    else:
+        typer.echo(f"{found.done:,} of {found.images:,} pictures are of the present model")
+        if found.waiting:
+            typer.echo(f"{found.waiting:,} wait to be embedded")
+        if found.not_kept:
+            typer.echo(f"{found.not_kept:,} were not kept: enrol them again")
+    if found.failed:
+        fail(f"{found.failed:,} pictures could not be embedded, the last: {found.problem}")
+
+
+@galleries_app.command("delete")
+def delete_gallery(
+    name: Annotated[str, typer.Argument(help="The gallery to erase.")],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    url: Url = SERVICE_URL,
+) -> None:
+    """Erase a gallery with everything in it.
+
+    [bold]Example[/]
+
+      penumbra galleries delete station-north --yes
+    """
+    with connected(url) as client:
+        gallery = client.gallery(name)
+        if not yes:
+            typer.confirm(f"Erase {name} with its {gallery.images:,} pictures?", abort=True)
+        client.delete_gallery(name)
+    typer.echo(f"deleted {name}")

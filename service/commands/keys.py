@@ -1,0 +1,127 @@
+"""`penumbra keys`: on the catalog itself, beside a running service or without one."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+import typer
+
+from service.commands.options import AsJson, CatalogUrl, DataDir
+from service.commands.reaching import opened_database
+from service.commands.saying import print_json
+
+__all__ = ["keys_app"]
+
+keys_app = typer.Typer(
+    help="Make, list and revoke keys. From the first active key on, the service asks everybody for one.",
+    no_args_is_help=True,
+)
+
+
+@keys_app.command("create")
+def create(
+    name: Annotated[str, typer.Argument(help="What the key is for, e.g. 'entrance tracker'.")],
+    role: Annotated[
+        str,
+        typer.Option(help="query: ask and read; enrol: also enrol, rename, erase; admin: also galleries."),
+    ] = "query",
+    gallery: Annotated[
+        list[str] | None, typer.Option(help="Bind it to this gallery; may be given several times.")
+    ] = None,
+    expires: Annotated[str | None, typer.Option(help="After so many days or hours, e.g. 90d or 12h.")] = None,
+    data_dir: DataDir = None,
+    catalog_url: CatalogUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a key, and print it once: nothing of it but a hash is kept.
+
+    [bold]Examples[/]
+
+      penumbra keys create operator --role admin
+
+      penumbra keys create 'entrance tracker' --role enrol --gallery station --expires 90d
+
+      PENUMBRA_KEY=pen_... penumbra query who.jpg --gallery station
+    """
+    from service.storage.keys import ROLES, Keys
+
+    chosen = next((known for known in ROLES if known == role), None)
+    if chosen is None:
+        raise typer.BadParameter(f"--role is {', '.join(ROLES)}, not {role!r}")
+    expires_at = None if expires is None else datetime.now(UTC) + _duration(expires)
+    with opened_database(data_dir, catalog_url) as database:
+        made = Keys(database).create(name, chosen, gallery or None, expires_at)
+    if as_json:
+        print_json({**asdict(made.record), "token": made.token})
+        return
+    typer.echo(made.token)
+    typer.echo(f"key {made.record.id}, role {role}; it is shown this once", err=True)
+
+
+@keys_app.command("list")
+def list_keys(data_dir: DataDir = None, catalog_url: CatalogUrl = None, as_json: AsJson = False) -> None:
+    """List all keys, the ended ones too.
+
+    [bold]Example[/]
+
+      penumbra keys list
+    """
+    from rich.table import Table
+
+    from service.storage.keys import Keys
+    from service.terminal import tables
+
+    with opened_database(data_dir, catalog_url) as database:
+        records = Keys(database).list()
+    if as_json:
+        print_json([asdict(record) for record in records])
+        return
+    table = Table("id", "name", "role", "galleries", "made", "state")
+    now = datetime.now(UTC)
+    for record in records:
+        if record.revoked_at is not None:
+            state = f"revoked {record.revoked_at:%Y-%m-%d %H:%M}"
+        elif record.expires_at is None:
+            state = "active"
+        else:
+            state = f"{'expires' if record.active(now) else 'expired'} {record.expires_at:%Y-%m-%d %H:%M}"
+        galleries = "all" if record.galleries is None else ", ".join(record.galleries)
+        table.add_row(
+            record.id, record.name, record.role, galleries, f"{record.created_at:%Y-%m-%d %H:%M}", state
+        )
+    tables().print(table)
+
+
+@keys_app.command("revoke")
+def revoke(
+    id: Annotated[str, typer.Argument(help="The key's id, as `penumbra keys list` shows it.")],
+    data_dir: DataDir = None,
+    catalog_url: CatalogUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """End a key for good; a running service refuses it within a second.
+
+    [bold]Example[/]
+
+      penumbra keys revoke 01KD4Z6M9W4S0X2J5T7V8Y1A3B
+    """
+    from service.storage.keys import Keys
+
+    with opened_database(data_dir, catalog_url) as database:
+        record = Keys(database).revoke(id)
+    if as_json:
+        print_json(asdict(record))
+    else:
+        typer.echo(f"revoked {record.id} ({record.name})", err=True)
+
+
+def _duration(text: str) -> timedelta:
+    """``"90d"``, ``"12h"`` as a duration."""
+    form = re.fullmatch(r"(\d+)([dh])", text)
+    if form is None:
+        raise typer.BadParameter(f"say days or hours, e.g. 90d or 12h, not {text!r}")
+    number = int(form.group(1))
+    return timedelta(days=number) if form.group(2) == "d" else timedelta(hours=number)

@@ -1,0 +1,35 @@
+"""Options that several commands have."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+Url = Annotated[
+    str, typer.Option("--url", envvar="PENUMBRA_URL", help="Address of the service.", show_envvar=True)
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+RetentionDays = Annotated[
+    int | None, typer.Option(min=1, help="Erase pictures that were enrolled more days ago.")
+]
+GalleryName = Annotated[str, typer.Option("--gallery", "-g", help="Name of the gallery.")]
+
+MatchRate = Annotated[
+    float | None, typer.Option(help="Share of strangers' queries that may get a match, up to 0.5.")
+]
+UncertainRate = Annotated[float | None, typer.Option(help="The same for uncertain or better.")]
+Prior = Annotated[
+    float | None, typer.Option(help="Probability beforehand that the person asked about is enrolled.")
+]
+
+DataDir = Annotated[
+    Path | None, typer.Option(help="The service's data folder, where its catalog is in there.")
+]
+CatalogUrl = Annotated[
+    str | None,
+    typer.Option(help="SQLAlchemy URL of the catalog, where it is not in the data folder."),
+]
+
+SERVICE_URL: Final = "http://127.0.0.1:8321"

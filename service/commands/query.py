@@ -1,0 +1,162 @@
+"""`penumbra query` and `penumbra query-batch`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from service.commands.options import (
+    SERVICE_URL,
+    AsJson,
+    GalleryName,
+    MatchRate,
+    Prior,
+    UncertainRate,
+    Url,
+)
+from service.commands.reaching import connected
+from service.commands.saying import fail, plain, print_json
+
+if TYPE_CHECKING:
+    from service.client import QueryAnswer
+
+__all__ = ["query", "query_batch"]
+
+
+def query(
+    pictures: Annotated[
+        list[Path], typer.Argument(help="1 to 16 pictures of one person.", exists=True, dir_okay=False)
+    ],
+    gallery: GalleryName,
+    top_k: Annotated[int, typer.Option("--top-k", "-k", min=1, help="How many to show.")] = 10,
+    by: Annotated[
+        str, typer.Option(help="Rank people by their best picture, or pictures: person, image.")
+    ] = "person",
+    unify: Annotated[
+        str, typer.Option(help="auto, off, fuse, or what is hidden in the query, e.g. bottom_half.")
+    ] = "auto",
+    camera: Annotated[
+        list[str] | None, typer.Option(help="Only pictures from this camera; may be given several times.")
+    ] = None,
+    exclude_camera: Annotated[list[str] | None, typer.Option(help="No picture from this camera.")] = None,
+    person: Annotated[list[str] | None, typer.Option(help="Only this person.")] = None,
+    exclude_person: Annotated[list[str] | None, typer.Option(help="Not this person.")] = None,
+    rerank: Annotated[
+        bool, typer.Option("--rerank", help="Put the 100 best pictures in k-reciprocal order.")
+    ] = False,
+    match_rate: MatchRate = None,
+    uncertain_rate: UncertainRate = None,
+    prior: Prior = None,
+    url: Url = SERVICE_URL,
+    as_json: AsJson = False,
+) -> None:
+    """Ask who in a gallery is the person in these pictures.
+
+    Probabilities and decisions are there where the model is calibrated for this --unify.
+
+    [bold]Examples[/]
+
+      penumbra query who.jpg --gallery shop
+
+      penumbra query who-1.jpg who-2.jpg -g shop --top-k 3 --by image
+
+      penumbra query who.jpg -g shop --unify bottom_half --json
+
+      penumbra query who.jpg -g shop --camera entrance --camera exit --exclude-person guard
+    """
+    from service.client import Decisions, Filters
+
+    if by not in ("person", "image"):
+        fail(f"--by is person or image, not {by!r}", code=2)
+    ranked_by: Literal["person", "image"] = "person" if by == "person" else "image"
+    filters = Filters(
+        cameras=camera or (),
+        people=person or (),
+        exclude_cameras=exclude_camera or (),
+        exclude_people=exclude_person or (),
+    )
+    with connected(url) as client:
+        answer = client.query(
+            gallery,
+            pictures,
+            top_k=top_k,
+            by=ranked_by,
+            unify=unify,
+            filters=filters,
+            decisions=Decisions(match_rate, uncertain_rate, prior),
+            rerank=rerank,
+        )
+    if as_json:
+        print_json(answer.model_dump(mode="json"))
+    else:
+        _show_answer(answer)
+
+
+def _show_answer(answer: QueryAnswer) -> None:
+    from rich.table import Table
+
+    from service.terminal import tables
+
+    console = tables()
+    grade = answer.query.occlusion
+    scores = ", ".join(f"{place} {score:.2f}" for place, score in (grade.scores or {}).items())
+    console.print(f"query graded [bold]{grade.type}[/] ({scores})" if scores else "query not graded")
+    table = Table("rank", "person", "score", "probability", "decision", "compared", "picture", "camera")
+    for result in answer.results:
+        table.add_row(
+            str(result.rank),
+            plain(result.person),
+            f"{result.score:.4f}",
+            "-" if result.probability is None else f"{result.probability:.4f}",
+            result.decision or "-",
+            "whole pictures" if result.compared == "none" else f"without {result.compared}",
+            result.image.id,
+            plain(result.image.camera or "-"),
+        )
+    console.print(table)
+    console.print(", ".join(f"{stage} {spent:.1f} ms" for stage, spent in answer.timings.items()))
+
+
+def query_batch(
+    file: Annotated[
+        Path,
+        typer.Argument(
+            help="One JSON object a line: pictures (paths, from where the file is), id, options.",
+            exists=True,
+            dir_okay=False,
+        ),
+    ],
+    gallery: GalleryName,
+    url: Url = SERVICE_URL,
+) -> None:
+    """Ask many queries, and print one JSON object a line: id, and answer or problem, in order.
+
+    The options are those of `penumbra query`, e.g. {"id": "a", "pictures": ["a.jpg"], "top_k": 3,
+    "cameras": ["entrance"]}. Ends with 1 if a query failed.
+
+    [bold]Example[/]
+
+      penumbra query-batch queries.ndjson --gallery shop > answers.ndjson
+    """
+    from service.query_file import QueryFileError, read_queries
+    from service.terminal import picture_progress
+
+    try:
+        queries = read_queries(file)
+    except QueryFileError as error:
+        fail(str(error), code=2)
+    failed = 0
+    with connected(url) as client, picture_progress() as progress:
+        task = progress.add_task(f"asking {gallery}", total=len(queries))
+        try:
+            for answer in client.query_batch(gallery, queries):
+                sys.stdout.write(answer.model_dump_json() + "\n")
+                failed += answer.problem is not None
+                progress.advance(task)
+        except OSError as error:
+            fail(f"a picture cannot be read: {error}")
+    if failed:
+        fail(f"{failed:,} of {len(queries):,} queries failed")

@@ -1,0 +1,35 @@
+"""Galleries: enrol, query, erase. The one place that ties catalog, index, pictures and embedder together.
+
+Order of things, so that an answer given is an answer kept:
+
+* Enrolling: embed, write pictures (if kept), commit to the catalog, add to the index, answer. What was
+  answered is in the catalog; the index is rebuilt from it at every start.
+* Erasing: commit to the catalog, remove from the index, from its snapshot and from the pictures, answer.
+* Commit and index update are one step under one lock, in a worker thread. So the index follows the
+  catalog's order, and a caller who goes away half-way cannot part the two.
+
+A file for each thing that is done, and :class:`Galleries`, which has them all.
+"""
+
+from service.gallery.enrolment import EnrolItem, EnrolOutcome
+from service.gallery.galleries import Galleries, GalleryPage
+from service.gallery.grade import Grade
+from service.gallery.people import PeoplePage
+from service.gallery.pictures import PicturePage
+from service.gallery.query import Match, QueryAnswer, QueryOptions, Timings
+from service.gallery.verification import Verification
+
+__all__ = [
+    "EnrolItem",
+    "EnrolOutcome",
+    "Galleries",
+    "GalleryPage",
+    "Grade",
+    "Match",
+    "PeoplePage",
+    "PicturePage",
+    "QueryAnswer",
+    "QueryOptions",
+    "Timings",
+    "Verification",
+]

@@ -1,0 +1,181 @@
+"""Enrolling: embed, write pictures (if kept), commit to the catalog, add to the index, answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from models import occlusion
+from service.embedding.box import Box, cut_file
+from service.embedding.features import PictureFeatures
+from service.gallery.grade import Grade
+from service.gallery.parts import Parts
+from service.index.protocol import Entries
+from service.problems import ClientIdConflict, Problem, UnknownGallery
+from service.storage.records import Enrolled, NewImage
+from service.storage.ulid import new_ulid
+
+__all__ = ["EnrolItem", "EnrolOutcome", "Enrolment", "halves"]
+
+
+@dataclass(frozen=True, slots=True)
+class EnrolItem:
+    """A picture to be enrolled, as the caller gave it.
+
+    Attributes:
+        content: the picture file's bytes.
+        person: name within the gallery.
+        camera, time: where and when it was taken; ``time`` is aware.
+        client_id: the caller's own id, unique in the gallery: sending it again changes nothing.
+        metadata: the caller's own, a JSON object.
+        box: where in the picture the person is; the whole picture unless given.
+    """
+
+    content: bytes
+    person: str
+    camera: str | None = None
+    time: datetime | None = None
+    client_id: str | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    box: Box | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EnrolOutcome:
+    """What became of one item.
+
+    Attributes:
+        status: ``enrolled``; ``exists``, this client id was enrolled before with the same bytes, and the
+            answer is about that picture; ``failed``, then ``problem`` says why and nothing was stored.
+        id: public id of the picture; None if failed.
+        client_id: the item's.
+        grade: None if failed.
+        problem: None unless failed.
+    """
+
+    status: Literal["enrolled", "exists", "failed"]
+    id: str | None
+    client_id: str | None
+    grade: Grade | None
+    problem: Problem | None = None
+
+
+class Enrolment:
+    """Takes pictures into galleries."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    async def enrol(self, gallery: str, items: Sequence[EnrolItem]) -> tuple[EnrolOutcome, ...]:
+        """Enrol pictures. When this returns, those enrolled are durable and found by every later query.
+
+        A picture that fails, fails alone: its outcome carries the problem.
+
+        Raises:
+            UnknownGallery: there is none, or it was deleted meanwhile; then nothing was stored.
+        """
+        key = await self._parts.key(gallery)
+        codes = tuple(range(occlusion.COUNT))
+        embedded = await asyncio.gather(*(self._embed_alone(item, codes) for item in items))
+        good = [
+            (item, result)
+            for item, result in zip(items, embedded, strict=True)
+            if isinstance(result, PictureFeatures)
+        ]
+        stored = iter(
+            await self._parts.write(lambda: self._store(key.number, key.keep_pictures, good)) if good else ()
+        )
+        return tuple(
+            EnrolOutcome("failed", None, item.client_id, None, result)
+            if isinstance(result, Problem)
+            else _outcome(item, next(stored))
+            for item, result in zip(items, embedded, strict=True)
+        )
+
+    async def _embed_alone(self, item: EnrolItem, codes: Sequence[int]) -> PictureFeatures | Problem:
+        """A picture that cannot be embedded is a result here: its neighbours go on."""
+        try:
+            return await self._parts.embedder.embed(item.content, codes, item.box)
+        except Problem as problem:
+            return problem
+
+    def _store(
+        self, gallery: int, keep: bool, pictures: Sequence[tuple[EnrolItem, PictureFeatures]]
+    ) -> Sequence[Enrolled]:
+        new = [
+            NewImage(
+                id=new_ulid(),
+                digest=features.digest,
+                person=item.person,
+                camera=item.camera,
+                time=item.time,
+                client_id=item.client_id,
+                metadata=item.metadata,
+                kept=keep,
+                occlusion=features.occlusion,
+                scores=features.scores,
+                features=halves(features),
+            )
+            for item, features in pictures
+        ]
+        if keep:
+            self._write_pictures(
+                gallery, [(image.id, _kept(item)) for image, (item, _) in zip(new, pictures, strict=True)]
+            )
+        with self._parts.writes:
+            try:
+                stored = self._parts.catalog.pictures.enrol(gallery, self._parts.embedder.fingerprint, new)
+            except UnknownGallery:
+                self._parts.remove_pictures(gallery, [image.id for image in new if keep])
+                raise
+            # any other fault leaves open whether the commit was done: the next start sweeps orphans away
+            added = [(answer, image) for answer, image in zip(stored, new, strict=True) if answer.indexable]
+            if added:
+                self._parts.index.add(gallery, _entries(added))
+                if self._parts.snapshots is not None:
+                    self._parts.snapshots.note(gallery, [answer.number for answer, _ in added])
+        if keep:
+            used = {answer.id for answer in stored}
+            self._parts.remove_pictures(gallery, [image.id for image in new if image.id not in used])
+        return stored
+
+    def _write_pictures(self, gallery: int, pictures: Sequence[tuple[str, bytes]]) -> None:
+        try:
+            for id, content in pictures:
+                self._parts.pictures.write(gallery, id, content)
+        except OSError:
+            self._parts.remove_pictures(gallery, [id for id, _ in pictures])
+            # UnknownGallery if its folder was deleted under our hands
+            self._parts.catalog.pictures.shown(gallery, ())
+            raise
+
+
+def halves(features: PictureFeatures) -> npt.NDArray[np.float16]:
+    """Under all codes, [9, D], as catalog and index hold them."""
+    return np.stack([features.embeddings[code] for code in range(occlusion.COUNT)], dtype=np.float16)
+
+
+def _entries(pairs: Sequence[tuple[Enrolled, NewImage]]) -> Entries:
+    return Entries(
+        ids=np.array([answer.number for answer, _ in pairs], dtype=np.int64),
+        people=np.array([answer.person for answer, _ in pairs], dtype=np.int64),
+        occlusions=np.array([answer.occlusion for answer, _ in pairs], dtype=np.int64),
+        features=np.stack([image.features for _, image in pairs]),
+    )
+
+
+def _kept(item: EnrolItem) -> bytes:
+    return item.content if item.box is None else cut_file(item.content, item.box)
+
+
+def _outcome(item: EnrolItem, stored: Enrolled) -> EnrolOutcome:
+    if stored.status == "conflict":
+        problem = ClientIdConflict(f"client_id {item.client_id!r} was used for another picture")
+        return EnrolOutcome("failed", None, item.client_id, None, problem)
+    return EnrolOutcome(stored.status, stored.id, item.client_id, Grade(stored.occlusion, stored.scores))

@@ -1,0 +1,170 @@
+"""The galleries of one service: make, change, list; and what is done in one, a part for each."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from models.calibration import Calibration
+from service.cursor import cursor_after, last_before
+from service.embedding.features import Embedder
+from service.gallery.enrolment import Enrolment
+from service.gallery.erasure import Erasure
+from service.gallery.parts import Parts
+from service.gallery.people import People
+from service.gallery.pictures import Pictures
+from service.gallery.query import Queries
+from service.gallery.renewal import Renewal
+from service.gallery.verification import Verifier
+from service.index.protocol import Entries, VectorIndex
+from service.matching.decision import NO_WISHES, Rule
+from service.storage.catalog import Catalog
+from service.storage.pictures import PictureStore
+from service.storage.records import GalleryRecord, GalleryStatistics
+from service.storage.snapshots import Snapshots
+
+__all__ = ["Galleries", "GalleryPage"]
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class GalleryPage:
+    """Galleries in the order of their names, and the cursor of the next page (None: this was the last)."""
+
+    items: tuple[GalleryRecord, ...]
+    next_cursor: str | None
+
+
+class Galleries:
+    """All galleries of one service. Call :meth:`start` before anything else, :meth:`close` at the end.
+
+    Args:
+        catalog: the truth.
+        index: empty; filled by :meth:`start`.
+        embedder: the present model.
+        pictures: where galleries that keep pictures put them.
+        calibration: what the present model's scores mean; None where nobody knows.
+        snapshots: features for a quick start; None: the catalog's alone.
+
+    Attributes:
+        enrolment, pictures, people, queries, verifier, renewal, erasure: what is done in a gallery.
+    """
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        index: VectorIndex,
+        embedder: Embedder,
+        pictures: PictureStore,
+        calibration: Calibration | None = None,
+        snapshots: Snapshots | None = None,
+    ) -> None:
+        parts = Parts(catalog, index, embedder, pictures, calibration, snapshots)
+        self._parts = parts
+        self.enrolment: Final = Enrolment(parts)
+        self.pictures: Final = Pictures(parts)
+        self.people: Final = People(parts)
+        self.queries: Final = Queries(parts)
+        self.verifier: Final = Verifier(parts, self.queries)
+        self.renewal: Final = Renewal(parts)
+        self.erasure: Final = Erasure(parts)
+
+    async def start(self) -> None:
+        """Build the index from catalog and snapshots; remove pictures that no catalog row speaks of.
+
+        Raises:
+            CatalogError: another service runs on the same catalog.
+        """
+        await self._parts.write(self._rebuild)
+
+    async def close(self) -> None:
+        """Finish what was begun. Catalog, embedder and cache are closed by whoever made them."""
+        await self._parts.close()
+
+    async def create(
+        self,
+        name: str,
+        keep_pictures: bool = False,
+        rule: Rule = NO_WISHES,
+        retention_days: int | None = None,
+    ) -> GalleryRecord:
+        """Make an empty gallery.
+
+        Raises:
+            GalleryExists: the name is taken.
+        """
+        return await self._parts.write(
+            lambda: self._parts.catalog.galleries.create(name, keep_pictures, rule, retention_days)
+        )
+
+    async def change(self, name: str, changes: Mapping[str, bool | float | None]) -> GalleryRecord:
+        """Change a gallery's settings; ``keep_pictures`` counts for what is enrolled from then on.
+
+        Raises:
+            UnknownGallery: there is none.
+            BadRequest: its rates would contradict each other.
+        """
+        await self._parts.write(lambda: self._parts.catalog.galleries.change(name, changes))
+        return await self.get(name)
+
+    async def get(self, name: str) -> GalleryRecord:
+        """A gallery with its counts.
+
+        Raises:
+            UnknownGallery: there is none.
+        """
+        return await self._parts.read(
+            lambda: self._parts.catalog.galleries.get(name, self._parts.embedder.fingerprint)
+        )
+
+    async def statistics(self, name: str) -> GalleryStatistics:
+        """What is in a gallery.
+
+        Raises:
+            UnknownGallery: there is none.
+        """
+        return await self._parts.read(
+            lambda: self._parts.catalog.galleries.statistics(name, self._parts.embedder.fingerprint)
+        )
+
+    async def list(self, limit: int = 100, cursor: str | None = None) -> GalleryPage:
+        """Galleries in the order of their names, ``limit`` at a time.
+
+        A page goes on after the last name of the one before: galleries made or deleted meanwhile never
+        make another one appear twice or not at all.
+
+        Raises:
+            BadRequest: the cursor is none that a page gave.
+        """
+        after = "" if cursor is None else last_before(cursor)
+        fingerprint = self._parts.embedder.fingerprint
+        records = await self._parts.read(
+            lambda: self._parts.catalog.galleries.page(fingerprint, limit + 1, after)
+        )
+        page = tuple(records[:limit])
+        return GalleryPage(page, cursor_after(page[-1].name) if len(records) > limit else None)
+
+    def _rebuild(self) -> None:
+        began = time.perf_counter()
+        self._parts.catalog.claim()
+        count = 0
+        if self._parts.snapshots is None:
+            features = self._parts.catalog.features.batches(self._parts.embedder.fingerprint)
+        else:
+            features = self._parts.snapshots.load()
+        for stored in features:
+            self._parts.index.add(
+                stored.gallery, Entries(stored.ids, stored.people, stored.occlusions, stored.features)
+            )
+            count += len(stored.ids)
+        orphans = self._parts.pictures.sweep(self._parts.catalog.pictures.kept())
+        _log.info(
+            "index of %d pictures built in %.1f s, %d orphaned files removed",
+            count,
+            time.perf_counter() - began,
+            orphans,
+        )

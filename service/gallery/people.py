@@ -1,0 +1,63 @@
+"""The people of a gallery: list them, look at one, rename, merge."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from service.cursor import cursor_after, last_before
+from service.gallery.parts import Parts
+from service.storage.records import PersonRecord
+
+__all__ = ["People", "PeoplePage"]
+
+
+@dataclass(frozen=True, slots=True)
+class PeoplePage:
+    """People in the order of their names, and the cursor of the next page (None: this was the last)."""
+
+    items: tuple[PersonRecord, ...]
+    next_cursor: str | None
+
+
+class People:
+    """Whom the pictures show."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    async def list(self, gallery: str, limit: int = 100, cursor: str | None = None) -> PeoplePage:
+        """People in the order of their names, ``limit`` at a time; as stable as the list of galleries.
+
+        Raises:
+            UnknownGallery: there is none.
+            BadRequest: the cursor is none that a page gave.
+        """
+        after = "" if cursor is None else last_before(cursor)
+        key = await self._parts.key(gallery)
+        found = await self._parts.read(lambda: self._parts.catalog.people.page(key.number, limit + 1, after))
+        page = tuple(found[:limit])
+        return PeoplePage(page, cursor_after(page[-1].name) if len(found) > limit else None)
+
+    async def get(self, gallery: str, person: str) -> PersonRecord:
+        """A person, and how many pictures show them.
+
+        Raises:
+            UnknownGallery, UnknownPerson: there is none.
+        """
+        key = await self._parts.key(gallery)
+        return await self._parts.read(lambda: self._parts.catalog.people.get(key.number, person))
+
+    async def rename(self, gallery: str, person: str, to: str, merge: bool = False) -> PersonRecord:
+        """Give a person another name; with ``merge``, another person's, and the two are one from then on.
+
+        Raises:
+            UnknownGallery, UnknownPerson: there is none.
+            PersonExists: another person has the name, and ``merge`` is false.
+        """
+        await self._parts.write(lambda: self._rename(gallery, person, to, merge))
+        return await self.get(gallery, to)
+
+    def _rename(self, name: str, person: str, to: str, merge: bool) -> None:
+        with self._parts.writes:
+            key, moved = self._parts.catalog.people.rename(name, person, to, merge)
+            self._parts.index.assign(key.number, moved.numbers, moved.person)

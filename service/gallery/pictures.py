@@ -1,0 +1,85 @@
+"""The pictures of a gallery: list them, look at one, fetch its bytes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from service.cursor import cursor_after, last_before
+from service.gallery.parts import Parts
+from service.problems import BadRequest, PictureNotKept
+from service.storage.records import PictureRecord
+
+__all__ = ["PicturePage", "Pictures"]
+
+
+@dataclass(frozen=True, slots=True)
+class PicturePage:
+    """Pictures in the order of enrolment, and the cursor of the next page (None: this was the last)."""
+
+    items: tuple[PictureRecord, ...]
+    next_cursor: str | None
+
+
+class Pictures:
+    """What is enrolled, picture by picture."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    async def list(
+        self,
+        gallery: str,
+        limit: int = 100,
+        cursor: str | None = None,
+        person: str | None = None,
+        camera: str | None = None,
+    ) -> PicturePage:
+        """Pictures in the order in which they were enrolled, ``limit`` at a time.
+
+        A page goes on after the last picture of the one before, whatever is enrolled or erased meanwhile.
+
+        Raises:
+            UnknownGallery: there is none.
+            BadRequest: the cursor is none that a page gave.
+        """
+        after = 0 if cursor is None else _number_in(cursor)
+        key = await self._parts.key(gallery)
+        found = await self._parts.read(
+            lambda: self._parts.catalog.pictures.page(key.number, limit + 1, after, person, camera)
+        )
+        page = tuple(found[:limit])
+        return PicturePage(page, cursor_after(str(page[-1].number)) if len(found) > limit else None)
+
+    async def get(self, gallery: str, id: str) -> PictureRecord:
+        """A picture with all that was told of it.
+
+        Raises:
+            UnknownGallery, UnknownImage: there is none.
+        """
+        return (await self._parts.read(lambda: self._parts.catalog.pictures.get(gallery, id)))[1]
+
+    async def file(self, gallery: str, id: str) -> bytes:
+        """A kept picture's bytes.
+
+        Raises:
+            UnknownGallery, UnknownImage: there is none.
+            PictureNotKept: its bytes were not kept.
+        """
+        return await self._parts.read(lambda: self._file(gallery, id))
+
+    def _file(self, name: str, id: str) -> bytes:
+        key, picture = self._parts.catalog.pictures.get(name, id)
+        if not picture.kept:
+            raise PictureNotKept(f"the bytes of image {id!r} were not kept")
+        try:
+            return self._parts.pictures.read(key.number, id)
+        except FileNotFoundError:
+            self._parts.catalog.pictures.get(name, id)  # UnknownImage if it was erased meanwhile
+            raise
+
+
+def _number_in(cursor: str) -> int:
+    number = last_before(cursor)
+    if not number.isascii() or not number.isdigit() or len(number) > 18:
+        raise BadRequest("the cursor is none that a page gave")
+    return int(number)

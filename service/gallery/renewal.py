@@ -1,0 +1,61 @@
+"""Bringing a kept picture to the present model; :mod:`service.reindexing` does it for whole galleries."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from models import occlusion
+from service.embedding.features import PictureFeatures
+from service.gallery.enrolment import halves
+from service.gallery.parts import Parts
+from service.index.protocol import Entries
+from service.problems import PictureNotKept
+from service.storage.records import PendingPicture
+
+__all__ = ["Renewal"]
+
+
+class Renewal:
+    """Embeds pictures of another model again."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    async def renew(self, gallery: int, picture: PendingPicture) -> None:
+        """Bring a kept picture to the present model; later queries find it. One that is gone is passed over.
+
+        Raises:
+            PictureNotKept: its file is not there.
+            PictureError, Overloaded, DeadlineExceeded: from the embedder.
+        """
+        try:
+            content = await self._parts.read(lambda: self._parts.pictures.read(gallery, picture.id))
+        except FileNotFoundError:
+            raise PictureNotKept(f"the file of image {picture.id!r} is not there") from None
+        features = await self._parts.embedder.embed(content, tuple(range(occlusion.COUNT)))
+        renewed = await self._parts.write(lambda: self._renew(gallery, picture, features))
+        # Of a frame its part in the box was kept, which has another digest. An erasure forgets what the
+        # catalog names, so nothing may be cached under any other name.
+        stale = {(picture.fingerprint, picture.digest)}
+        if not renewed or features.digest != picture.digest:
+            stale.add((self._parts.embedder.fingerprint, features.digest))
+        await self._parts.embedder.forget(stale)
+
+    def _renew(self, gallery: int, picture: PendingPicture, features: PictureFeatures) -> bool:
+        stored = halves(features)
+        with self._parts.writes:
+            person = self._parts.catalog.pending.renew(
+                picture, self._parts.embedder.fingerprint, features.occlusion, features.scores, stored
+            )
+            if person is None:
+                return False
+            one = Entries(
+                ids=np.array([picture.number], dtype=np.int64),
+                people=np.array([person], dtype=np.int64),
+                occlusions=np.array([features.occlusion], dtype=np.int64),
+                features=stored[None],
+            )
+            self._parts.index.add(gallery, one)
+            if self._parts.snapshots is not None:
+                self._parts.snapshots.note(gallery, [picture.number])
+        return True
