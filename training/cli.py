@@ -622,6 +622,45 @@ RecordsFolder = Annotated[
 
 
 @results.command(
+    "run",
+    epilog="Examples: penumbra-train results run training/comparison/plans/light.toml --root ~/data "
+    "--out runs | penumbra-train results run training/comparison/plans/full.toml --root ~/data "
+    "--imagenet resnet50.pth --out runs --only aos-no-adversary --only aos",
+)
+def results_run(
+    plan: Annotated[Path, typer.Argument(help="Which runs: a TOML file, see training/comparison/plan.py.")],
+    root: Root,
+    out: Annotated[Path, typer.Option(help="Folder of the runs, one folder each.")],
+    only: Annotated[
+        list[str] | None, typer.Option(help="Name of a run in the plan (may be repeated); left out: all.")
+    ] = None,
+    initial: Annotated[
+        Path | None,
+        typer.Option(help="A checkpoint.pt to start all weights from, instead of the plan's start."),
+    ] = None,
+    imagenet: Annotated[
+        Path | None, typer.Option(help="torchvision ResNet-50 state dict to start the backbones from.")
+    ] = None,
+    records: Annotated[
+        Path | None, typer.Option(help="Folder of their records; left out: records in --out.")
+    ] = None,
+    bundle: Annotated[
+        bool, typer.Option("--bundle/--no-bundle", help="Export every finished network.")
+    ] = True,
+    device: Annotated[Device, typer.Option(help="Where to train and measure.")] = Device.auto,
+) -> None:
+    """Make all runs of a comparison and print their table; called again, it goes on where it stopped."""
+    with _faults_in_one_line():
+        from training.comparison.command import Workplace, run_plan, show
+
+        place = Workplace(
+            root, out, records or out / "records", device.value, initial, imagenet, bundle=bundle
+        )
+        run_plan(plan, place, only or ())
+        show(place.records, as_json=False)
+
+
+@results.command(
     "add",
     epilog="Example: penumbra-train results add runs/aos --baseline baseline-osnet_x0_25-market1501 "
     "--root ~/data",
