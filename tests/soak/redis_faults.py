@@ -1,0 +1,120 @@
+"""Redis wiped, slowed, stopped and started under load: that costs time at most, never an answer."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from service.background import free_port
+from tests.servers import RedisServer
+from tests.serving import handmade_settings
+from tests.soak.watched_load import Serve, WatchedLoad, in_a_process, prepare, right_answers
+
+__all__ = ["RedisFaults", "redis_faults"]
+
+_SLOW_S = 3.0
+
+
+@dataclass(frozen=True)
+class RedisFaults:
+    """What became of it.
+
+    Attributes:
+        rounds: of wiping, slowing by 3 s, and stopping and starting.
+        requests: answered well, by kind.
+        faults: requests that were refused, failed or broken off.
+        wrong: answers unlike those of an undisturbed service without Redis.
+        amiss: what was acknowledged and is not so at the end.
+        calm_s, wiped_s, slowed_s, stopped_s: longest request meanwhile, seconds.
+        used_again: rounds after which the cache was hit again without a restart.
+    """
+
+    rounds: int
+    requests: dict[str, int]
+    faults: int
+    wrong: int
+    amiss: int
+    calm_s: float
+    wiped_s: float
+    slowed_s: float
+    stopped_s: float
+    used_again: int
+
+    @property
+    def held(self) -> bool:
+        """Whether the promise was kept: the slowest request took less than Redis was silent for."""
+        slow = max(self.slowed_s, self.stopped_s) < max(_SLOW_S, 3 * self.calm_s)
+        return not (self.faults or self.wrong or self.amiss) and self.used_again == self.rounds and slow
+
+
+def redis_faults(folder: Path, rounds: int, serve: Serve = in_a_process) -> RedisFaults:
+    """Run the rounds on one service.
+
+    Raises:
+        AssertionError: requests were no longer answered.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    undisturbed, disturbed = folder / "undisturbed", folder / "disturbed"
+    for one in (undisturbed, disturbed, folder / "redis"):
+        one.mkdir()
+    with serve(handmade_settings(undisturbed)) as service:
+        prepare(service.url)
+        probes = right_answers(service.url)
+    redis = RedisServer(folder / "redis")
+    redis.start()
+    try:
+        settings = handmade_settings(disturbed, redis_url=redis.url, port=free_port())
+        with serve(settings) as service:
+            prepare(service.url)
+            again = 0
+            with WatchedLoad(service.url, probes) as load:
+                for _ in range(rounds):
+                    load.run("calm", at_least=5)
+                    with redis.client() as client:
+                        client.flushall()
+                    load.run("wiped", at_least=5)
+                    redis.freeze()
+                    load.run("slowed", at_least=5, seconds=_SLOW_S)
+                    redis.thaw()
+                    _until_hit(service.url, load)
+                    redis.stop()
+                    load.run("stopped", at_least=5)
+                    redis.start()
+                    again += _until_hit(service.url, load)
+            return RedisFaults(
+                rounds=rounds,
+                requests=dict(load.done),
+                faults=len(load.faults),
+                wrong=len(load.wrong),
+                amiss=len(load.check()),
+                calm_s=round(load.longest_s["calm"], 2),
+                wiped_s=round(load.longest_s["wiped"], 2),
+                slowed_s=round(load.longest_s["slowed"], 2),
+                stopped_s=round(load.longest_s["stopped"], 2),
+                used_again=again,
+            )
+    finally:
+        redis.stop()
+
+
+def _until_hit(url: str, load: WatchedLoad, limit_s: float = 60.0) -> bool:
+    """Go on under load until the cache answers again; whether it did."""
+    load.phase = "back"
+    before, until = _hits(url), time.monotonic() + limit_s
+    while time.monotonic() < until:
+        if _hits(url) > before:
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def _hits(url: str) -> float:
+    """Pictures that were found in the feature cache so far."""
+    text = httpx.get(f"{url}/metrics", timeout=60, trust_env=False).text
+    (line,) = [
+        line for line in text.splitlines() if line.startswith('penumbra_cache_lookups_total{result="hit"}')
+    ]
+    return float(line.rsplit(" ", 1)[1])
