@@ -6,24 +6,36 @@ from dataclasses import asdict
 
 from models import occlusion
 from service import gallery
-from service.api import schemas
 from service.api.faults import ProblemDocument, document
+from service.api.schemas.galleries import Gallery, Statistics
+from service.api.schemas.galleries import Reindexing as ReindexingAnswer
+from service.api.schemas.people import Person
+from service.api.schemas.pictures import EnrolledItem, Occlusion, Picture, Scores
+from service.api.schemas.queries import (
+    MatchedImage,
+    QueryAnswer,
+    QueryPicture,
+    QueryUnderstood,
+    Result,
+    Timings,
+)
+from service.api.schemas.verification import VerifyAnswer
 from service.reindexing import Reindexing
 from service.storage.records import GalleryRecord, GalleryStatistics, PersonRecord, PictureRecord
 
 
-def grade(graded: gallery.Grade) -> schemas.Occlusion:
+def grade(graded: gallery.Grade) -> Occlusion:
     """A grade: the type's name, and the four scores by place."""
     scores = None
     if graded.scores is not None:
         top, bottom, left, right = (round(float(score), 6) for score in graded.scores)
-        scores = schemas.Scores(top=top, bottom=bottom, left=left, right=right)
-    return schemas.Occlusion(type=occlusion.NAMES[graded.occlusion], scores=scores)
+        scores = Scores(top=top, bottom=bottom, left=left, right=right)
+    return Occlusion(type=occlusion.NAMES[graded.occlusion], scores=scores)
 
 
-def gallery_record(record: GalleryRecord) -> schemas.Gallery:
+def gallery_record(record: GalleryRecord) -> Gallery:
     """A gallery with its counts."""
-    return schemas.Gallery(
+    return Gallery(
         name=record.name,
         images=record.images,
         people=record.people,
@@ -37,9 +49,9 @@ def gallery_record(record: GalleryRecord) -> schemas.Gallery:
     )
 
 
-def statistics(found: GalleryStatistics) -> schemas.Statistics:
+def statistics(found: GalleryStatistics) -> Statistics:
     """What is in a gallery, with its codes by their names."""
-    return schemas.Statistics(
+    return Statistics(
         images=found.images,
         people=found.people,
         pending=found.pending,
@@ -50,15 +62,15 @@ def statistics(found: GalleryStatistics) -> schemas.Statistics:
     )
 
 
-def reindexing(found: Reindexing) -> schemas.Reindexing:
+def reindexing(found: Reindexing) -> ReindexingAnswer:
     """How far a gallery's pictures are brought to the present model."""
-    return schemas.Reindexing(**asdict(found))
+    return ReindexingAnswer(**asdict(found))
 
 
-def enrolled(outcome: gallery.EnrolOutcome) -> schemas.EnrolledItem:
+def enrolled(outcome: gallery.EnrolOutcome) -> EnrolledItem:
     """What became of one picture."""
     problem = outcome.problem
-    return schemas.EnrolledItem(
+    return EnrolledItem(
         id=outcome.id,
         client_id=outcome.client_id,
         status=outcome.status,
@@ -67,9 +79,9 @@ def enrolled(outcome: gallery.EnrolOutcome) -> schemas.EnrolledItem:
     )
 
 
-def picture(record: PictureRecord, fingerprint: str) -> schemas.Picture:
+def picture(record: PictureRecord, fingerprint: str) -> Picture:
     """An enrolled picture, as the present model (``fingerprint``) sees it."""
-    return schemas.Picture(
+    return Picture(
         id=record.id,
         person=record.person,
         camera=record.camera,
@@ -83,40 +95,38 @@ def picture(record: PictureRecord, fingerprint: str) -> schemas.Picture:
     )
 
 
-def person(record: PersonRecord) -> schemas.Person:
+def person(record: PersonRecord) -> Person:
     """A person with their count."""
-    return schemas.Person(name=record.name, images=record.images)
+    return Person(name=record.name, images=record.images)
 
 
-def matched(match: gallery.Match) -> schemas.MatchedImage:
+def matched(match: gallery.Match) -> MatchedImage:
     """The gallery picture of a result."""
-    return schemas.MatchedImage(
-        id=match.image, camera=match.camera, time=match.time, occlusion=grade(match.grade)
-    )
+    return MatchedImage(id=match.image, camera=match.camera, time=match.time, occlusion=grade(match.grade))
 
 
-def verification(found: gallery.Verification) -> schemas.VerifyAnswer:
+def verification(found: gallery.Verification) -> VerifyAnswer:
     """Whether it is the same person; how likely is for calibrated models to say."""
     verdict = found.verdict
-    return schemas.VerifyAnswer(
+    return VerifyAnswer(
         score=found.score,
         probability=None if verdict is None else round(verdict.probability, 6),
         decision=None if verdict is None else verdict.decision,
-        pictures=[schemas.QueryPicture(occlusion=grade(seen)) for seen in found.pictures],
+        pictures=[QueryPicture(occlusion=grade(seen)) for seen in found.pictures],
         image=None if found.image is None else matched(found.image),
         compared=found.compared,
         model=found.fingerprint,
     )
 
 
-def query_answer(answer: gallery.QueryAnswer) -> schemas.QueryAnswer:
+def query_answer(answer: gallery.QueryAnswer) -> QueryAnswer:
     """A ranked answer."""
-    pictures = [schemas.QueryPicture(occlusion=grade(picture)) for picture in answer.pictures]
+    pictures = [QueryPicture(occlusion=grade(picture)) for picture in answer.pictures]
     times = answer.timings
-    return schemas.QueryAnswer(
-        query=schemas.QueryUnderstood(occlusion=pictures[0].occlusion, pictures=pictures),
+    return QueryAnswer(
+        query=QueryUnderstood(occlusion=pictures[0].occlusion, pictures=pictures),
         results=[
-            schemas.Result(
+            Result(
                 rank=match.rank,
                 person=match.person,
                 score=match.score,
@@ -129,7 +139,7 @@ def query_answer(answer: gallery.QueryAnswer) -> schemas.QueryAnswer:
             for match in answer.results
         ],
         model=answer.fingerprint,
-        timings=schemas.Timings(
+        timings=Timings(
             decode=round(times.decode, 3),
             queue=round(times.queue, 3),
             embed=round(times.embed, 3),

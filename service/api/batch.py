@@ -28,7 +28,7 @@ from service.api.authentication import QUERY
 from service.api.faults import ProblemDocument, document, documented, field_name
 from service.api.multipart import read_boxes
 from service.api.query import answer_query
-from service.api.schemas import BATCH_ANSWER_EXAMPLE, BatchAnswer, BatchQuery
+from service.api.schemas.queries import BATCH_ANSWER_EXAMPLE, BatchAnswer, BatchQuery
 from service.problems import BadRequest, BodyTooLarge, Overloaded, Problem, RateLimited, UnknownGallery
 from service.storage.faults import storage_problem
 

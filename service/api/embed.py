@@ -15,7 +15,7 @@ from service.api.audit import note_pictures
 from service.api.authentication import QUERY
 from service.api.faults import PICTURE_PROBLEMS, documented
 from service.api.multipart import described, read_boxes, read_form, read_options
-from service.api.schemas import EMBED_EXAMPLE, EmbedAnswer, Embedding, EmbedForm
+from service.api.schemas.embedding import EMBED_EXAMPLE, EmbedAnswer, Embedding, EmbedForm
 from service.embedding.features import PictureFeatures
 from service.embedding.together import embed_together
 from service.gallery import Grade

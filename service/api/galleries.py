@@ -10,14 +10,14 @@ from service.api import answers
 from service.api.assembly import assembly_of
 from service.api.authentication import ADMIN, QUERY, access_of
 from service.api.faults import documented
-from service.api.schemas import (
+from service.api.schemas.decisions import rule_of
+from service.api.schemas.galleries import (
     Gallery,
     GalleryChange,
     GalleryCreate,
     GalleryPage,
     Reindexing,
     Statistics,
-    rule_of,
 )
 from service.problems import BadRequest, GalleryExists, UnknownGallery
 

@@ -7,7 +7,7 @@ from starlette.responses import JSONResponse, Response
 
 from service.api.assembly import assembly_of
 from service.api.faults import documented, problem_response
-from service.api.schemas import Alive, Ready
+from service.api.schemas.served import Alive, Ready
 from service.problems import Unavailable
 
 router = APIRouter(tags=["service"])

@@ -14,7 +14,7 @@ from service.api.audit import note_pictures
 from service.api.authentication import ENROL, QUERY
 from service.api.faults import PICTURE_PROBLEMS, documented, field_name, problem_response
 from service.api.multipart import read_form
-from service.api.schemas import ENROL_EXAMPLE, EnrolAnswer, EnrolledItem, Item, Picture, PicturePage
+from service.api.schemas.pictures import ENROL_EXAMPLE, EnrolAnswer, EnrolledItem, Item, Picture, PicturePage
 from service.embedding.box import Box
 from service.embedding.decode import media_type
 from service.gallery import EnrolItem

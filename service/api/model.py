@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request
 
 from service.api.assembly import assembly_of
 from service.api.authentication import QUERY
-from service.api.schemas import Model
+from service.api.schemas.served import Model
 
 router = APIRouter(prefix="/v1/model", tags=["service"])
 

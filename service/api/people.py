@@ -10,7 +10,7 @@ from service.api import answers
 from service.api.assembly import assembly_of
 from service.api.authentication import ENROL, QUERY
 from service.api.faults import documented
-from service.api.schemas import PeoplePage, Person, PersonChange
+from service.api.schemas.people import PeoplePage, Person, PersonChange
 from service.problems import BadRequest, PersonExists, UnknownGallery, UnknownPerson
 
 router = APIRouter(prefix="/v1/galleries/{gallery}/people", tags=["people"])

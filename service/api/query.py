@@ -14,7 +14,8 @@ from service.api.audit import note_pictures
 from service.api.authentication import QUERY
 from service.api.faults import PICTURE_PROBLEMS, documented
 from service.api.multipart import described, read_boxes, read_form, read_options
-from service.api.schemas import QUERY_EXAMPLE, BatchQuery, QueryAnswer, QueryForm, rule_of
+from service.api.schemas.decisions import rule_of
+from service.api.schemas.queries import QUERY_EXAMPLE, BatchQuery, QueryAnswer, QueryForm
 from service.embedding.box import Box
 from service.gallery import QueryOptions
 from service.problems import BadRequest, UnknownGallery

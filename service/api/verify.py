@@ -13,7 +13,9 @@ from service.api.audit import note_pictures
 from service.api.authentication import QUERY, access_of
 from service.api.faults import PICTURE_PROBLEMS, documented
 from service.api.multipart import described, read_boxes, read_form, read_options
-from service.api.schemas import QUERY_EXAMPLE, VerifyAnswer, VerifyForm, rule_of
+from service.api.schemas.decisions import rule_of
+from service.api.schemas.queries import QUERY_EXAMPLE
+from service.api.schemas.verification import VerifyAnswer, VerifyForm
 from service.problems import BadRequest, UnknownGallery, UnknownPerson
 
 router = APIRouter(prefix="/v1/verify", tags=["query"])

@@ -199,7 +199,7 @@ def test_enrolment_goes_out_in_calls_of_64_and_comes_back_in_order(tmp_path: Pat
 
 
 def test_enrolment_is_cut_before_a_call_grows_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.client.BYTES_PER_CALL", 100)
+    monkeypatch.setattr("service.client.calls.enrolment.BYTES_PER_CALL", 100)
     sizes = [60, 30, 20, 200, 1]
     pictures = [NewPicture(b"x" * size, "anna", client_id=str(size)) for size in sizes]
     service = Service(enrol_each)

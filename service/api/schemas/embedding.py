@@ -1,0 +1,55 @@
+"""Embeddings, for who compares them elsewhere."""
+
+from __future__ import annotations
+
+from typing import Any, Final, Literal
+
+from pydantic import Field, Json
+
+from models import occlusion
+from service.api.schemas.pictures import BOXES, BoxNumbers, Occlusion
+from service.api.schemas.strict import Strict
+
+
+class EmbedForm(Strict):
+    """What is to be embedded, as form fields."""
+
+    occlusions: Json[list[Literal[occlusion.NAMES]]] = Field(  # type: ignore[valid-type]
+        default=["none"],
+        description="A JSON array of occlusion types: under each, the picture is embedded with that part "
+        "of it hidden.",
+        examples=['["none", "bottom_half"]'],
+        min_length=1,
+    )
+    boxes: Json[list[BoxNumbers | None]] | None = Field(default=None, description=BOXES)
+
+
+class Embedding(Strict):
+    """One picture as the model sees it."""
+
+    occlusion: Occlusion
+    embeddings: dict[str, list[float]] = Field(
+        description="By occlusion type: D numbers, a vector of unit length. The inner product of two is "
+        "their cosine."
+    )
+
+
+class EmbedAnswer(Strict):
+    """One entry per picture, in the order sent."""
+
+    items: list[Embedding]
+    model: str = Field(description="The model's fingerprint; vectors of two models do not compare.")
+
+
+EMBED_EXAMPLE: Final[dict[str, Any]] = {
+    "items": [
+        {
+            "occlusion": {
+                "type": "none",
+                "scores": {"top": 0.24, "bottom": 0.27, "left": 0.25, "right": 0.24},
+            },
+            "embeddings": {"none": [0.0312, -0.0124, 0.0871]},
+        }
+    ],
+    "model": "9f2c6c1c8d3e7b40a55e1f0c2d9b8a7766554433221100ffeeddccbbaa998877",
+}

@@ -1,0 +1,133 @@
+"""Pictures: to be enrolled, and as they are; and what the grader thinks is hidden of one."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import Field, JsonValue, field_validator
+
+from models import occlusion
+from service.api.faults import ProblemDocument
+from service.api.schemas.strict import NEXT_CURSOR, Moment, PersonName, Strict, Words
+
+MAX_METADATA_BYTES: Final = 16 * 1024
+
+Coordinate = Annotated[int, Field(ge=0, le=1_000_000)]
+Side = Annotated[int, Field(ge=1, le=1_000_000)]
+BoxNumbers = tuple[Coordinate, Coordinate, Side, Side]
+
+BOXES: Final = (
+    "A JSON array with one [x, y, width, height] per file, in order: where in a full frame the person is; "
+    "null for a file that is the person's picture already."
+)
+
+
+class Scores(Strict):
+    """The grader's four scores, 0 to 1."""
+
+    top: float
+    bottom: float
+    left: float
+    right: float
+
+
+class Occlusion(Strict):
+    """What the grader thinks is hidden of a picture."""
+
+    type: str = Field(description=f"One of {', '.join(occlusion.NAMES)}.", examples=["bottom_half"])
+    scores: Scores | None = Field(description="null where the model has no grader.")
+
+
+class Item(Strict):
+    """What is told of one picture when it is enrolled."""
+
+    person: PersonName = Field(description="Whom it shows; the caller's own name or number, as text.")
+    camera: Words | None = None
+    time: Moment | None = Field(default=None, description="RFC 3339, with time zone.")
+    client_id: Words | None = Field(
+        default=None, description="The caller's id of this picture; enrolling it again changes nothing."
+    )
+    box: BoxNumbers | None = Field(
+        default=None,
+        description="[x, y, width, height] of the person in a full frame, pixels; of a gallery that keeps "
+        "pictures, that part alone is kept.",
+        examples=[[120, 40, 64, 128]],
+    )
+    metadata: dict[str, JsonValue] = Field(
+        default_factory=dict, description=f"The caller's own, as JSON up to {MAX_METADATA_BYTES} bytes."
+    )
+
+    @field_validator("metadata")
+    @classmethod
+    def _storable(cls, metadata: dict[str, JsonValue]) -> dict[str, JsonValue]:
+        # NaN and infinities, which Python reads but which are no JSON, are a ValueError too.
+        if len(json.dumps(metadata, allow_nan=False)) > MAX_METADATA_BYTES:
+            raise ValueError(f"more than {MAX_METADATA_BYTES} bytes of JSON")
+        return metadata
+
+
+class EnrolledItem(Strict):
+    """What became of one picture."""
+
+    id: str | None = Field(description="The picture's id; null if it failed.")
+    client_id: str | None
+    status: Literal["enrolled", "exists", "failed"]
+    occlusion: Occlusion | None
+    problem: ProblemDocument | None = Field(default=None, description="Only if it failed.")
+
+
+class EnrolAnswer(Strict):
+    """One entry per picture, in the order sent."""
+
+    items: list[EnrolledItem]
+
+
+class Picture(Strict):
+    """An enrolled picture with all that was told of it."""
+
+    id: str = Field(examples=["01KAFQ7V0Z9D4S2XW8TB3M6HNC"])
+    person: str = Field(examples=["anna"])
+    camera: str | None = Field(examples=["entrance"])
+    time: datetime | None
+    client_id: str | None = Field(examples=["anna-1.jpg"])
+    metadata: dict[str, JsonValue]
+    enrolled_at: datetime
+    occlusion: Occlusion
+    kept: bool = Field(description="Whether its bytes can be fetched.")
+    pending: bool = Field(description="Enrolled with another model than the present one.")
+
+
+class PicturePage(Strict):
+    """Some pictures in the order in which they were enrolled."""
+
+    items: list[Picture]
+    next_cursor: str | None = Field(description=NEXT_CURSOR)
+
+
+ENROL_EXAMPLE: Final[dict[str, Any]] = {
+    "items": [
+        {
+            "id": "01KAFQ7V0Z9D4S2XW8TB3M6HNC",
+            "client_id": "anna-1.jpg",
+            "status": "enrolled",
+            "occlusion": {
+                "type": "none",
+                "scores": {"top": 0.24, "bottom": 0.27, "left": 0.25, "right": 0.24},
+            },
+        },
+        {
+            "id": None,
+            "client_id": "notes.txt",
+            "status": "failed",
+            "occlusion": None,
+            "problem": {
+                "type": "https://penumbra.invalid/problems/not-a-picture",
+                "title": "Not a picture",
+                "status": 422,
+                "detail": "The 311 bytes are no picture; accepted are JPEG, PNG, WEBP, BMP, TIFF.",
+            },
+        },
+    ]
+}

@@ -1,0 +1,203 @@
+"""Queries and their answers, one at a time and as a stream."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import Field, Json, StringConstraints
+
+from service.api.faults import ProblemDocument
+from service.api.schemas.decisions import DECISION, PROBABILITY, Decisive
+from service.api.schemas.pictures import BOXES, BoxNumbers, Occlusion
+from service.api.schemas.strict import Moment, Strict, Words
+from service.matching.reranking import CANDIDATES
+from service.matching.unification import CHOICES
+
+ONLY_CAMERAS: Final = "Only pictures from these."
+ONLY_PEOPLE: Final = "Only these persons."
+NO_CAMERAS: Final = "No picture from these; those without a camera stay."
+NO_PEOPLE: Final = "None of these."
+NAMES_AS_JSON: Final = 'A JSON array, e.g. `["entrance"]`.'
+
+COMPARED: Final = (
+    "Types hidden on both sides, joined by '+', or 'none'. With unify=fuse, which compares under every type: "
+    "the one that counted most, for each query picture."
+)
+
+Listed = Annotated[list[Words], Field(min_length=1, max_length=1000)]
+Names = Json[Listed]
+
+
+class Query(Decisive):
+    """A query's options that look alike in a form and in JSON."""
+
+    top_k: int = Field(default=10, ge=1, description="How many results.")
+    by: Literal["person", "image"] = Field(
+        default="person", description="One result a person (the best picture), or one a picture."
+    )
+    unify: Literal[CHOICES] = Field(  # type: ignore[valid-type]
+        default="auto",
+        description="auto: hide in each picture what the grader finds hidden in the other; off: compare "
+        "whole pictures; fuse: compare under every occlusion type and fuse the scores, which needs no "
+        "grader; a type's name: the query's occlusion, where the caller knows it.",
+    )
+    rerank: bool = Field(
+        default=False,
+        description=f"Put the {CANDIDATES} best pictures in the order of their k-reciprocal distance, which "
+        "asks what else each is near to. Score, probability and decision stay those of the search; what "
+        "ranks behind the candidates stays behind them.",
+    )
+    time_from: Moment | None = Field(
+        default=None, description="Only pictures taken then or later; RFC 3339, with time zone."
+    )
+    time_to: Moment | None = Field(default=None, description="Only pictures taken before.")
+
+
+class QueryForm(Query):
+    """A query's options, as form fields."""
+
+    boxes: Json[list[BoxNumbers | None]] | None = Field(default=None, description=BOXES)
+    cameras: Names | None = Field(default=None, description=f"{ONLY_CAMERAS} {NAMES_AS_JSON}")
+    people: Names | None = Field(default=None, description=f"{ONLY_PEOPLE} {NAMES_AS_JSON}")
+    exclude_cameras: Names | None = Field(default=None, description=f"{NO_CAMERAS} {NAMES_AS_JSON}")
+    exclude_people: Names | None = Field(default=None, description=f"{NO_PEOPLE} {NAMES_AS_JSON}")
+
+
+class BatchQuery(Query):
+    """One line of a batch: a query with its pictures."""
+
+    id: Annotated[str, StringConstraints(max_length=256)] | None = Field(
+        default=None, description="The caller's own; the answer carries it.", examples=["frame-17"]
+    )
+    pictures: list[str] = Field(
+        min_length=1,
+        max_length=16,
+        description="Pictures of one person, each a file in base64: JPEG, PNG, WebP, BMP or TIFF.",
+    )
+    boxes: list[BoxNumbers | None] | None = Field(
+        default=None,
+        description="One [x, y, width, height] per picture: where in a full frame the person is; null for a "
+        "picture that is the person's already.",
+    )
+    cameras: Listed | None = Field(default=None, description=ONLY_CAMERAS)
+    people: Listed | None = Field(default=None, description=ONLY_PEOPLE)
+    exclude_cameras: Listed | None = Field(default=None, description=NO_CAMERAS)
+    exclude_people: Listed | None = Field(default=None, description=NO_PEOPLE)
+
+
+class MatchedImage(Strict):
+    """The gallery picture that matched."""
+
+    id: str
+    camera: str | None
+    time: datetime | None
+    occlusion: Occlusion
+
+
+class Result(Strict):
+    """One ranked person or picture."""
+
+    rank: int = Field(description="From 1.")
+    person: str
+    score: float = Field(description="Cosine, -1 to 1; with several query pictures their mean.")
+    probability: float | None = Field(description=PROBABILITY, examples=[0.94])
+    decision: Literal["match", "uncertain", "unknown"] | None = Field(
+        description=DECISION, examples=["match"]
+    )
+    image: MatchedImage
+    compared: str = Field(
+        description=COMPARED,
+        examples=["bottom_half"],
+    )
+    distance: float | None = Field(
+        description="With `rerank`, the k-reciprocal distance, 0 to 1, that the order goes by; null without, "
+        "and for what ranks behind the candidates.",
+        examples=[None],
+    )
+
+
+class QueryPicture(Strict):
+    """How the service saw one query picture."""
+
+    occlusion: Occlusion
+
+
+class QueryUnderstood(QueryPicture):
+    """How the service saw the query: its first picture, and every picture."""
+
+    pictures: list[QueryPicture]
+
+
+class Timings(Strict):
+    """Where the time went, milliseconds. Zero for what the feature cache saved."""
+
+    decode: float
+    queue: float
+    embed: float
+    search: float
+    total: float
+
+
+class QueryAnswer(Strict):
+    """The ranked answer to a query."""
+
+    query: QueryUnderstood
+    results: list[Result]
+    model: str = Field(description="The model's fingerprint.")
+    timings: Timings
+
+
+class BatchAnswer(Strict):
+    """One line's answer, or its problem."""
+
+    line: int = Field(description="Which line it answers, from 1; blank lines count.")
+    id: str | None = Field(description="The line's own; null where it could not be read.")
+    answer: QueryAnswer | None = Field(description="null where there is a problem.")
+    problem: ProblemDocument | None = Field(description="null where there is an answer.")
+
+
+QUERY_EXAMPLE: Final[dict[str, Any]] = {
+    "query": {
+        "occlusion": {
+            "type": "bottom_half",
+            "scores": {"top": 0.02, "bottom": 0.93, "left": 0.03, "right": 0.02},
+        },
+        "pictures": [
+            {
+                "occlusion": {
+                    "type": "bottom_half",
+                    "scores": {"top": 0.02, "bottom": 0.93, "left": 0.03, "right": 0.02},
+                }
+            }
+        ],
+    },
+    "results": [
+        {
+            "rank": 1,
+            "person": "anna",
+            "score": 0.8137,
+            "probability": 0.94,
+            "decision": "match",
+            "image": {
+                "id": "01KAFQ7V0Z9D4S2XW8TB3M6HNC",
+                "camera": "entrance",
+                "time": "2026-01-31T12:00:00Z",
+                "occlusion": {
+                    "type": "none",
+                    "scores": {"top": 0.24, "bottom": 0.27, "left": 0.25, "right": 0.24},
+                },
+            },
+            "compared": "bottom_half",
+            "distance": None,
+        }
+    ],
+    "model": "9f2c6c1c8d3e7b40a55e1f0c2d9b8a7766554433221100ffeeddccbbaa998877",
+    "timings": {"decode": 0.9, "queue": 0.1, "embed": 6.2, "search": 0.3, "total": 8.1},
+}
+BATCH_ANSWER_EXAMPLE: Final[dict[str, Any]] = {
+    "line": 1,
+    "id": "frame-17",
+    "answer": QUERY_EXAMPLE,
+    "problem": None,
+}

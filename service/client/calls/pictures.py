@@ -1,0 +1,31 @@
+"""Calls about enrolled pictures. How they are enrolled is in :mod:`service.client.calls.enrolment`."""
+
+from __future__ import annotations
+
+from service.client.answers import Picture
+from service.client.call import Call, gallery_path, nothing, reader
+from service.client.calls.pages import Pages
+
+
+def images(
+    gallery: str, *, person: str | None = None, camera: str | None = None, page_size: int = 100
+) -> Pages[Picture]:
+    """All pictures in the order of enrolment, of one person or camera if asked, page by page."""
+    filters = {"person": person, "camera": camera}
+    return Pages(gallery_path(gallery, "images"), Picture, page_size, filters)
+
+
+def image(gallery: str, image: str) -> Call[Picture]:
+    """One picture's data, by the id that enrolling gave."""
+    return Call("GET", gallery_path(gallery, "images", image), reader(Picture), repeatable=True)
+
+
+def file(gallery: str, image: str) -> Call[bytes]:
+    """A picture's bytes. ``ProblemError`` 404 if the gallery does not keep pictures."""
+    path = gallery_path(gallery, "images", image, "file")
+    return Call("GET", path, lambda response: response.content, repeatable=True)
+
+
+def delete_image(gallery: str, image: str) -> Call[None]:
+    """Erase one picture, by the id that enrolling gave."""
+    return Call("DELETE", gallery_path(gallery, "images", image), nothing, repeatable=True)

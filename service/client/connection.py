@@ -1,0 +1,44 @@
+"""How a client reaches the service: address, key, patience with an answer."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from typing import Final
+
+import httpx
+
+from service.client.faults import ServiceUnreachable
+
+__all__ = ["DEFAULT_URL", "authorization", "default_timeout", "on_this_machine", "unreachable"]
+
+DEFAULT_URL: Final = "http://127.0.0.1:8321"
+"""Where `penumbra serve` listens unless told otherwise."""
+
+
+def unreachable(base_url: httpx.URL, error: httpx.TransportError) -> ServiceUnreachable:
+    """What is raised where no answer came."""
+    reason = str(error) or type(error).__name__
+    return ServiceUnreachable(
+        f"no answer from {base_url}: {reason}. Is the service running (`penumbra serve`)?"
+    )
+
+
+def authorization(key: str | None) -> dict[str, str]:
+    """The header that carries the key; by default the key in the environment's ``PENUMBRA_KEY``."""
+    key = key or os.environ.get("PENUMBRA_KEY")
+    return {"Authorization": f"Bearer {key}"} if key else {}
+
+
+def default_timeout() -> httpx.Timeout:
+    """Connecting is quick or hopeless; an answer may take as long as the service's own deadline and some."""
+    return httpx.Timeout(60.0, connect=5.0)
+
+
+def on_this_machine(url: str) -> bool:
+    """Whether the service is on loopback, which no proxy that the environment names can reach."""
+    host = httpx.URL(url).host
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:  # a name
+        return host == "localhost"
