@@ -140,6 +140,10 @@ def bench_load(
     ] = 16,
     seconds: Annotated[float, typer.Option(min=0.1, max=3600, help="How long requests are begun.")] = 10.0,
     requests: Annotated[int | None, typer.Option(min=1, help="Requests at most.")] = None,
+    generator: Annotated[
+        str,
+        typer.Option(help="What asks: wrk, python, or auto: wrk where it is installed and can ask this."),
+    ] = "auto",
     bundle: Annotated[
         Path | None,
         typer.Option(help="The file that is served; found by itself if it is a shipped one.", exists=True),
@@ -154,20 +158,24 @@ def bench_load(
 ) -> None:
     """Load a running service, and hold it against the bare ONNX Runtime session in the same run.
 
-    A query is asked of a gallery made for the run and erased after it. Client, service and bare session
-    share this machine's cores; hold only figures of one run against each other.
+    A query is asked of a gallery made for the run and erased after it. No two pictures are alike, so that
+    the feature cache has none of them. Client, service and bare session share this machine's cores; hold only
+    figures of one run against each other. wrk (a package of Debian) costs a hundredth of what a client in
+    Python does, which takes the cores from the service that it measures.
 
     [bold]Examples[/]
 
       penumbra bench load
 
-      penumbra bench load query --concurrency 4 --seconds 30 --bundle my-model.onnx --json
+      penumbra bench load embed --generator wrk --concurrency 16 --seconds 20 --bundle my-model.onnx
+
+      penumbra bench load query --concurrency 1 --bundle my-model.onnx --json
     """
     from dataclasses import asdict
     from typing import cast, get_args
 
     from service.bench.accuracy import BenchError, shipped_bundle
-    from service.bench.load import measure_load, on_loopback
+    from service.bench.load import Generator, measure_load, on_loopback
     from service.client import Client, ClientError
     from service.embedding.engine import ProviderError
     from service.settings import Provider, usable_cores
@@ -176,6 +184,8 @@ def bench_load(
         fail(f"load can be put on embed or query, not {call!r}", code=2)
     if provider not in get_args(Provider):
         fail(f"--provider is one of {', '.join(get_args(Provider))}, not {provider!r}", code=2)
+    if generator not in get_args(Generator):
+        fail(f"--generator is one of {', '.join(get_args(Generator))}, not {generator!r}", code=2)
     if not elsewhere and not on_loopback(url):
         fail(f"{url} is on another machine; load it with --elsewhere if that is meant", code=2)
     asked: Literal["embed", "query"] = "embed" if call == "embed" else "query"
@@ -185,6 +195,7 @@ def bench_load(
         load = measure_load(
             url,
             asked,
+            generator=cast(Generator, generator),
             concurrency=concurrency,
             seconds=seconds,
             most=requests,
@@ -198,17 +209,22 @@ def bench_load(
         print_json({**asdict(load), "rate": load.rate, "ratio": load.ratio})
         return
     typer.echo(
-        f"{load.model}, {load.call}, {load.concurrency} clients: {load.requests:,} answered in "
-        f"{load.seconds:.1f} s, {load.refused:,} turned away"
+        f"{load.model}, {load.call}, {load.concurrency} clients ({load.generator}): "
+        f"{load.requests:,} answered in {load.seconds:.1f} s, {load.refused:,} turned away"
     )
     typer.echo(
         f"  {load.rate:,.1f} requests/s; latency p50 {load.p50_ms:.1f} ms, p95 {load.p95_ms:.1f} ms, "
         f"p99 {load.p99_ms:.1f} ms, slowest {load.slowest_ms:.1f} ms"
     )
+    if load.above_ms is not None:
+        typer.echo(f"  above the time in the model: p50 {load.above_ms:.1f} ms")
     if load.bare is None or load.ratio is None:
         typer.echo("  bare session: not measured, the served file is not known here; give --bundle")
     else:
-        typer.echo(f"  bare session {load.bare:,.1f} pictures/s: REST gives {100 * load.ratio:.0f} % of it")
+        typer.echo(
+            f"  bare session {load.bare:,.1f} pictures/s, {load.bare_one_ms:.1f} ms for one alone: "
+            f"REST gives {100 * load.ratio:.0f} % of the rate"
+        )
 
 
 @bench_app.command("search")

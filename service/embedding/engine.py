@@ -78,7 +78,8 @@ class Engine:
         self._threads = threads
         self._cache_folder = cache_folder
         self._outputs = [EMBEDDINGS, GRADES] if bundle.metadata.has_grader else [EMBEDDINGS]
-        self._share = max(1, threads // lanes)
+        lanes = min(lanes, threads)
+        self._share = threads // lanes
         self.provider, self._session = self._open(provider)
         self.lanes = lanes if self.provider == "cpu" else 1
         self._wide = self._session_for_one()
@@ -104,6 +105,11 @@ class Engine:
         session = self._wide if alone and self._wide is not None else self._session
         outputs = session.run(self._outputs, {IMAGES: images, SOURCE: source, OCCLUSION: codes})
         return outputs[0], outputs[1] if len(outputs) > 1 else None
+
+    @property
+    def providers(self) -> list[str]:
+        """ONNX Runtime's names of what computes, the first choice first."""
+        return list(self._session.get_providers())
 
     def warm_up(self) -> None:
         """Run once with one row and once with the most, so that no caller waits for first-time work.

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from service.bench import wrk
 from service.bench.load import on_loopback
 from service.cli import app
 from service.client import Client
@@ -41,10 +42,50 @@ def test_as_many_as_asked_for_are_answered_and_held_against_the_bare_model(
     load = json.loads(done.stdout)
     assert (load["requests"], load["refused"]) == (40, 0)
     assert load["p50_ms"] <= load["p95_ms"] <= load["p99_ms"] <= load["slowest_ms"]
+    assert load["generator"] == "python"
+    assert (load["above_ms"] is not None) == (call == "query")
     assert load["ratio"] == pytest.approx(load["requests"] / load["seconds"] / load["bare"])
     assert metrics.cache_lookups.labels("hit")._value.get() == hits  # every picture cost an inference
     with Client(service.url) as client:
         assert list(client.galleries()) == []
+
+
+@pytest.mark.skipif(not wrk.installed(), reason="wrk is not installed")
+def test_pictures_that_wrk_sends_are_unlike_each_other_and_all_answered(
+    service: Serving, folder: Path
+) -> None:
+    metrics = service.app.state.assembly.metrics
+    misses = metrics.cache_lookups.labels("miss")._value.get()
+    arguments = [
+        "bench",
+        "load",
+        "embed",
+        "--generator",
+        "wrk",
+        "-c",
+        "4",
+        "--seconds",
+        "1",
+        "--threads",
+        "1",
+    ]
+    done = CliRunner().invoke(
+        app, [*arguments, "--bundle", str(folder / "handmade.onnx"), "--url", service.url, "--json"]
+    )
+    assert done.exit_code == 0, done.output
+    load = json.loads(done.stdout)
+    assert load["generator"] == "wrk"
+    assert load["refused"] == 0
+    # those that were under way at the end are not counted by wrk
+    assert load["requests"] <= metrics.cache_lookups.labels("miss")._value.get() - misses
+    assert load["requests"] > 64
+
+
+def test_who_lacks_wrk_is_told_how_to_get_it(service: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wrk.shutil, "which", lambda _: None)
+    done = CliRunner().invoke(app, ["bench", "load", "--generator", "wrk", "--url", service.url])
+    assert done.exit_code == 1
+    assert "apt-get install wrk" in done.stderr
 
 
 def test_another_bundle_s_bare_rate_is_not_held_against_the_service(service: Serving, tmp_path: Path) -> None:
