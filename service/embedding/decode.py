@@ -64,16 +64,25 @@ warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 def decode(
     content: bytes, height: int, width: int, max_pixels: int, box: Box | None = None
 ) -> npt.NDArray[np.uint8]:
-    """The picture as ``images`` of the bundle takes it, turned upright by its EXIF orientation.
+    """The picture as ``images`` of the bundle takes it.
 
     Args:
-        content: the file's bytes.
         height, width: what to resize to, pixels.
-        max_pixels: most pixels the picture itself may have.
-        box: which part of the upright picture is meant; the whole unless given.
+        content, max_pixels, box: as for :func:`read_picture`, which also says what is raised.
 
     Returns:
         uint8 [height, width, 3], RGB.
+    """
+    return fit_picture(read_picture(content, max_pixels, box), height, width)
+
+
+def read_picture(content: bytes, max_pixels: int, box: Box | None = None) -> Image.Image:
+    """The picture in RGB, turned upright by its EXIF orientation, of its own size.
+
+    Args:
+        content: the file's bytes.
+        max_pixels: most pixels the picture itself may have.
+        box: which part of the upright picture is meant; the whole unless given.
 
     Raises:
         EmptyPicture: no bytes.
@@ -115,7 +124,7 @@ def decode(
             upright = ImageOps.exif_transpose(picture)
             if box is not None:
                 upright = box.cut(upright)
-            return fit_picture(_without_alpha(_eight_bits(upright)), height, width)
+            return _without_alpha(_eight_bits(upright)).convert("RGB")
         except (MemoryError, BoxOutside):
             raise
         except Exception as error:  # as above, now for damaged pixels

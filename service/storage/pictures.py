@@ -4,6 +4,9 @@ A file is ``<catalog id>/<gallery number>/<image id>.picture`` under the URL. It
 commits to it and removed after the catalog has forgotten it, so a fault in between leaves an orphan, never
 a promise without a file; :meth:`PictureStore.sweep` removes orphans. The catalog's id in the path keeps a
 service that was started on a wrong or fresh catalog from sweeping another catalog's pictures away.
+
+Beside a picture lies its thumbnail, ``<image id>.thumbnail``. It can be made again from the picture, so
+nobody waits until it is on the disk; wherever the picture goes, it goes too.
 """
 
 from __future__ import annotations
@@ -12,7 +15,8 @@ import os
 import re
 from collections.abc import Collection
 from contextlib import suppress
-from pathlib import Path
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
 from typing import Final
 
 import fsspec
@@ -20,12 +24,21 @@ from fsspec.implementations.local import LocalFileSystem
 
 from service.storage import ulid
 
-_SUFFIX: Final = ".picture"
-_NAME: Final = re.compile(rf"(\d+)/({ulid.PATTERN.pattern}){re.escape(_SUFFIX)}(?:\.part)?")
+_PICTURE: Final = ".picture"
+_THUMBNAIL: Final = ".thumbnail"
+_NAME: Final = re.compile(rf"(\d+)/({ulid.PATTERN.pattern})\.(?:picture|thumbnail)(?:\.part)?")
 
 
 class PictureStoreError(ValueError):
     """Pictures cannot be kept at that URL. The message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptBytes:
+    """What the files of a gallery take, in bytes."""
+
+    pictures: int
+    thumbnails: int
 
 
 class PictureStore:
@@ -52,11 +65,15 @@ class PictureStore:
         Raises:
             OSError: it could not be written.
         """
-        path = self._path(gallery, image)
-        if isinstance(self._files, LocalFileSystem):
-            _write_durably(Path(path), content)
-        else:
-            self._files.pipe_file(path, content)
+        self._write(self._path(gallery, image, _PICTURE), content, durably=True)
+
+    def write_thumbnail(self, gallery: int, image: str, content: bytes) -> None:
+        """Keep the thumbnail of a picture that is kept.
+
+        Raises:
+            OSError: it could not be written.
+        """
+        self._write(self._path(gallery, image, _THUMBNAIL), content, durably=False)
 
     def read(self, gallery: int, image: str) -> bytes:
         """A picture's bytes.
@@ -64,18 +81,32 @@ class PictureStore:
         Raises:
             FileNotFoundError: it is not kept.
         """
-        return bytes(self._files.cat_file(self._path(gallery, image)))
+        return bytes(self._files.cat_file(self._path(gallery, image, _PICTURE)))
+
+    def read_thumbnail(self, gallery: int, image: str) -> bytes | None:
+        """A picture's thumbnail; None where there is none."""
+        try:
+            content = bytes(self._files.cat_file(self._path(gallery, image, _THUMBNAIL)))
+        except FileNotFoundError:
+            return None
+        return content or None  # after a power cut its file may be there and empty
 
     def remove(self, gallery: int, image: str) -> None:
-        """Remove a picture; one that is not there is passed over.
+        """Remove a picture with its thumbnail; what is not there is passed over.
 
         Raises:
             OSError: it could not be removed.
         """
-        try:
-            self._files.rm_file(self._path(gallery, image))
-        except FileNotFoundError:
-            return
+        failed: OSError | None = None
+        for kind in (_PICTURE, _THUMBNAIL):
+            try:
+                self._files.rm_file(self._path(gallery, image, kind))
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                failed = error  # the other one goes nevertheless
+        if failed is not None:
+            raise failed
 
     def drop(self, gallery: int) -> None:
         """Remove all pictures of a gallery.
@@ -83,10 +114,23 @@ class PictureStore:
         Raises:
             OSError: they could not be removed.
         """
+        folder = f"{self._root}/{gallery}"
+        self._files.invalidate_cache(folder)
         try:
-            self._files.rm(f"{self._root}/{gallery}", recursive=True)
+            self._files.rm(folder, recursive=True)
         except FileNotFoundError:
             return
+
+    def sizes(self, gallery: int) -> KeptBytes:
+        """What a gallery's files take; looks at each of them."""
+        folder = f"{self._root}/{gallery}"
+        self._files.invalidate_cache(folder)
+        taken = {_PICTURE: 0, _THUMBNAIL: 0}
+        for path in self._files.find(folder):
+            kind = PurePosixPath(path).suffix
+            with suppress(FileNotFoundError):  # erased meanwhile
+                taken[kind] = taken.get(kind, 0) + int(self._files.size(path) or 0)
+        return KeptBytes(taken[_PICTURE], taken[_THUMBNAIL])
 
     def sweep(self, known: Collection[tuple[int, str]]) -> int:
         """Remove every picture of this catalog that is not among ``known`` (gallery number, image id).
@@ -106,25 +150,37 @@ class PictureStore:
                 removed += 1
         return removed
 
-    def _path(self, gallery: int, image: str) -> str:
-        return f"{self._root}/{gallery}/{image}{_SUFFIX}"
+    def _path(self, gallery: int, image: str, kind: str) -> str:
+        return f"{self._root}/{gallery}/{image}{kind}"
+
+    def _write(self, path: str, content: bytes, durably: bool) -> None:
+        if isinstance(self._files, LocalFileSystem):
+            _write_file(Path(path), content, durably)
+        else:
+            self._files.pipe_file(path, content)
 
 
-def _write_durably(path: Path, content: bytes) -> None:
-    """Write beside, sync, rename, sync the folders: after a power cut the file is whole or absent."""
+def _write_file(path: Path, content: bytes, durably: bool) -> None:
+    """Write beside and rename: nobody reads half a file.
+
+    Durably, which syncs it and its folders: after a power cut the file is whole or absent.
+    """
     new_folders = [folder for folder in (path.parent, path.parent.parent) if not folder.exists()]
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(path.name + ".part")
     try:
         with beside.open("wb") as file:
             file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+            if durably:
+                file.flush()
+                os.fsync(file.fileno())
         beside.replace(path)
     except OSError:
         with suppress(OSError):
             beside.unlink(missing_ok=True)  # on a full disk it would hold the last of the room
         raise
+    if not durably:
+        return
     for folder in (path.parent, *(folder.parent for folder in new_folders)):
         handle = os.open(folder, os.O_RDONLY)
         try:

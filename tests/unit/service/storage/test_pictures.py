@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from service.storage.pictures import PictureStore
+from service.storage.pictures import KeptBytes, PictureStore
 from service.storage.ulid import new_ulid
 
 
@@ -23,13 +23,44 @@ def test_a_kept_picture_is_read_back_until_it_is_removed(url: str) -> None:
         store.read(1, id)
 
 
+def test_a_thumbnail_goes_with_its_picture(url: str) -> None:
+    store, id = PictureStore(url, "catalog"), new_ulid()
+    assert store.read_thumbnail(1, id) is None
+    store.write(1, id, b"bytes")
+    store.write_thumbnail(1, id, b"few")
+    assert store.read_thumbnail(1, id) == b"few"
+    store.remove(1, id)
+    assert store.read_thumbnail(1, id) is None
+    assert store.sweep(set()) == 0  # nothing is left to be swept
+
+
+def test_sizes_are_those_of_one_gallerys_files(url: str) -> None:
+    store, one, two = PictureStore(url, "catalog"), new_ulid(), new_ulid()
+    assert store.sizes(1) == KeptBytes(0, 0)
+    store.write(1, one, b"12345")
+    store.write(1, two, b"123")
+    store.write_thumbnail(1, one, b"12")
+    store.write(11, one, b"of another gallery")
+    assert store.sizes(1) == KeptBytes(8, 2)
+    store.remove(1, one)
+    assert store.sizes(1) == KeptBytes(3, 0)
+
+
+def test_a_thumbnail_that_a_power_cut_left_empty_is_none(url: str) -> None:
+    store, id = PictureStore(url, "catalog"), new_ulid()
+    store.write_thumbnail(1, id, b"")
+    assert store.read_thumbnail(1, id) is None
+
+
 def test_dropping_a_gallery_leaves_the_others(url: str) -> None:
     store, id = PictureStore(url, "catalog"), new_ulid()
     store.write(1, id, b"one")
+    store.write_thumbnail(1, id, b"small")
     store.write(11, id, b"eleven")
     store.drop(1)
     store.drop(1)
     assert store.read(11, id) == b"eleven"
+    assert store.read_thumbnail(1, id) is None
     with pytest.raises(FileNotFoundError):
         store.read(1, id)
 
@@ -39,9 +70,10 @@ def test_a_sweep_removes_orphans_and_nothing_else(url: str) -> None:
     other = PictureStore(url, "another catalog")
     store.write(1, known, b"known")
     store.write(1, orphan, b"orphan")
+    store.write_thumbnail(1, orphan, b"its thumbnail")
     store.write(2, known, b"the same id in another gallery")
     other.write(1, orphan, b"of another catalog")
-    assert store.sweep({(1, known)}) == 2
+    assert store.sweep({(1, known)}) == 3
     assert store.read(1, known) == b"known"
     assert other.read(1, orphan) == b"of another catalog"
     for gallery, id in ((1, orphan), (2, known)):
@@ -53,7 +85,7 @@ def test_a_sweep_removes_half_written_files_and_leaves_foreign_ones(tmp_path: Pa
     store, id = PictureStore(tmp_path.as_uri(), "catalog"), new_ulid()
     store.write(1, id, b"known")
     foreign = tmp_path / "catalog" / "1" / "holiday.jpg"
-    half_written = tmp_path / "catalog" / "1" / f"{new_ulid()}.picture.part"
+    half_written = tmp_path / "catalog" / "1" / f"{new_ulid()}.thumbnail.part"
     foreign.write_bytes(b"")
     half_written.write_bytes(b"")
     assert store.sweep({(1, id)}) == 1
