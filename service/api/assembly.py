@@ -17,7 +17,9 @@ from service.embedding.embedder import BundleEmbedder
 from service.embedding.engine import Engine
 from service.gallery import Galleries
 from service.index.flat import FlatIndex
+from service.mending import Mender
 from service.metrics import Metrics
+from service.overlays import Overlays
 from service.reindexing import Reindexer
 from service.retention import Sweeper
 from service.settings import Settings
@@ -43,6 +45,7 @@ class Assembly:
     batcher: Batcher
     embedder: BundleEmbedder
     galleries: Galleries
+    overlays: Overlays
     reindexer: Reindexer
     gatekeeper: Gatekeeper
     audit: AuditTrail | None
@@ -143,6 +146,9 @@ async def assemble(settings: Settings, metrics: Metrics) -> AsyncIterator[Assemb
         reindexer = Reindexer(catalog, galleries, bundle.fingerprint)
         stack.push_async_callback(reindexer.close)
         await reindexer.resume()
+        mender = Mender(galleries)
+        mender.start()
+        stack.push_async_callback(mender.close)
         sweeper = Sweeper(catalog, galleries, audit, settings.audit_days)
         sweeper.start()
         stack.push_async_callback(sweeper.close)
@@ -155,6 +161,7 @@ async def assemble(settings: Settings, metrics: Metrics) -> AsyncIterator[Assemb
             batcher,
             embedder,
             galleries,
+            Overlays(engine, galleries.pictures, settings.max_pixels, settings.deadline_s),
             reindexer,
             gatekeeper,
             audit,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import logging
 import math
 import time
 from collections import OrderedDict
@@ -25,8 +24,6 @@ from service.metrics import Metrics
 from service.problems import DeadlineExceeded, EmptyPicture, Overloaded, PictureTooLarge, Problem
 from service.storage.cache import FeatureCache
 from service.tracing import stage
-
-_log = logging.getLogger(__name__)
 
 _HASH_ON_LOOP_BYTES: Final = 256 * 1024
 """A file up to this size is hashed at once (0.2 ms); a larger one off the loop."""
@@ -115,19 +112,13 @@ class BundleEmbedder:
             # Smoothed; when the queue is full, about what it takes to work it off.
             self._usual_seconds += 0.1 * (time.perf_counter() - started - self._usual_seconds)
 
-    async def forget(self, seen: Collection[tuple[str, str]]) -> None:
+    async def forget(self, seen: Collection[tuple[str, str]]) -> bool:
         """See :meth:`service.embedding.features.Embedder.forget`."""
         by_model: dict[str, list[str]] = {}
         for fingerprint, digest in seen:
             self._pixels.pop(digest, None)
             by_model.setdefault(fingerprint, []).append(digest)
-        for fingerprint, digests in by_model.items():
-            if not await self._cache.forget(fingerprint, digests):
-                _log.warning(
-                    "the feature cache does not answer: up to %d erased pictures' features stay in it until "
-                    "they expire",
-                    len(digests),
-                )
+        return all([await self._cache.forget(model, digests) for model, digests in by_model.items()])
 
     def close(self) -> None:
         """End the decoding threads. The batcher and the cache are closed by whoever made them."""

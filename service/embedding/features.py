@@ -72,5 +72,9 @@ class Embedder(Protocol):
             DeadlineExceeded: no answer within the deadline.
         """
 
-    async def forget(self, seen: Collection[tuple[str, str]]) -> None:
-        """Let nothing derived of these pictures be found again: (model's fingerprint, digest) of each."""
+    async def forget(self, seen: Collection[tuple[str, str]]) -> bool:
+        """Let nothing derived of these pictures be found again: (model's fingerprint, digest) of each.
+
+        Returns:
+            False where that is not certain, see :meth:`service.storage.cache.FeatureCache.forget`.
+        """

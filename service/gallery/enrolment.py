@@ -10,14 +10,17 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+from sqlalchemy.exc import SQLAlchemyError
 
 from models import occlusion
 from service.embedding.box import Box, cut_file
 from service.embedding.features import PictureFeatures
+from service.gallery.doubts import Doubt
 from service.gallery.grade import Grade
 from service.gallery.parts import Parts
 from service.index.protocol import Entries
-from service.problems import ClientIdConflict, Problem, UnknownGallery
+from service.problems import ClientIdConflict, Problem
+from service.storage.database import CommitInDoubt
 from service.storage.records import Enrolled, NewImage
 from service.storage.ulid import new_ulid
 
@@ -128,18 +131,20 @@ class Enrolment:
             self._write_pictures(
                 gallery, [(image.id, _kept(item)) for image, (item, _) in zip(new, pictures, strict=True)]
             )
-        with self._parts.writes:
-            try:
+        files = [image.id for image in new if keep]
+        try:
+            with self._parts.step(lambda done: Doubt(gallery, [one.number for one in done], files)):
                 stored = self._parts.catalog.pictures.enrol(gallery, self._parts.embedder.fingerprint, new)
-            except UnknownGallery:
-                self._parts.remove_pictures(gallery, [image.id for image in new if keep])
-                raise
-            # any other fault leaves open whether the commit was done: the next start sweeps orphans away
-            added = [(answer, image) for answer, image in zip(stored, new, strict=True) if answer.indexable]
-            if added:
-                self._parts.index.add(gallery, _entries(added))
-                if self._parts.snapshots is not None:
-                    self._parts.snapshots.note(gallery, [answer.number for answer, _ in added])
+                added = [(one, image) for one, image in zip(stored, new, strict=True) if one.indexable]
+                if added:
+                    self._parts.index.add(gallery, _entries(added))
+                    if self._parts.snapshots is not None:
+                        self._parts.snapshots.note(gallery, [one.number for one, _ in added])
+        except CommitInDoubt:
+            raise
+        except (Problem, SQLAlchemyError):  # nothing was stored
+            self._parts.remove_pictures(gallery, files)
+            raise
         if keep:
             used = {answer.id for answer in stored}
             self._parts.remove_pictures(gallery, [image.id for image in new if image.id not in used])

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
+from sqlalchemy.exc import SQLAlchemyError
+
+from service.gallery.doubts import Doubt
 from service.gallery.parts import Parts
 from service.storage.records import GalleryKey, RemovedImage
 
@@ -25,7 +28,8 @@ class Erasure:
         Raises:
             UnknownGallery, UnknownImage: there is none.
         """
-        await self._parts.embedder.forget(await self._parts.write(lambda: self._erase_picture(gallery, id)))
+        await self._parts.write(lambda: self._erase_picture(gallery, id))
+        await self._forget()
 
     async def person(self, gallery: str, person: str) -> None:
         """Erase a person with all that is stored of them: catalog, index, pictures, cached features.
@@ -33,9 +37,8 @@ class Erasure:
         Raises:
             UnknownGallery, UnknownPerson: there is none.
         """
-        await self._parts.embedder.forget(
-            await self._parts.write(lambda: self._erase_person(gallery, person))
-        )
+        await self._parts.write(lambda: self._erase_person(gallery, person))
+        await self._forget()
 
     async def gallery(self, name: str) -> None:
         """Delete a gallery with all that is stored of it.
@@ -43,40 +46,41 @@ class Erasure:
         Raises:
             UnknownGallery: there is none.
         """
-        await self._parts.embedder.forget(await self._parts.write(lambda: self._erase_gallery(name)))
+        await self._parts.write(lambda: self._erase_gallery(name))
+        await self._forget()
 
-    def _erase_picture(self, name: str, id: str) -> set[tuple[str, str]]:
-        with self._parts.writes:
+    async def _forget(self) -> None:
+        """Erased it is; that the cache forgets too is noted in the catalog, and is done now or later."""
+        try:
+            await self._parts.forgetting.forget()
+        except SQLAlchemyError as error:
+            _log.warning("the catalog does not answer; the feature cache forgets later: %s", error)
+
+    def _erase_picture(self, name: str, id: str) -> None:
+        with self._parts.step(lambda done: _about(done[0], [done[1]])):
             key, removed = self._parts.catalog.pictures.delete(name, id)
             self._parts.index.remove(key.number, [removed.number])
-        return self._erased(key, [removed])
+        self._erased(key, [removed])
 
-    def _erase_person(self, name: str, person: str) -> set[tuple[str, str]]:
-        with self._parts.writes:
+    def _erase_person(self, name: str, person: str) -> None:
+        with self._parts.step(lambda done: _about(*done)):
             key, removed = self._parts.catalog.people.delete(name, person)
             self._parts.index.remove(key.number, [image.number for image in removed])
-        return self._erased(key, removed)
+        self._erased(key, removed)
 
-    def _erase_gallery(self, name: str) -> set[tuple[str, str]]:
-        with self._parts.writes:
-            gone = self._parts.catalog.pictures.removable(self._parts.catalog.galleries.key(name).number)
+    def _erase_gallery(self, name: str) -> None:
+        with self._parts.step(lambda key: Doubt(key.number)):
             key = self._parts.catalog.galleries.delete(name)
             self._parts.index.drop(key.number)
-        if self._parts.snapshots is not None:
-            self._parts.snapshots.drop(key.number)
-        try:
-            self._parts.pictures.drop(key.number)  # also of a gallery that has stopped keeping them
-        except OSError:
-            _log.exception("pictures of gallery number %d stay until the next start", key.number)
-        return self._seen(gone)
+        self._parts.drop(key.number)
 
-    def _erased(self, key: GalleryKey, removed: Sequence[RemovedImage]) -> set[tuple[str, str]]:
+    def _erased(self, key: GalleryKey, removed: Sequence[RemovedImage]) -> None:
         if self._parts.snapshots is not None:
             self._parts.snapshots.erase(key.number, [image.number for image in removed])
         self._parts.remove_pictures(key.number, [image.id for image in removed if image.kept])
-        return self._seen(removed)
 
-    def _seen(self, removed: Iterable[RemovedImage]) -> set[tuple[str, str]]:
-        """What the feature cache may hold of them: of the model that enrolled them, and of the present."""
-        present = self._parts.embedder.fingerprint
-        return {(model, image.digest) for image in removed for model in (image.fingerprint, present)}
+
+def _about(key: GalleryKey, removed: Sequence[RemovedImage]) -> Doubt:
+    return Doubt(
+        key.number, [image.number for image in removed], [image.id for image in removed if image.kept]
+    )

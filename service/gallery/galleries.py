@@ -85,6 +85,14 @@ class Galleries:
         """Finish what was begun. Catalog, embedder and cache are closed by whoever made them."""
         await self._parts.close()
 
+    async def mend(self) -> None:
+        """Do what a fault left undone: settle commits in doubt, let the feature cache forget what was erased.
+
+        Raises:
+            sqlalchemy.exc.SQLAlchemyError: the catalog does not answer.
+        """
+        await self._parts.mend()
+
     async def create(
         self,
         name: str,

@@ -5,14 +5,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final, TypeVar
+from contextlib import contextmanager
+from typing import Any, Final, TypeVar
 
 from models.calibration import Calibration
 from service.embedding.features import Embedder
+from service.gallery.doubts import Doubt, settle
+from service.gallery.forgetting import Forgetting
 from service.index.protocol import VectorIndex
 from service.storage.catalog import Catalog
+from service.storage.database import CommitInDoubt
 from service.storage.pictures import PictureStore
 from service.storage.records import GalleryKey
 from service.storage.snapshots import Snapshots
@@ -37,7 +41,7 @@ class Parts:
         pictures: where galleries that keep pictures put them.
         calibration: what the present model's scores mean; None where nobody knows.
         snapshots: features for a quick start; None: the catalog's alone.
-        writes: held while the catalog commits and the index follows, which is one step.
+        forgetting: takes what was erased out of the feature cache.
     """
 
     def __init__(
@@ -55,7 +59,9 @@ class Parts:
         self.pictures: Final = pictures
         self.calibration: Final = calibration
         self.snapshots: Final = snapshots
-        self.writes: Final = threading.Lock()
+        self.forgetting: Final = Forgetting(catalog, embedder)
+        self._writes = threading.Lock()
+        self._doubts: list[Doubt] = []
         # queries have their own threads, so that they never wait behind commits
         self._writers = ThreadPoolExecutor(_WRITE_THREADS, "galleries-write")
         self._readers = ThreadPoolExecutor(_READ_THREADS, "galleries-read")
@@ -67,6 +73,35 @@ class Parts:
     async def write(self, work: Callable[[], Result]) -> Result:
         """Do work that changes something, in a thread; begun, it ends whether or not its caller stays."""
         return await asyncio.get_running_loop().run_in_executor(self._writers, work)
+
+    @contextmanager
+    def step(self, about: Callable[[Any], Doubt]) -> Iterator[None]:
+        """Hold the lock under which the catalog commits and the index follows, which is one step.
+
+        Args:
+            about: what a commit was about, from what its work returned, should it end in doubt.
+        """
+        with self._writes:
+            self._settle()
+            try:
+                yield
+            except CommitInDoubt as doubt:
+                self._doubts.append(about(doubt.result))
+                self.forgetting.owed = True
+                raise
+
+    async def mend(self) -> None:
+        """See :meth:`service.gallery.Galleries.mend`.
+
+        Raises:
+            sqlalchemy.exc.SQLAlchemyError: the catalog does not answer.
+        """
+        if self._doubts:
+            await self.write(self._settle_alone)
+        if self.catalog.database.unforgotten:
+            await self.write(self.catalog.database.forget)
+        if self.forgetting.owed:
+            await self.forgetting.forget()
 
     async def key(self, gallery: str) -> GalleryKey:
         """What a gallery's name stands for.
@@ -84,6 +119,25 @@ class Parts:
                 self.pictures.remove(gallery, id)
             except OSError:
                 _log.exception("picture %s stays until the next start", id)
+
+    def drop(self, gallery: int) -> None:
+        """Take a gallery that the catalog has forgotten out of index, snapshots and picture store."""
+        self.index.drop(gallery)
+        if self.snapshots is not None:
+            self.snapshots.drop(gallery)
+        try:
+            self.pictures.drop(gallery)  # also of a gallery that has stopped keeping them
+        except OSError:
+            _log.exception("pictures of gallery number %d stay until the next start", gallery)
+
+    def _settle_alone(self) -> None:
+        with self._writes:
+            self._settle()
+
+    def _settle(self) -> None:
+        while self._doubts:
+            settle(self, self._doubts[0])
+            self._doubts.pop(0)
 
     async def close(self) -> None:
         """Finish what was begun. Catalog, embedder and cache are closed by whoever made them."""

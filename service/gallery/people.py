@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from service.cursor import cursor_after, last_before
+from service.gallery.doubts import Doubt
 from service.gallery.parts import Parts
 from service.storage.records import PersonRecord
 
@@ -58,6 +59,6 @@ class People:
         return await self.get(gallery, to)
 
     def _rename(self, name: str, person: str, to: str, merge: bool) -> None:
-        with self._parts.writes:
+        with self._parts.step(lambda done: Doubt(done[0].number, done[1].numbers)):
             key, moved = self._parts.catalog.people.rename(name, person, to, merge)
             self._parts.index.assign(key.number, moved.numbers, moved.person)

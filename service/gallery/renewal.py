@@ -6,6 +6,7 @@ import numpy as np
 
 from models import occlusion
 from service.embedding.features import PictureFeatures
+from service.gallery.doubts import Doubt
 from service.gallery.enrolment import halves
 from service.gallery.parts import Parts
 from service.index.protocol import Entries
@@ -34,16 +35,16 @@ class Renewal:
             raise PictureNotKept(f"the file of image {picture.id!r} is not there") from None
         features = await self._parts.embedder.embed(content, tuple(range(occlusion.COUNT)))
         renewed = await self._parts.write(lambda: self._renew(gallery, picture, features))
-        # Of a frame its part in the box was kept, which has another digest. An erasure forgets what the
-        # catalog names, so nothing may be cached under any other name.
-        stale = {(picture.fingerprint, picture.digest)}
         if not renewed or features.digest != picture.digest:
-            stale.add((self._parts.embedder.fingerprint, features.digest))
-        await self._parts.embedder.forget(stale)
+            # Of a frame its part in the box was kept, which has another digest. An erasure forgets what the
+            # catalog names, so nothing may be cached under any other name.
+            stale = [(self._parts.embedder.fingerprint, features.digest)]
+            await self._parts.write(lambda: self._parts.catalog.erased.note(stale))
+        await self._parts.forgetting.forget()
 
     def _renew(self, gallery: int, picture: PendingPicture, features: PictureFeatures) -> bool:
         stored = halves(features)
-        with self._parts.writes:
+        with self._parts.step(lambda _: Doubt(gallery, [picture.number])):
             person = self._parts.catalog.pending.renew(
                 picture, self._parts.embedder.fingerprint, features.occlusion, features.scores, stored
             )

@@ -22,7 +22,12 @@ class FeatureCache(Protocol):
         """Remember features; codes put earlier for the same picture stay known."""
 
     async def forget(self, fingerprint: str, digests: Collection[str]) -> bool:
-        """Forget pictures; False where it could not be done now, and they stay until they expire."""
+        """Forget pictures.
+
+        Returns:
+            False where the cache does not answer, or did not a moment ago, so that something put before may
+            still arrive: they are to be forgotten again, a second later or more.
+        """
 
     async def close(self) -> None:
         """Let go of connections and memory."""

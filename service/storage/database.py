@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from service.storage.tables import AboutRow
 from service.storage.ulid import new_ulid
 
-__all__ = ["CatalogError", "Database", "migrate", "open_engine"]
+__all__ = ["CatalogError", "CommitInDoubt", "Database", "migrate", "open_engine"]
 
 _log = logging.getLogger(__name__)
 
@@ -33,6 +33,18 @@ _LOCK: Final = 0x50454E55  # of PostgreSQL's advisory locks: "PENU"
 
 class CatalogError(RuntimeError):
     """The database is not a catalog that this version can use. The message says why."""
+
+
+class CommitInDoubt(SQLAlchemyError):
+    """The connection broke while the database was committing: it was done, or it was not.
+
+    Attributes:
+        result: what the transaction's work returned.
+    """
+
+    def __init__(self, result: Any) -> None:
+        super().__init__("the connection to the catalog broke while it was committing")
+        self.result = result
 
 
 class Database:
@@ -63,10 +75,15 @@ class Database:
         """Run ``work`` in one transaction.
 
         Again if another writer's row came between check and insert, or if the connection was lost before
-        the commit began. Whoever meets a fault of the database in the commit cannot know how it ended.
+        the commit began.
+
+        Raises:
+            CommitInDoubt: it was lost in the middle of the commit.
+            sqlalchemy.exc.DBAPIError: any other fault; nothing was changed.
         """
         for attempt in range(_ATTEMPTS):
             committing = False
+            result: Result
             try:
                 with Session(self.engine.execution_options(writes=True)) as session, session.begin():
                     result = work(session)
@@ -76,7 +93,9 @@ class Database:
                 if attempt == _ATTEMPTS - 1:
                     raise
             except DBAPIError as error:
-                if committing or not error.connection_invalidated or attempt == _ATTEMPTS - 1:
+                if committing and not self.is_sqlite:  # which rolls back what it cannot commit
+                    raise CommitInDoubt(result) from error
+                if not error.connection_invalidated or attempt == _ATTEMPTS - 1:
                     raise
         raise AssertionError("unreachable")
 

@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as NoFreeConnection
 
 from service.problems import Problem, StorageFull, Unavailable
+from service.storage.database import CommitInDoubt
 
 __all__ = ["storage_problem"]
 
@@ -54,6 +55,11 @@ def storage_problem(error: BaseException) -> Problem | None:
 
 
 def _catalog_problem(error: SQLAlchemyError) -> Problem | None:
+    if isinstance(error, CommitInDoubt):
+        return Unavailable(
+            "The catalog broke off while it was storing this. It was done or it was not: send the request "
+            "again; a picture with a client_id is not enrolled twice."
+        )
     if isinstance(error, NoFreeConnection):
         return Unavailable("The catalog has no connection to spare for now; try again.")
     if not isinstance(error, DBAPIError):

@@ -15,6 +15,7 @@ from service.matching.decision import NO_WISHES, Rule
 __all__ = [
     "ComparablePictures",
     "Enrolled",
+    "ErasedFeatures",
     "GalleryKey",
     "GalleryRecord",
     "GalleryStatistics",
@@ -178,6 +179,20 @@ class PersonRecord:
 
     name: str
     images: int
+
+
+@dataclass(frozen=True, slots=True)
+class ErasedFeatures:
+    """Features of an erased picture that may still be in the feature cache.
+
+    Attributes:
+        number: of the note.
+        fingerprint, digest: under which they may be cached.
+    """
+
+    number: int
+    fingerprint: str
+    digest: str
 
 
 @dataclass(frozen=True, slots=True)

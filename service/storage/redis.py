@@ -22,7 +22,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import struct
+import time
 import zlib
 from collections.abc import Callable, Collection, Coroutine, Iterable
 from typing import Any, Final, TypeVar
@@ -52,6 +54,9 @@ _DIGEST_BYTES: Final = 32
 _MOST_AT_ONCE: Final = 64  # pictures in one round trip: 64 x 18 KiB at D = 512
 
 _MOST_FORGOTTEN: Final = 1000  # keys in one command
+_LATE_S: Final = 1.0
+"""After a fault, how long a write from before it may still arrive once Redis answers again."""
+
 Result = TypeVar("Result")
 
 
@@ -88,6 +93,7 @@ class RedisCache:
         self._timeout_s = timeout_s
         self._on_fault = on_fault
         self._breaker = breaker or CircuitBreaker()
+        self._last_fault_at = -math.inf
         self._waiting: list[tuple[str, str, asyncio.Future[PictureFeatures | None]]] = []
         self._tasks: set[asyncio.Task[Any]] = set()
 
@@ -120,7 +126,8 @@ class RedisCache:
                 return False
             if not await asyncio.shield(self._spawn(self._delete(keys[start : start + _MOST_FORGOTTEN]))):
                 return False
-        return True
+        # A write that was given up lies in its connection, and Redis does it when it comes to itself.
+        return time.monotonic() - self._last_fault_at > _LATE_S
 
     async def close(self) -> None:
         """See :meth:`FeatureCache.close`. Waits for what is under way."""
@@ -187,6 +194,7 @@ class RedisCache:
 
     async def _fault(self, fault: Exception) -> None:
         self._on_fault()
+        self._last_fault_at = time.monotonic()
         if self._breaker.failed():
             _log.warning("Redis does not answer, going on without the feature cache: %r", fault)
         # a late reply must never be taken for the answer to another question

@@ -23,7 +23,17 @@ from sqlalchemy import (
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
-__all__ = ["AboutRow", "AuditRow", "Base", "GalleryRow", "ImageRow", "Instant", "KeyRow", "PersonRow"]
+__all__ = [
+    "AboutRow",
+    "AuditRow",
+    "Base",
+    "ErasedRow",
+    "GalleryRow",
+    "ImageRow",
+    "Instant",
+    "KeyRow",
+    "PersonRow",
+]
 
 Number = BigInteger().with_variant(Integer, "sqlite")  # SQLite autoincrements INTEGER only
 
@@ -151,3 +161,14 @@ class AuditRow(Base):
     subject: Mapped[str | None] = mapped_column(String(64))
     pictures: Mapped[int | None] = mapped_column(Integer)
     status: Mapped[int] = mapped_column(SmallInteger)
+
+
+class ErasedRow(Base):
+    """Features of an erased picture that the feature cache has not yet confirmed to have forgotten."""
+
+    __tablename__ = "erased_features"
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+    number: Mapped[int] = mapped_column(Number, primary_key=True)
+    fingerprint: Mapped[str] = mapped_column(String(64))
+    digest: Mapped[str] = mapped_column(String(64))

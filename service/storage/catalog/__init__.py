@@ -16,6 +16,7 @@ import fcntl
 from pathlib import Path
 from typing import IO, Final
 
+from service.storage.catalog.erased import ErasedCatalog
 from service.storage.catalog.features import FeatureCatalog
 from service.storage.catalog.galleries import GalleryCatalog
 from service.storage.catalog.pending import PendingCatalog
@@ -32,7 +33,7 @@ class Catalog:
     Attributes:
         database: where it is.
         id: made with the catalog, 26 characters; names what belongs to it elsewhere.
-        galleries, pictures, people, features, pending: what can be asked of it.
+        galleries, pictures, people, features, pending, erased: what can be asked of it.
 
     Raises:
         CatalogError: the database was written by a later version of the program.
@@ -47,6 +48,7 @@ class Catalog:
         self.people: Final = PeopleCatalog(self.database)
         self.features: Final = FeatureCatalog(self.database)
         self.pending: Final = PendingCatalog(self.database)
+        self.erased: Final = ErasedCatalog(self.database)
         self._claim: IO[bytes] | None = None
 
     def claim(self) -> None:

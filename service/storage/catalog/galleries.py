@@ -9,7 +9,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from sqlalchemy import Select, bindparam, delete, func, select, update
+from sqlalchemy import Select, bindparam, delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from service.matching.decision import NO_WISHES, Rule
@@ -17,7 +17,7 @@ from service.problems import BadRequest, GalleryExists, Problem
 from service.storage.catalog.rows import KEY, RULE, key_in, key_of, unknown_gallery
 from service.storage.database import Database
 from service.storage.records import GalleryKey, GalleryRecord, GalleryStatistics
-from service.storage.tables import GalleryRow, ImageRow, PersonRow
+from service.storage.tables import ErasedRow, GalleryRow, ImageRow, PersonRow
 
 __all__ = ["GalleryCatalog"]
 
@@ -172,6 +172,9 @@ class GalleryCatalog:
 
         def work(session: Session) -> GalleryKey:
             key = key_in(session, name)
+            seen = select(ImageRow.fingerprint, ImageRow.digest).where(ImageRow.gallery == key.number)
+            noted = ["fingerprint", "digest"]
+            session.execute(insert(ErasedRow).from_select(noted, seen))
             session.execute(delete(ImageRow).where(ImageRow.gallery == key.number))
             session.execute(delete(PersonRow).where(PersonRow.gallery == key.number))
             session.execute(delete(GalleryRow).where(GalleryRow.number == key.number))

@@ -7,6 +7,7 @@ import numpy.typing as npt
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
+from service.storage.catalog.erased import note_erased
 from service.storage.catalog.rows import key_in, made_by
 from service.storage.database import Database
 from service.storage.records import PendingPicture, PendingPictures
@@ -78,7 +79,7 @@ class PendingCatalog:
         scores: npt.NDArray[np.float32] | None,
         features: npt.NDArray[np.float16],
     ) -> int | None:
-        """Give a pending picture the features of another model.
+        """Give a pending picture the features of another model; those it had are noted as erased.
 
         Args:
             code, scores, features: as in :class:`NewImage`.
@@ -91,6 +92,7 @@ class PendingCatalog:
             row = session.get(ImageRow, picture.number)
             if row is None or (row.id, row.fingerprint) != (picture.id, picture.fingerprint):
                 return None
+            note_erased(session, [(picture.fingerprint, picture.digest)])
             for column, value in made_by(fingerprint, code, scores, features).items():
                 setattr(row, column, value)
             return row.person

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from service.problems import UnknownGallery
 from service.storage.catalog.enrolling import enrol_in
+from service.storage.catalog.erased import note_erased
 from service.storage.catalog.rows import CHUNK, REMOVED, key_in, read_scores, unknown_image
 from service.storage.database import Database
 from service.storage.filters import Filters
@@ -65,6 +66,7 @@ class PictureCatalog:
             if row is None:
                 raise unknown_image(name, id)
             *removed, person = row
+            note_erased(session, [(row.fingerprint, row.digest)])
             session.execute(delete(ImageRow).where(ImageRow.number == row.number))
             session.execute(
                 delete(PersonRow).where(
@@ -77,11 +79,11 @@ class PictureCatalog:
         self._database.forget()
         return answer
 
-    def removable(self, gallery: int) -> list[RemovedImage]:
-        """Every picture of a gallery, as deleting it would tell."""
+    def among(self, gallery: int, ids: Sequence[str]) -> set[str]:
+        """Which of these public ids, at most 5,000, the gallery has."""
+        statement = select(ImageRow.id).where(ImageRow.gallery == gallery, ImageRow.id.in_(ids))
         with self._database.engine.connect() as connection:
-            rows = connection.execute(REMOVED.where(ImageRow.gallery == gallery))
-            return [RemovedImage(*row) for row in rows]
+            return set(connection.execute(statement).scalars())
 
     def page(
         self, gallery: int, limit: int, after: int = 0, person: str | None = None, camera: str | None = None

@@ -84,8 +84,9 @@ class FakeEmbedder:
             times=StageTimes(0.001, 0.002, 0.003),
         )
 
-    async def forget(self, seen: Collection[tuple[str, str]]) -> None:
+    async def forget(self, seen: Collection[tuple[str, str]]) -> bool:
         self.forgotten |= set(seen)
+        return True
 
 
 def vector(content: bytes, code: int) -> npt.NDArray[np.float32]:

@@ -1,0 +1,69 @@
+"""Commits whose end nobody knows: the connection broke while the database was committing.
+
+The catalog has done it or not, and the caller was told to come back. Until the catalog can be asked, index,
+snapshot and kept pictures may be behind it. So nothing else is written before that is settled.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from service.index.protocol import Entries
+
+if TYPE_CHECKING:
+    from service.gallery.parts import Parts
+
+__all__ = ["Doubt", "settle"]
+
+_log = logging.getLogger(__name__)
+
+_AT_ONCE: Final = 500  # pictures, with their features
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """What a commit in doubt was about.
+
+    Attributes:
+        gallery: number.
+        pictures: their numbers; those that were to be stored, changed or erased.
+        files: public ids of pictures whose bytes may be kept.
+    """
+
+    gallery: int
+    pictures: Sequence[int] = ()
+    files: Sequence[str] = ()
+
+
+def settle(parts: Parts, doubt: Doubt) -> None:
+    """Bring index, snapshot and kept pictures to what the catalog says. To be called with the lock held.
+
+    Raises:
+        sqlalchemy.exc.SQLAlchemyError: the catalog does not answer; the doubt stays.
+    """
+    if doubt.gallery not in parts.catalog.galleries.numbers():
+        parts.drop(doubt.gallery)
+        return
+    there: set[int] = set()
+    for start in range(0, len(doubt.pictures), _AT_ONCE):
+        some = doubt.pictures[start : start + _AT_ONCE]
+        found, _ = parts.catalog.features.graded(doubt.gallery, some, parts.embedder.fingerprint)
+        if len(found.ids):
+            parts.index.add(doubt.gallery, Entries(found.ids, found.people, found.occlusions, found.features))
+            there.update(found.ids.tolist())
+    if parts.snapshots is not None:
+        parts.snapshots.note(doubt.gallery, sorted(there))
+    if gone := [number for number in doubt.pictures if number not in there]:
+        parts.index.remove(doubt.gallery, gone)
+        if parts.snapshots is not None:
+            parts.snapshots.erase(doubt.gallery, gone)
+    for start in range(0, len(doubt.files), _AT_ONCE):
+        files = doubt.files[start : start + _AT_ONCE]
+        kept = parts.catalog.pictures.among(doubt.gallery, files)
+        parts.remove_pictures(doubt.gallery, [id for id in files if id not in kept])
+    _log.info(
+        "a commit in doubt is settled: of %d pictures the catalog has %d", len(doubt.pictures), len(there)
+    )

@@ -1,0 +1,54 @@
+"""What was erased and may still be in the feature cache: noted with the erasure, struck out when it is gone.
+
+The cache may be away when somebody is erased, and the process may end before it was told. So what it has to
+forget is written in the very transaction that erases, and stays written until the cache has confirmed it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+
+from sqlalchemy import delete, insert, select
+from sqlalchemy.orm import Session
+
+from service.storage.catalog.rows import CHUNK
+from service.storage.database import Database
+from service.storage.records import ErasedFeatures
+from service.storage.tables import ErasedRow
+
+__all__ = ["ErasedCatalog", "note_erased"]
+
+
+def note_erased(session: Session, seen: Iterable[tuple[str, str]]) -> None:
+    """Note (model's fingerprint, picture's digest) of what is erased, in the erasing transaction."""
+    rows = [{"fingerprint": fingerprint, "digest": digest} for fingerprint, digest in seen]
+    if rows:
+        session.execute(insert(ErasedRow), rows)
+
+
+class ErasedCatalog:
+    """The notes of a catalog. See :class:`service.storage.catalog.Catalog`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def note(self, seen: Collection[tuple[str, str]]) -> None:
+        """Note (model's fingerprint, picture's digest) of what is to be forgotten without an erasure."""
+        self._database.transact(lambda session: note_erased(session, seen))
+
+    def noted(self, limit: int) -> list[ErasedFeatures]:
+        """Up to ``limit`` notes, the oldest first."""
+        statement = select(ErasedRow.number, ErasedRow.fingerprint, ErasedRow.digest)
+        with self._database.engine.connect() as connection:
+            rows = connection.execute(statement.order_by(ErasedRow.number).limit(limit))
+            return [ErasedFeatures(*row) for row in rows]
+
+    def strike_out(self, numbers: Sequence[int]) -> None:
+        """Delete notes: the cache has forgotten what they name."""
+
+        def work(session: Session) -> None:
+            for start in range(0, len(numbers), CHUNK):
+                session.execute(delete(ErasedRow).where(ErasedRow.number.in_(numbers[start : start + CHUNK])))
+
+        self._database.transact(work)
+        self._database.forget()
