@@ -30,6 +30,7 @@ class _Line(BaseModel):
     unify: str = "auto"
     boxes: list[tuple[int, int, int, int] | None] | None = None
     rerank: bool = False
+    overlays: bool = False
     cameras: list[str] = []
     people: list[str] = []
     exclude_cameras: list[str] = []
@@ -67,7 +68,7 @@ def _query(file: Path, number: int, line: str) -> BatchQuery:
         if not picture.is_file():
             raise QueryFileError(f"{file}, line {number}: there is no picture at {picture}")
     own: dict[str, Any] = said.model_dump()
-    options = {name: own[name] for name in ("id", "top_k", "by", "unify", "boxes", "rerank")}
+    options = {name: own[name] for name in ("id", "top_k", "by", "unify", "boxes", "rerank", "overlays")}
     return BatchQuery(pictures, filters=_part(Filters, own), decisions=_part(Decisions, own), **options)
 
 

@@ -14,12 +14,15 @@ from service.api.schemas.pictures import EnrolledItem, Occlusion, Picture, Score
 from service.api.schemas.queries import (
     MatchedImage,
     QueryAnswer,
+    QueryOverlay,
     QueryPicture,
     QueryUnderstood,
     Result,
+    ResultOverlay,
     Timings,
 )
 from service.api.schemas.verification import VerifyAnswer
+from service.overlays import QueryOverlays
 from service.reindexing import Reindexing
 from service.storage.records import GalleryRecord, GalleryStatistics, PersonRecord, PictureRecord
 
@@ -119,12 +122,17 @@ def verification(found: gallery.Verification) -> VerifyAnswer:
     )
 
 
-def query_answer(answer: gallery.QueryAnswer) -> QueryAnswer:
-    """A ranked answer."""
+def query_answer(answer: gallery.QueryAnswer, drawn: QueryOverlays | None = None) -> QueryAnswer:
+    """A ranked answer, with what was drawn of it."""
+    over_results = () if drawn is None else drawn.results
     pictures = [QueryPicture(occlusion=grade(picture)) for picture in answer.pictures]
     times = answer.timings
     return QueryAnswer(
-        query=QueryUnderstood(occlusion=pictures[0].occlusion, pictures=pictures),
+        query=QueryUnderstood(
+            occlusion=pictures[0].occlusion,
+            pictures=pictures,
+            overlay=None if drawn is None else QueryOverlay(**asdict(drawn.query)),
+        ),
         results=[
             Result(
                 rank=match.rank,
@@ -135,8 +143,9 @@ def query_answer(answer: gallery.QueryAnswer) -> QueryAnswer:
                 image=matched(match),
                 compared=match.compared,
                 distance=None if match.distance is None else round(match.distance, 6),
+                overlay=ResultOverlay(**asdict(over_results[place])) if place < len(over_results) else None,
             )
-            for match in answer.results
+            for place, match in enumerate(answer.results)
         ],
         model=answer.fingerprint,
         timings=Timings(

@@ -17,6 +17,7 @@ from service.api.multipart import read_form
 from service.api.schemas.pictures import ENROL_EXAMPLE, EnrolAnswer, EnrolledItem, Item, Picture, PicturePage
 from service.embedding.box import Box
 from service.embedding.decode import media_type
+from service.embedding.thumbnail import THUMBNAIL_TYPE
 from service.gallery import EnrolItem
 from service.problems import (
     BadItems,
@@ -34,6 +35,9 @@ from service.problems import (
 router = APIRouter(prefix="/v1/galleries/{gallery}/images", tags=["pictures"])
 
 _ITEMS: Final = TypeAdapter(list[Item])
+
+# what a browser makes of a picture must not depend on what is in it, and what is erased must not stay with it
+_PICTURE_HEADERS: Final = {"X-Content-Type-Options": "nosniff", "Cache-Control": "private, no-store"}
 
 _FORM: Final[dict[str, Any]] = {
     "requestBody": {
@@ -172,9 +176,23 @@ async def get_image(request: Request, gallery: str, image: str) -> Picture:
 async def get_file(request: Request, gallery: str, image: str) -> Response:
     """The bytes that were enrolled (of a full frame, what was in the box), where the gallery keeps them."""
     content = await assembly_of(request.app.state).galleries.pictures.file(gallery, image)
-    # what a browser makes of it must not depend on what is in it
-    headers = {"X-Content-Type-Options": "nosniff", "Cache-Control": "private, no-store"}
-    return Response(content, media_type=media_type(content), headers=headers)
+    return Response(content, media_type=media_type(content), headers=_PICTURE_HEADERS)
+
+
+@router.get(
+    "/{image}/thumbnail",
+    response_class=Response,
+    responses={
+        200: {"content": {THUMBNAIL_TYPE: {"schema": {"type": "string", "format": "binary"}}}},
+        **documented(UnknownGallery, UnknownImage, PictureNotKept),
+    },
+    summary="Fetch a small copy of a picture",
+    dependencies=[QUERY],
+)
+async def get_thumbnail(request: Request, gallery: str, image: str) -> Response:
+    """A JPEG of at most 128 x 256 pixels, upright, where the gallery keeps pictures."""
+    content = await assembly_of(request.app.state).galleries.pictures.thumbnail(gallery, image)
+    return Response(content, media_type=THUMBNAIL_TYPE, headers=_PICTURE_HEADERS)
 
 
 @router.delete(

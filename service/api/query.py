@@ -18,6 +18,7 @@ from service.api.schemas.decisions import rule_of
 from service.api.schemas.queries import QUERY_EXAMPLE, BatchQuery, QueryAnswer, QueryForm
 from service.embedding.box import Box
 from service.gallery import QueryOptions
+from service.overlays import QueryOverlays
 from service.problems import BadRequest, UnknownGallery
 from service.storage.filters import Filters
 
@@ -37,7 +38,9 @@ _FILES: Final = {
         200: {"content": {"application/json": {"example": QUERY_EXAMPLE}}},
         **documented(*PICTURE_PROBLEMS, UnknownGallery),
     },
-    openapi_extra=described(_FILES, QueryForm, {"files": ["anna-2.jpg"], "top_k": "3", "rerank": "true"}),
+    openapi_extra=described(
+        _FILES, QueryForm, {"files": ["anna-2.jpg"], "top_k": "3", "rerank": "true", "overlays": "true"}
+    ),
     summary="Find a person",
     dependencies=[QUERY],
 )
@@ -94,4 +97,8 @@ async def answer_query(
         ),
     )
     assembly.metrics.search_seconds.observe(found.timings.search / 1000)
-    return answers.query_answer(found)
+    drawn: QueryOverlays | None = None
+    if asked.overlays:
+        box = boxes[0] if boxes else None
+        drawn = await assembly.overlays.draw(gallery, pictures[0], box, asked.unify, found)
+    return answers.query_answer(found, drawn)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from base64 import b64decode, b64encode
 from datetime import datetime
-from typing import Any, Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer
 
 Item = TypeVar("Item")
 
@@ -102,6 +103,31 @@ class EnrolAnswer(Answer):
     items: list[EnrolledPicture]
 
 
+Png = Annotated[bytes, BeforeValidator(b64decode), PlainSerializer(b64encode, return_type=bytes)]
+"""A PNG file, which travels in base64."""
+
+
+class QueryOverlay(Answer):
+    """Over the query's first picture: what was taken as hidden in it, and where the model looked."""
+
+    hidden: Png
+    attention: Png | None = None
+
+
+class ResultOverlay(Answer):
+    """Of a result: both pictures without what was hidden on both sides, and where the model looked.
+
+    Attributes:
+        query: the query's first picture.
+        gallery: None where the gallery did not keep its picture.
+        attention: to the gallery picture; None also where the model exports none.
+    """
+
+    query: Png
+    gallery: Png | None = None
+    attention: Png | None = None
+
+
 class MatchedImage(Answer):
     """A gallery picture that matched."""
 
@@ -146,6 +172,7 @@ class QueryResult(Answer):
         compared: what was hidden on both sides, e.g. ``"bottom_half"`` or ``"none"``; with ``unify="fuse"``
             the type that counted most.
         distance: k-reciprocal, 0 to 1, by which re-ranked results are ordered; else None.
+        overlay: of the first results, where overlays were asked for; else None.
     """
 
     rank: int
@@ -156,6 +183,7 @@ class QueryResult(Answer):
     image: MatchedImage
     compared: str
     distance: float | None = None
+    overlay: ResultOverlay | None = None
 
 
 class QueryPicture(Answer):
@@ -168,6 +196,7 @@ class QueryUnderstood(QueryPicture):
     """How the service saw the query: its first picture, and every one of them."""
 
     pictures: list[QueryPicture] = []
+    overlay: QueryOverlay | None = None
 
 
 class QueryAnswer(Answer):

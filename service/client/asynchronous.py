@@ -149,6 +149,7 @@ class AsyncClient:
     images = _stream(calls.pictures.images)
     image = _call(calls.pictures.image)
     file = _call(calls.pictures.file)
+    thumbnail = _call(calls.pictures.thumbnail)
     delete_image = _call(calls.pictures.delete_image)
 
     query = _call_with_files(calls.queries.query)

@@ -98,6 +98,7 @@ class BatchQuery:
     filters: Filters | None = None
     decisions: Decisions | None = None
     rerank: bool = False
+    overlays: bool = False
 
     def line(self) -> bytes:
         """The query as a line of JSON.
@@ -112,6 +113,7 @@ class BatchQuery:
             "unify": self.unify,
             "boxes": self.boxes,
             "rerank": self.rerank,
+            "overlays": self.overlays or None,
         }
         if self.filters is not None:
             told = asdict(self.filters)

@@ -145,6 +145,7 @@ class Client:
     images = _stream(calls.pictures.images)
     image = _call(calls.pictures.image)
     file = _call(calls.pictures.file)
+    thumbnail = _call(calls.pictures.thumbnail)
     delete_image = _call(calls.pictures.delete_image)
 
     query = _call(calls.queries.query)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import typer
 
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from service.client import QueryAnswer
 
 __all__ = ["query", "query_batch"]
+
+_OVERLAYS: Final[dict[str, Any]] = {"query": {"overlay"}, "results": {"__all__": {"overlay"}}}
+"""Left out of the JSON: they are in files."""
 
 
 def query(
@@ -47,6 +50,13 @@ def query(
     rerank: Annotated[
         bool, typer.Option("--rerank", help="Put the 100 best pictures in k-reciprocal order.")
     ] = False,
+    overlays: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write PNGs into this folder: what was compared, and where the model looked.",
+            file_okay=False,
+        ),
+    ] = None,
     match_rate: MatchRate = None,
     uncertain_rate: UncertainRate = None,
     prior: Prior = None,
@@ -66,6 +76,8 @@ def query(
       penumbra query who.jpg -g shop --unify bottom_half --json
 
       penumbra query who.jpg -g shop --camera entrance --camera exit --exclude-person guard
+
+      penumbra query who.jpg -g shop --overlays why/
     """
     from service.client import Decisions, Filters
 
@@ -88,11 +100,35 @@ def query(
             filters=filters,
             decisions=Decisions(match_rate, uncertain_rate, prior),
             rerank=rerank,
+            overlays=overlays is not None,
         )
+    if overlays is not None:
+        try:
+            _write_overlays(answer, overlays)
+        except OSError as error:
+            fail(f"the overlays cannot be written: {error}")
     if as_json:
-        print_json(answer.model_dump(mode="json"))
+        print_json(answer.model_dump(mode="json", exclude=_OVERLAYS))
     else:
         _show_answer(answer)
+
+
+def _write_overlays(answer: QueryAnswer, folder: Path) -> None:
+    """Write ``query-hidden.png``, and ``01-query.png``, ``01-gallery.png``, ``01-attention.png`` by rank."""
+    drawn: dict[str, bytes | None] = {}
+    if (over := answer.query.overlay) is not None:
+        drawn |= {"query-hidden": over.hidden, "query-attention": over.attention}
+    for result in answer.results:
+        if (of := result.overlay) is not None:
+            parts = {"query": of.query, "gallery": of.gallery, "attention": of.attention}
+            drawn |= {f"{result.rank:02d}-{name}": content for name, content in parts.items()}
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in drawn.items():
+        path = folder / f"{name}.png"
+        if content is None:
+            path.unlink(missing_ok=True)  # of an earlier query
+        else:
+            path.write_bytes(content)
 
 
 def _show_answer(answer: QueryAnswer) -> None:

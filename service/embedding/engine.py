@@ -13,7 +13,7 @@ import numpy.typing as npt
 import onnxruntime
 
 from models import occlusion
-from models.bundle import EMBEDDINGS, GRADES, IMAGES, OCCLUSION, SOURCE, Bundle
+from models.bundle import ATTENTION, EMBEDDINGS, GRADES, IMAGES, OCCLUSION, SOURCE, Bundle
 from service.settings import Provider
 
 log = logging.getLogger(__name__)
@@ -105,6 +105,28 @@ class Engine:
         session = self._wide if alone and self._wide is not None else self._session
         outputs = session.run(self._outputs, {IMAGES: images, SOURCE: source, OCCLUSION: codes})
         return outputs[0], outputs[1] if len(outputs) > 1 else None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of ``images``, pixels."""
+        return self.bundle.metadata.height, self.bundle.metadata.width
+
+    def attention(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32] | None:
+        """Where the model looks in whole pictures (design §3), beside the batches that :meth:`run` runs.
+
+        Args:
+            images: uint8 [B, H, W, 3], RGB.
+
+        Returns:
+            float32 [B, h, w], 0 to 1; None where the bundle has no such output.
+        """
+        if not self.bundle.metadata.has_attention:
+            return None
+        source, codes = np.arange(len(images), dtype=np.int64), np.zeros(len(images), dtype=np.int64)
+        found: npt.NDArray[np.float32] = self._session.run(
+            [ATTENTION], {IMAGES: images, SOURCE: source, OCCLUSION: codes}
+        )[0]
+        return found
 
     @property
     def providers(self) -> list[str]:

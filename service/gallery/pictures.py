@@ -1,15 +1,19 @@
-"""The pictures of a gallery: list them, look at one, fetch its bytes."""
+"""The pictures of a gallery: list them, look at one, fetch its bytes or its thumbnail."""
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 
 from service.cursor import cursor_after, last_before
+from service.embedding.thumbnail import make_thumbnail
 from service.gallery.parts import Parts
-from service.problems import BadRequest, PictureNotKept
+from service.problems import BadRequest, PictureNotKept, UnknownGallery, UnknownImage
 from service.storage.records import PictureRecord
 
 __all__ = ["PicturePage", "Pictures"]
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +70,33 @@ class Pictures:
             PictureNotKept: its bytes were not kept.
         """
         return await self._parts.read(lambda: self._file(gallery, id))
+
+    async def thumbnail(self, gallery: str, id: str) -> bytes:
+        """A kept picture's thumbnail, a JPEG; made and stored where there is none yet.
+
+        Raises:
+            UnknownGallery, UnknownImage: there is none.
+            PictureNotKept: its bytes were not kept.
+        """
+        return await self._parts.read(lambda: self._thumbnail(gallery, id))
+
+    def _thumbnail(self, name: str, id: str) -> bytes:
+        key, picture = self._parts.catalog.pictures.get(name, id)
+        found = self._parts.pictures.read_thumbnail(key.number, id) if picture.kept else None
+        if found is not None:
+            return found
+        made = make_thumbnail(self._file(name, id))
+        try:
+            self._parts.pictures.write_thumbnail(key.number, id, made)
+        except OSError as error:
+            _log.warning("the thumbnail of picture %s cannot be stored: %s", id, error)
+        try:
+            self._parts.catalog.pictures.get(name, id)
+        except (UnknownGallery, UnknownImage):
+            # whoever erased the picture meanwhile may have looked for its files before this one was there
+            self._parts.remove_pictures(key.number, [id])
+            raise
+        return made
 
     def _file(self, name: str, id: str) -> bytes:
         key, picture = self._parts.catalog.pictures.get(name, id)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field, Json, StringConstraints
+from pydantic import Field, Json, PlainSerializer, StringConstraints, WithJsonSchema
 
 from service.api.faults import ProblemDocument
 from service.api.schemas.decisions import DECISION, PROBABILITY, Decisive
@@ -13,6 +14,7 @@ from service.api.schemas.pictures import BOXES, BoxNumbers, Occlusion
 from service.api.schemas.strict import Moment, Strict, Words
 from service.matching.reranking import CANDIDATES
 from service.matching.unification import CHOICES
+from service.overlays import MOST_RESULTS
 
 ONLY_CAMERAS: Final = "Only pictures from these."
 ONLY_PEOPLE: Final = "Only these persons."
@@ -47,6 +49,12 @@ class Query(Decisive):
         description=f"Put the {CANDIDATES} best pictures in the order of their k-reciprocal distance, which "
         "asks what else each is near to. Score, probability and decision stay those of the search; what "
         "ranks behind the candidates stays behind them.",
+    )
+    overlays: bool = Field(
+        default=False,
+        description="Draw what was compared, and where the model looked, over the query's first picture and "
+        f"over the gallery pictures of the first {MOST_RESULTS} results: small PNGs in the answer. They are "
+        "drawn after the search; the timings do not count it.",
     )
     time_from: Moment | None = Field(
         default=None, description="Only pictures taken then or later; RFC 3339, with time zone."
@@ -95,6 +103,39 @@ class MatchedImage(Strict):
     occlusion: Occlusion
 
 
+Png = Annotated[
+    bytes,
+    PlainSerializer(lambda content: b64encode(content).decode(), return_type=str),
+    WithJsonSchema({"type": "string", "contentEncoding": "base64", "contentMediaType": "image/png"}),
+]
+ATTENTION: Final = (
+    "Where the model looks in {} while nothing is hidden: from dark, the least within the picture, to light, "
+    "the most. null where the bundle exports no attention"
+)
+
+
+class QueryOverlay(Strict):
+    """Over the query's first picture, in base64 PNGs of at most 128 x 256 pixels."""
+
+    hidden: Png = Field(
+        description="What was taken as hidden in it, veiled: as graded, or as `unify` states it; nothing "
+        "with unify=off."
+    )
+    attention: Png | None = Field(description=f"{ATTENTION.format('it')}.")
+
+
+class ResultOverlay(Strict):
+    """Of one result, in base64 PNGs of at most 128 x 256 pixels."""
+
+    query: Png = Field(description="The query's first picture; what `compared` says is hidden is veiled.")
+    gallery: Png | None = Field(
+        description="The gallery picture, veiled alike; null where the gallery did not keep it."
+    )
+    attention: Png | None = Field(
+        description=f"{ATTENTION.format('the gallery picture')}, or the gallery did not keep the picture."
+    )
+
+
 class Result(Strict):
     """One ranked person or picture."""
 
@@ -115,6 +156,9 @@ class Result(Strict):
         "and for what ranks behind the candidates.",
         examples=[None],
     )
+    overlay: ResultOverlay | None = Field(
+        default=None, description=f"With `overlays`, of the first {MOST_RESULTS} results; else null."
+    )
 
 
 class QueryPicture(Strict):
@@ -127,6 +171,7 @@ class QueryUnderstood(QueryPicture):
     """How the service saw the query: its first picture, and every picture."""
 
     pictures: list[QueryPicture]
+    overlay: QueryOverlay | None = Field(default=None, description="With `overlays`; else null.")
 
 
 class Timings(Strict):
@@ -171,6 +216,7 @@ QUERY_EXAMPLE: Final[dict[str, Any]] = {
                 }
             }
         ],
+        "overlay": None,
     },
     "results": [
         {
@@ -190,6 +236,7 @@ QUERY_EXAMPLE: Final[dict[str, Any]] = {
             },
             "compared": "bottom_half",
             "distance": None,
+            "overlay": None,
         }
     ],
     "model": "9f2c6c1c8d3e7b40a55e1f0c2d9b8a7766554433221100ffeeddccbbaa998877",

@@ -23,6 +23,9 @@ BYTES_PER_CALL: Final = 32 * 1024 * 1024
 RESULTS_PER_CALL: Final = 16_000
 """Results that those may ask for together: some 5 MB, which the service puts aside."""
 
+_OVERLAYS: Final = 2500
+"""As many results as the overlays of a query are as large as."""
+
 
 def query_batch(gallery: str, queries: Iterable[BatchQuery]) -> Batch:
     """Any number of queries, read lazily and answered in order. One that fails does not raise.
@@ -56,7 +59,7 @@ class Batch:
                     break
                 self._next = (query, query.line())
             query, line = self._next
-            results += query.top_k
+            results += query.top_k + (_OVERLAYS if query.overlays else 0)
             if self._sent and (
                 len(self._sent) == QUERIES_PER_CALL
                 or len(lines) + len(line) > BYTES_PER_CALL

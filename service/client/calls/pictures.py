@@ -26,6 +26,12 @@ def file(gallery: str, image: str) -> Call[bytes]:
     return Call("GET", path, lambda response: response.content, repeatable=True)
 
 
+def thumbnail(gallery: str, image: str) -> Call[bytes]:
+    """A small copy of a picture, a JPEG. ``ProblemError`` 404 if the gallery does not keep pictures."""
+    path = gallery_path(gallery, "images", image, "thumbnail")
+    return Call("GET", path, lambda response: response.content, repeatable=True)
+
+
 def delete_image(gallery: str, image: str) -> Call[None]:
     """Erase one picture, by the id that enrolling gave."""
     return Call("DELETE", gallery_path(gallery, "images", image), nothing, repeatable=True)

@@ -22,6 +22,7 @@ def query(
     filters: Filters | None = None,
     decisions: Decisions | None = None,
     rerank: bool = False,
+    overlays: bool = False,
 ) -> Call[QueryAnswer]:
     """Who in the gallery is the person in these 1 to 16 pictures?
 
@@ -36,8 +37,11 @@ def query(
         filters: which of the gallery's pictures are looked at.
         decisions: false-match rates and prior of this call.
         rerank: put the best pictures in the order of their k-reciprocal distance.
+        overlays: have what was compared, and where the model looked, drawn over the pictures.
     """
     form = {"top_k": str(top_k), "by": by, "unify": unify, "rerank": str(rerank).lower()}
+    if overlays:
+        form["overlays"] = "true"
     if filters is not None:
         form |= filters.form()
     if decisions is not None:
