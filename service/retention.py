@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from datetime import UTC, datetime
 from typing import Final
 
+from service.clock import now
 from service.gallery import Galleries
 from service.problems import Problem
 from service.storage.audit import AuditTrail, Event
@@ -73,9 +73,8 @@ class Sweeper:
         """
         if self._audit is not None:
             await asyncio.to_thread(self._audit.forget_before, self._audit_days)
-        now = datetime.now(UTC)
         erased = 0
-        for gallery, image in await asyncio.to_thread(self._catalog.pictures.expired, now):
+        for gallery, image in await asyncio.to_thread(self._catalog.pictures.expired, now()):
             try:
                 await self._galleries.erasure.picture(gallery, image)
             except Problem:
@@ -83,6 +82,6 @@ class Sweeper:
             erased += 1
             if self._audit is not None:
                 name = self._audit.pseudonym(gallery, image)
-                event = Event(datetime.now(UTC), "-", None, _ACTION, gallery, name, None, 204)
+                event = Event(now(), "-", None, _ACTION, gallery, name, None, 204)
                 await self._audit.write(event, stored=False)
         return erased

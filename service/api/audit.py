@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api.request_id import REQUEST_ID
+from service.clock import now
 from service.storage.audit import AuditTrail, Event
 
 __all__ = ["Audit", "note_pictures"]
@@ -50,7 +50,7 @@ class Audit:
         gallery = parameters.get("gallery")
         name = parameters.get("person") or parameters.get("image")
         event = Event(
-            at=datetime.now(UTC),
+            at=now(),
             request_id=REQUEST_ID.get(),
             key=None if access is None or access.key is None else access.key.id,
             action=route.name,

@@ -11,7 +11,6 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Annotated, Final
 
 from fastapi import Depends, Request, Security
@@ -22,6 +21,7 @@ from limits.aio.strategies import MovingWindowRateLimiter
 from limits.storage import storage_from_string
 from sqlalchemy.exc import SQLAlchemyError
 
+from service.clock import jumps, now, seconds_until
 from service.problems import Forbidden, RateLimited, Unauthorised, Unavailable
 from service.storage.keys import KeyRecord, Keys, Role
 
@@ -70,6 +70,7 @@ class RateLimit:
     def __init__(self, rate: str, redis_url: str | None) -> None:
         self._rate: RateLimitItem = parse(rate)
         self._own = MovingWindowRateLimiter(MemoryStorage())
+        self._jumps = jumps()
         self._shared: MovingWindowRateLimiter | None = None
         if redis_url is not None:
             storage = storage_from_string(f"async+{redis_url}", implementation="redispy")
@@ -82,6 +83,10 @@ class RateLimit:
         Raises:
             RateLimited: there were too many in the window.
         """
+        if self._jumps != (seen := jumps()):
+            # requests are counted by the wall clock: after a jump back they would be in the future
+            self._jumps = seen
+            self._own = MovingWindowRateLimiter(MemoryStorage())
         limiter = self._own
         if self._shared is not None:
             try:
@@ -94,7 +99,8 @@ class RateLimit:
         if limiter is self._own and await self._own.hit(self._rate, who):
             return
         reset = (await limiter.get_window_stats(self._rate, who)).reset_time
-        raise RateLimited(f"more than {self._rate}", retry_after_s=max(1, round(reset - time.time())))
+        wait = max(1, min(round(seconds_until(reset)), self._rate.get_expiry()))
+        raise RateLimited(f"more than {self._rate}", retry_after_s=wait)
 
 
 class Gatekeeper:
@@ -133,21 +139,21 @@ class Gatekeeper:
         return access
 
     async def _admit(self, token: str | None) -> Access:
-        now = time.monotonic()
+        moment = time.monotonic()
         if token is None:
-            if self._any is None or now - self._any[0] > _REMEMBERED_S:
-                self._any = (now, await asyncio.to_thread(self._keys.any))
+            if self._any is None or moment - self._any[0] > _REMEMBERED_S:
+                self._any = (moment, await asyncio.to_thread(self._keys.any))
             if self._any[1]:
                 raise Unauthorised("this service needs a key: send it as `Authorization: Bearer KEY`")
             return ANONYMOUS
         remembered = self._found.get(token)
-        if remembered is None or now - remembered[0] > _REMEMBERED_S:
-            remembered = (now, await asyncio.to_thread(self._keys.find, token))
+        if remembered is None or moment - remembered[0] > _REMEMBERED_S:
+            remembered = (moment, await asyncio.to_thread(self._keys.find, token))
             if len(self._found) >= _MOST_REMEMBERED:
                 self._found.clear()
             self._found[token] = remembered
         key = remembered[1]
-        if key is None or not key.active(datetime.now(UTC)):
+        if key is None or not key.active(now()):
             raise Unauthorised("the key is unknown, revoked or expired")
         return Access(key)
 

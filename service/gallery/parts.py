@@ -62,6 +62,8 @@ class Parts:
         self.forgetting: Final = Forgetting(catalog, embedder)
         self._writes = threading.Lock()
         self._doubts: list[Doubt] = []
+        self._unremoved: list[tuple[int, str]] = []
+        self._undropped: list[int] = []
         # queries have their own threads, so that they never wait behind commits
         self._writers = ThreadPoolExecutor(_WRITE_THREADS, "galleries-write")
         self._readers = ThreadPoolExecutor(_READ_THREADS, "galleries-read")
@@ -98,6 +100,8 @@ class Parts:
         """
         if self._doubts:
             await self.write(self._settle_alone)
+        if self._unremoved or self._undropped:
+            await self.write(self._remove_again)
         if self.catalog.database.unforgotten:
             await self.write(self.catalog.database.forget)
         if self.forgetting.owed:
@@ -113,12 +117,13 @@ class Parts:
         return await self.read(lambda: self.catalog.galleries.key(gallery)) if key is None else key
 
     def remove_pictures(self, gallery: int, ids: Iterable[str]) -> None:
-        """Remove kept pictures; one that cannot be removed is swept away at the next start."""
+        """Remove kept pictures; one that cannot be removed now is tried again by :meth:`mend`."""
         for id in ids:
             try:
                 self.pictures.remove(gallery, id)
-            except OSError:
-                _log.exception("picture %s stays until the next start", id)
+            except OSError as error:
+                _log.warning("picture %s cannot be removed, and is tried again: %s", id, error)
+                self._unremoved.append((gallery, id))
 
     def drop(self, gallery: int) -> None:
         """Take a gallery that the catalog has forgotten out of index, snapshots and picture store."""
@@ -127,8 +132,17 @@ class Parts:
             self.snapshots.drop(gallery)
         try:
             self.pictures.drop(gallery)  # also of a gallery that has stopped keeping them
-        except OSError:
-            _log.exception("pictures of gallery number %d stay until the next start", gallery)
+        except OSError as error:
+            _log.warning("pictures of gallery number %d cannot be removed yet: %s", gallery, error)
+            self._undropped.append(gallery)
+
+    def _remove_again(self) -> None:
+        pictures, self._unremoved = self._unremoved, []
+        for gallery, id in pictures:
+            self.remove_pictures(gallery, [id])
+        galleries, self._undropped = self._undropped, []
+        for gallery in galleries:
+            self.drop(gallery)
 
     def _settle_alone(self) -> None:
         with self._writes:

@@ -14,11 +14,12 @@ import logging
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import delete, insert, select
 
+from service.clock import now
 from service.storage.database import Database
 from service.storage.tables import AboutRow, AuditRow
 
@@ -160,7 +161,7 @@ class AuditTrail:
 
     def forget_before(self, days: int) -> int:
         """Delete events older than so many days; answers how many."""
-        limit = datetime.now(UTC) - timedelta(days=days)
+        limit = now() - timedelta(days=days)
 
         def work(session: Any) -> int:
             return int(session.execute(delete(AuditRow).where(AuditRow.at < limit)).rowcount)

@@ -12,11 +12,12 @@ import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final, Literal, get_args
 
 from sqlalchemy import exists, or_, select
 
+from service.clock import now
 from service.problems import UnknownKey
 from service.storage.database import Database
 from service.storage.tables import KeyRow
@@ -97,14 +98,14 @@ class Keys:
             ValueError: the name is empty or too long, no gallery is named, it expires in the past, or an
                 admin key is bound to galleries.
         """
-        now = datetime.now(UTC)
+        created_at = now()
         if not 1 <= len(name) <= 128:
             raise ValueError("a key's name has 1 to 128 characters")
         if galleries is not None and not galleries:
             raise ValueError("a key that is bound to galleries needs at least one")
         if galleries is not None and role == "admin":
             raise ValueError("an admin key makes and deletes galleries, so it cannot be bound to some")
-        if expires_at is not None and expires_at <= now:
+        if expires_at is not None and expires_at <= created_at:
             raise ValueError("the key would have expired already")
         id, secret = new_ulid(), secrets.token_urlsafe(32)
         row: dict[str, Any] = {
@@ -113,7 +114,7 @@ class Keys:
             "role": role,
             "secret_hash": _hash(secret),
             "galleries": None if galleries is None else sorted(set(galleries)),
-            "created_at": now,
+            "created_at": created_at,
             "expires_at": expires_at,
             "revoked_at": None,
         }
@@ -137,7 +138,7 @@ class Keys:
             row = session.get(KeyRow, id)
             if row is None:
                 raise UnknownKey(f"there is no key {id!r}")
-            row.revoked_at = row.revoked_at or datetime.now(UTC)
+            row.revoked_at = row.revoked_at or now()
             return _record(row)
 
         return self._database.transact(work)
@@ -146,7 +147,7 @@ class Keys:
         """Whether there is a key that is neither revoked nor expired: then everybody needs one."""
         wanted = exists().where(
             KeyRow.revoked_at.is_(None),
-            or_(KeyRow.expires_at.is_(None), KeyRow.expires_at > datetime.now(UTC)),
+            or_(KeyRow.expires_at.is_(None), KeyRow.expires_at > now()),
         )
         with self._database.engine.connect() as connection:
             return bool(connection.scalar(select(wanted)))

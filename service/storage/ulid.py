@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import secrets
-import time
 from typing import Final
+
+from service.clock import now
 
 _ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's base 32
 
@@ -14,5 +15,5 @@ PATTERN: Final = re.compile(f"[0-7][{_ALPHABET}]{{25}}")
 
 def new_ulid() -> str:
     """A new id: 48 bits of milliseconds since 1970, 80 random bits."""
-    value = (time.time_ns() // 1_000_000) << 80 | secrets.randbits(80)
+    value = max(0, int(1000 * now().timestamp())) << 80 | secrets.randbits(80)
     return "".join(_ALPHABET[value >> shift & 31] for shift in range(125, -1, -5))

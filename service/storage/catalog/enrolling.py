@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any, Literal
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from service.clock import now
 from service.problems import UnknownGallery
 from service.storage.catalog.rows import made_by, read_scores
 from service.storage.records import Enrolled, NewImage
@@ -36,7 +36,7 @@ def enrol_in(session: Session, gallery: int, fingerprint: str, images: Sequence[
         )
     }
     answers = []
-    now = datetime.now(UTC)
+    moment = now()
     for image in images:
         row = known.get(image.client_id) if image.client_id is not None else None
         if row is not None:
@@ -57,7 +57,7 @@ def enrol_in(session: Session, gallery: int, fingerprint: str, images: Sequence[
             client_id=image.client_id,
             own_metadata=dict(image.metadata),
             kept=image.kept,
-            enrolled_at=now,
+            enrolled_at=moment,
             **_model_columns(image, fingerprint),
         )
         session.add(row)

@@ -6,12 +6,13 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import Select, bindparam, delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
+from service.clock import now
 from service.matching.decision import NO_WISHES, Rule
 from service.problems import BadRequest, GalleryExists, Problem
 from service.storage.catalog.rows import KEY, RULE, key_in, key_of, unknown_gallery
@@ -54,7 +55,7 @@ class GalleryCatalog:
         Raises:
             GalleryExists: the name is taken.
         """
-        created_at = datetime.now(UTC)
+        created_at = now()
 
         def work(session: Session) -> GalleryKey:
             if session.scalar(select(GalleryRow.number).where(GalleryRow.name == name)) is not None:
