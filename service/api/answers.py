@@ -24,6 +24,7 @@ from service.api.schemas.queries import (
 from service.api.schemas.verification import VerifyAnswer
 from service.overlays import QueryOverlays
 from service.reindexing import Reindexing
+from service.storage.pictures import KeptBytes
 from service.storage.records import GalleryRecord, GalleryStatistics, PersonRecord, PictureRecord
 
 
@@ -52,7 +53,7 @@ def gallery_record(record: GalleryRecord) -> Gallery:
     )
 
 
-def statistics(found: GalleryStatistics) -> Statistics:
+def statistics(found: GalleryStatistics, kept: KeptBytes) -> Statistics:
     """What is in a gallery, with its codes by their names."""
     return Statistics(
         images=found.images,
@@ -60,6 +61,8 @@ def statistics(found: GalleryStatistics) -> Statistics:
         pending=found.pending,
         by_occlusion={occlusion.NAMES[code]: count for code, count in sorted(found.by_occlusion.items())},
         feature_bytes=found.feature_bytes,
+        picture_bytes=kept.pictures,
+        thumbnail_bytes=kept.thumbnails,
         first_enrolled=found.first_enrolled,
         last_enrolled=found.last_enrolled,
     )

@@ -69,7 +69,7 @@ async def get_gallery(request: Request, gallery: str) -> Gallery:
 )
 async def get_statistics(request: Request, gallery: str) -> Statistics:
     """Pictures by graded occlusion, bytes, and when they were enrolled."""
-    return answers.statistics(await assembly_of(request.app.state).galleries.statistics(gallery))
+    return answers.statistics(*await assembly_of(request.app.state).galleries.statistics(gallery))
 
 
 @router.post(

@@ -53,6 +53,8 @@ class Statistics(Answer):
     pending: int
     by_occlusion: dict[str, int]
     feature_bytes: int
+    picture_bytes: int = 0
+    thumbnail_bytes: int = 0
     first_enrolled: datetime | None
     last_enrolled: datetime | None
 

@@ -132,7 +132,13 @@ def gallery_statistics(
     typer.echo(f"{found.images:,} pictures of {found.people:,} people, {found.pending:,} pending")
     for kind, count in found.by_occlusion.items():
         typer.echo(f"  {kind}: {count:,}")
-    typer.echo(f"features: {found.feature_bytes / 1e6:,.1f} MB")
+    sizes = {
+        "features": found.feature_bytes,
+        "pictures": found.picture_bytes,
+        "thumbnails": found.thumbnail_bytes,
+    }
+    for what, size in sizes.items():
+        typer.echo(f"{what}: {size / 1e6:,.1f} MB")
 
 
 @galleries_app.command("reindex")

@@ -18,6 +18,7 @@ from service.embedding.features import PictureFeatures
 from service.gallery.doubts import Doubt
 from service.gallery.grade import Grade
 from service.gallery.parts import Parts
+from service.gallery.thumbnails import keep_thumbnail
 from service.index.protocol import Entries
 from service.problems import ClientIdConflict, Problem
 from service.storage.database import CommitInDoubt
@@ -154,6 +155,7 @@ class Enrolment:
         try:
             for id, content in pictures:
                 self._parts.pictures.write(gallery, id, content)
+                keep_thumbnail(self._parts.pictures, gallery, id, content)
         except OSError:
             self._parts.remove_pictures(gallery, [id for id, _ in pictures])
             # UnknownGallery if its folder was deleted under our hands

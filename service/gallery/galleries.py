@@ -22,7 +22,7 @@ from service.gallery.verification import Verifier
 from service.index.protocol import Entries, VectorIndex
 from service.matching.decision import NO_WISHES, Rule
 from service.storage.catalog import Catalog
-from service.storage.pictures import PictureStore
+from service.storage.pictures import KeptBytes, PictureStore
 from service.storage.records import GalleryRecord, GalleryStatistics
 from service.storage.snapshots import Snapshots
 
@@ -129,15 +129,17 @@ class Galleries:
             lambda: self._parts.catalog.galleries.get(name, self._parts.embedder.fingerprint)
         )
 
-    async def statistics(self, name: str) -> GalleryStatistics:
-        """What is in a gallery.
+    async def statistics(self, name: str) -> tuple[GalleryStatistics, KeptBytes]:
+        """What is in a gallery, and what its files take.
 
         Raises:
             UnknownGallery: there is none.
         """
-        return await self._parts.read(
-            lambda: self._parts.catalog.galleries.statistics(name, self._parts.embedder.fingerprint)
-        )
+        return await self._parts.read(lambda: self._statistics(name))
+
+    def _statistics(self, name: str) -> tuple[GalleryStatistics, KeptBytes]:
+        found = self._parts.catalog.galleries.statistics(name, self._parts.embedder.fingerprint)
+        return found, self._parts.pictures.sizes(self._parts.catalog.galleries.key(name).number)
 
     async def list(self, limit: int = 100, cursor: str | None = None) -> GalleryPage:
         """Galleries in the order of their names, ``limit`` at a time.

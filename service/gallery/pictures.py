@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 
 from service.cursor import cursor_after, last_before
-from service.embedding.thumbnail import make_thumbnail
 from service.gallery.parts import Parts
+from service.gallery.thumbnails import stored_thumbnail
 from service.problems import BadRequest, PictureNotKept, UnknownGallery, UnknownImage
 from service.storage.records import PictureRecord
 
 __all__ = ["PicturePage", "Pictures"]
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +82,7 @@ class Pictures:
         found = self._parts.pictures.read_thumbnail(key.number, id) if picture.kept else None
         if found is not None:
             return found
-        made = make_thumbnail(self._file(name, id))
-        try:
-            self._parts.pictures.write_thumbnail(key.number, id, made)
-        except OSError as error:
-            _log.warning("the thumbnail of picture %s cannot be stored: %s", id, error)
+        made = stored_thumbnail(self._parts.pictures, key.number, id, self._file(name, id))
         try:
             self._parts.catalog.pictures.get(name, id)
         except (UnknownGallery, UnknownImage):

@@ -72,6 +72,8 @@ class Statistics(Strict):
         examples=[{"none": 1100, "bottom_half": 104}],
     )
     feature_bytes: int = Field(description="Size of all stored features.", examples=[11097360])
+    picture_bytes: int = Field(description="Size of the pictures that are kept.", examples=[3612000])
+    thumbnail_bytes: int = Field(description="Size of their thumbnails.", examples=[2408000])
     first_enrolled: datetime | None
     last_enrolled: datetime | None
 

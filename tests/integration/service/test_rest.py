@@ -462,6 +462,7 @@ def test_description_names_every_call_and_loads_without_another_host(http: httpx
         "/v1/galleries/{gallery}/images",
         "/v1/galleries/{gallery}/images/{image}",
         "/v1/galleries/{gallery}/images/{image}/file",
+        "/v1/galleries/{gallery}/images/{image}/thumbnail",
         "/v1/galleries/{gallery}/people",
         "/v1/galleries/{gallery}/people/{person}",
         "/v1/galleries/{gallery}/query",
