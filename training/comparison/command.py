@@ -20,7 +20,13 @@ __all__ = ["PROTOCOLS", "RECORDS", "Workplace", "add", "run_plan", "show"]
 RECORDS: Final = Path(__file__).parent / "records"
 """Where the repository keeps its run records."""
 
-PROTOCOLS: Final = ("market1501-val", "market1501-val-occluded", "cuhk03-val", "partial-ilids")
+PROTOCOLS: Final = (
+    "market1501-val",
+    "market1501-val-occluded",
+    "cuhk03-val",
+    "partial-ilids",
+    "partial-ilids-nocrop",
+)
 """What every system is measured on."""
 
 _ENDED: Final = "record.json"
