@@ -1,8 +1,8 @@
 """Brings galleries to the present model: embeds kept pictures of another model again, in the background.
 
-The service has one model, so a query is embedded by the present one, and pictures of another cannot answer
-it. Until they are embedded again a gallery answers with those that are. What is left to do is what the
-catalog says is pending, so whoever is stopped or killed goes on where it was.
+Where the previous model is served too it answers for a gallery until that is done, and from then on the
+present one. Where it is not, a gallery answers with the pictures that are done. What is left to do is what
+the catalog says is pending, so whoever is stopped or killed goes on where it was.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ class Reindexing:
         not_kept: of another model, and nothing is there to embed.
         failed: kept, of another model, and tried in vain since the service started or was last asked.
         problem: of the last one that failed; None where none did.
+        answers: fingerprint of the model that queries are answered by.
     """
 
     running: bool
@@ -46,6 +47,7 @@ class Reindexing:
     not_kept: int
     failed: int
     problem: str | None
+    answers: str
 
 
 class Reindexer:
@@ -102,6 +104,7 @@ class Reindexer:
             not_kept=counts.not_kept,
             failed=len(failed),
             problem=next(reversed(failed.values()), None),
+            answers=self._galleries.answered_by(key.number),
         )
 
     async def close(self) -> None:
@@ -123,7 +126,8 @@ class Reindexer:
         _log.info("gallery %r is being brought to the present model", name)
         while True:
             try:
-                await self._embed_pending(name)
+                number = await self._embed_pending(name)
+                await self._galleries.renewal.finish(number)
                 await asyncio.to_thread(self._catalog.pending.bring_to, name, None)
             except UnknownGallery:
                 return
@@ -135,7 +139,7 @@ class Reindexer:
             _log.info("gallery %r is of the present model; %d pictures failed", name, len(failed))
             return
 
-    async def _embed_pending(self, name: str) -> None:
+    async def _embed_pending(self, name: str) -> int:
         after = 0
         while True:
             key = await asyncio.to_thread(self._catalog.galleries.key, name)
@@ -143,7 +147,7 @@ class Reindexer:
                 self._catalog.pending.kept, key.number, self._fingerprint, _AT_ONCE, after
             )
             if not pictures:
-                return
+                return key.number
             async with asyncio.TaskGroup() as group:
                 for picture in pictures:
                     group.create_task(self._embed(name, key.number, picture))

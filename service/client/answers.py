@@ -64,6 +64,7 @@ class Reindexing(Answer):
 
     Of ``images``, ``done`` are of the present model, ``waiting`` are still to be embedded, ``not_kept`` have
     to be enrolled again, and ``failed`` could not be embedded; ``problem`` says what went wrong last.
+    ``answers`` is the fingerprint of the model that queries are answered by.
     """
 
     running: bool
@@ -73,6 +74,7 @@ class Reindexing(Answer):
     not_kept: int
     failed: int
     problem: str | None = None
+    answers: str
 
 
 class Page(Answer, Generic[Item]):

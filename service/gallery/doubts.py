@@ -60,6 +60,14 @@ def settle(parts: Parts, doubt: Doubt) -> None:
         parts.index.remove(doubt.gallery, gone)
         if parts.snapshots is not None:
             parts.snapshots.erase(doubt.gallery, gone)
+    previous = parts.previous
+    if previous is not None and doubt.gallery in previous.galleries:
+        for start in range(0, len(doubt.pictures), _AT_ONCE):
+            some = doubt.pictures[start : start + _AT_ONCE]
+            found, _ = parts.catalog.previous.graded(doubt.gallery, some, previous.embedder.fingerprint)
+            if len(found.ids):
+                entries = Entries(found.ids, found.people, found.occlusions, found.features)
+                previous.index.add(doubt.gallery, entries)
     for start in range(0, len(doubt.files), _AT_ONCE):
         files = doubt.files[start : start + _AT_ONCE]
         kept = parts.catalog.pictures.among(doubt.gallery, files)

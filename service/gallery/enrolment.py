@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
 
@@ -22,7 +22,7 @@ from service.gallery.thumbnails import keep_thumbnail
 from service.index.protocol import Entries
 from service.problems import ClientIdConflict, Problem
 from service.storage.database import CommitInDoubt
-from service.storage.records import Enrolled, NewImage
+from service.storage.records import Enrolled, MadeBefore, NewImage
 from service.storage.ulid import new_ulid
 
 __all__ = ["EnrolItem", "EnrolOutcome", "Enrolment", "halves"]
@@ -70,6 +70,14 @@ class EnrolOutcome:
     problem: Problem | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """What the present model made of a picture, and what the previous one did where that still answers."""
+
+    features: PictureFeatures
+    before: MadeBefore | None = None
+
+
 class Enrolment:
     """Takes pictures into galleries."""
 
@@ -85,12 +93,11 @@ class Enrolment:
             UnknownGallery: there is none, or it was deleted meanwhile; then nothing was stored.
         """
         key = await self._parts.key(gallery)
-        codes = tuple(range(occlusion.COUNT))
-        embedded = await asyncio.gather(*(self._embed_alone(item, codes) for item in items))
+        embedded = await asyncio.gather(*(self._embed_alone(key.number, item) for item in items))
         good = [
             (item, result)
             for item, result in zip(items, embedded, strict=True)
-            if isinstance(result, PictureFeatures)
+            if not isinstance(result, Problem)
         ]
         stored = iter(
             await self._parts.write(lambda: self._store(key.number, key.keep_pictures, good)) if good else ()
@@ -102,31 +109,38 @@ class Enrolment:
             for item, result in zip(items, embedded, strict=True)
         )
 
-    async def _embed_alone(self, item: EnrolItem, codes: Sequence[int]) -> PictureFeatures | Problem:
+    async def _embed_alone(self, gallery: int, item: EnrolItem) -> _Made | Problem:
         """A picture that cannot be embedded is a result here: its neighbours go on."""
+        answering = self._parts.answering(gallery)
+        codes = tuple(range(occlusion.COUNT))
         try:
-            return await self._parts.embedder.embed(item.content, codes, item.box)
+            made = await self._parts.embedder.embed(item.content, codes, item.box)
+            if answering is self._parts.present:
+                return _Made(made)
+            before = await answering.embedder.embed(item.content, codes, item.box)
         except Problem as problem:
             return problem
+        return _Made(made, _before(answering.embedder.fingerprint, before))
 
     def _store(
-        self, gallery: int, keep: bool, pictures: Sequence[tuple[EnrolItem, PictureFeatures]]
+        self, gallery: int, keep: bool, pictures: Sequence[tuple[EnrolItem, _Made]]
     ) -> Sequence[Enrolled]:
         new = [
             NewImage(
                 id=new_ulid(),
-                digest=features.digest,
+                digest=made.features.digest,
                 person=item.person,
                 camera=item.camera,
                 time=item.time,
                 client_id=item.client_id,
                 metadata=item.metadata,
                 kept=keep,
-                occlusion=features.occlusion,
-                scores=features.scores,
-                features=halves(features),
+                occlusion=made.features.occlusion,
+                scores=made.features.scores,
+                features=halves(made.features),
+                before=made.before,
             )
-            for item, features in pictures
+            for item, made in pictures
         ]
         if keep:
             self._write_pictures(
@@ -135,10 +149,14 @@ class Enrolment:
         files = [image.id for image in new if keep]
         try:
             with self._parts.step(lambda done: Doubt(gallery, [one.number for one in done], files)):
+                if self._parts.answering(gallery) is self._parts.present:
+                    new = [replace(image, before=None) for image in new]
                 stored = self._parts.catalog.pictures.enrol(gallery, self._parts.embedder.fingerprint, new)
                 added = [(one, image) for one, image in zip(stored, new, strict=True) if one.indexable]
                 if added:
                     self._parts.index.add(gallery, _entries(added))
+                    if (before := _entries_before(added)) is not None:
+                        self._parts.answering(gallery).index.add(gallery, before)
                     if self._parts.snapshots is not None:
                         self._parts.snapshots.note(gallery, [one.number for one, _ in added])
         except CommitInDoubt:
@@ -175,6 +193,22 @@ def _entries(pairs: Sequence[tuple[Enrolled, NewImage]]) -> Entries:
         occlusions=np.array([answer.occlusion for answer, _ in pairs], dtype=np.int64),
         features=np.stack([image.features for _, image in pairs]),
     )
+
+
+def _entries_before(pairs: Sequence[tuple[Enrolled, NewImage]]) -> Entries | None:
+    made = [(answer, image.before) for answer, image in pairs if image.before is not None]
+    if not made:
+        return None
+    return Entries(
+        ids=np.array([answer.number for answer, _ in made], dtype=np.int64),
+        people=np.array([answer.person for answer, _ in made], dtype=np.int64),
+        occlusions=np.array([before.occlusion for _, before in made], dtype=np.int64),
+        features=np.stack([before.features for _, before in made]),
+    )
+
+
+def _before(fingerprint: str, features: PictureFeatures) -> MadeBefore:
+    return MadeBefore(fingerprint, features.occlusion, features.scores, halves(features))
 
 
 def _kept(item: EnrolItem) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from typing import Final
 
 from service.embedding.features import Embedder
@@ -19,13 +20,19 @@ _AT_ONCE: Final = 1000
 class Forgetting:
     """Takes what the catalog notes as erased out of the cache, and strikes it out when that is certain.
 
+    Args:
+        catalog: has the notes.
+        embedder: of the present model; its cache forgets.
+        others: fingerprints of further models that are served.
+
     Attributes:
         owed: whether there may be notes that nobody has worked off.
     """
 
-    def __init__(self, catalog: Catalog, embedder: Embedder) -> None:
+    def __init__(self, catalog: Catalog, embedder: Embedder, others: Sequence[str] = ()) -> None:
         self._catalog = catalog
         self._embedder = embedder
+        self._models = (embedder.fingerprint, *others)
         self.owed = True  # what an earlier process left
 
     async def forget(self) -> None:
@@ -36,9 +43,8 @@ class Forgetting:
         """
         self.owed = True
         while noted := await asyncio.to_thread(self._catalog.erased.noted, _AT_ONCE):
-            # of the model that enrolled it, and of the present one, by which it may have been asked about
-            present = self._embedder.fingerprint
-            seen = {(model, one.digest) for one in noted for model in (one.fingerprint, present)}
+            # of the model that enrolled it, and of those that are served, by which it was asked about
+            seen = {(model, one.digest) for one in noted for model in (one.fingerprint, *self._models)}
             if not await self._embedder.forget(seen):
                 return
             await asyncio.to_thread(self._catalog.erased.strike_out, [one.number for one in noted])

@@ -13,6 +13,7 @@ from service.cursor import cursor_after, last_before
 from service.embedding.features import Embedder
 from service.gallery.enrolment import Enrolment
 from service.gallery.erasure import Erasure
+from service.gallery.generation import Previous
 from service.gallery.parts import Parts
 from service.gallery.people import People
 from service.gallery.pictures import Pictures
@@ -49,6 +50,8 @@ class Galleries:
         pictures: where galleries that keep pictures put them.
         calibration: what the present model's scores mean; None where nobody knows.
         snapshots: features for a quick start; None: the catalog's alone.
+        previous: the model that was served before, its index empty and its galleries not yet known; they are
+            found by :meth:`start`.
 
     Attributes:
         enrolment, pictures, people, queries, verifier, renewal, erasure: what is done in a gallery.
@@ -62,8 +65,9 @@ class Galleries:
         pictures: PictureStore,
         calibration: Calibration | None = None,
         snapshots: Snapshots | None = None,
+        previous: Previous | None = None,
     ) -> None:
-        parts = Parts(catalog, index, embedder, pictures, calibration, snapshots)
+        parts = Parts(catalog, index, embedder, pictures, calibration, snapshots, previous)
         self._parts = parts
         self.enrolment: Final = Enrolment(parts)
         self.pictures: Final = Pictures(parts)
@@ -92,6 +96,10 @@ class Galleries:
             sqlalchemy.exc.SQLAlchemyError: the catalog does not answer.
         """
         await self._parts.mend()
+
+    def answered_by(self, gallery: int) -> str:
+        """Fingerprint of the model that answers for a gallery, by its number, at this moment."""
+        return self._parts.answering(gallery).embedder.fingerprint
 
     async def create(
         self,
@@ -158,9 +166,24 @@ class Galleries:
         page = tuple(records[:limit])
         return GalleryPage(page, cursor_after(page[-1].name) if len(records) > limit else None)
 
+    def _find_previous(self) -> None:
+        catalog, previous = self._parts.catalog, self._parts.previous
+        catalog.previous.restore(self._parts.embedder.fingerprint)
+        if previous is None:
+            catalog.previous.keep_only(())
+            return
+        fingerprint = previous.embedder.fingerprint
+        previous.galleries.update(catalog.previous.answerable(fingerprint, self._parts.embedder.fingerprint))
+        catalog.previous.keep_only(previous.galleries)
+        for stored in catalog.previous.batches(previous.galleries, fingerprint):
+            entries = Entries(stored.ids, stored.people, stored.occlusions, stored.features)
+            previous.index.add(stored.gallery, entries)
+        _log.info("the previous model answers for %d galleries", len(previous.galleries))
+
     def _rebuild(self) -> None:
         began = time.perf_counter()
         self._parts.catalog.claim()
+        self._find_previous()
         count = 0
         if self._parts.snapshots is None:
             features = self._parts.catalog.features.batches(self._parts.embedder.fingerprint)

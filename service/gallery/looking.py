@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from models import occlusion
 from service.embedding.features import PictureFeatures
+from service.gallery.generation import Generation
 from service.gallery.parts import Parts
 from service.index.protocol import Hits
 from service.matching import fused, unification
@@ -32,10 +33,17 @@ Look: TypeAlias = Callable[[npt.NDArray[np.int64] | None, int], Found]
 
 
 class Looking:
-    """Makes a query's look, and puts what it found in another order."""
+    """Makes a query's look, and puts what it found in another order.
 
-    def __init__(self, parts: Parts) -> None:
-        self._parts = parts
+    Args:
+        parts: of the service.
+        model: the one that answers.
+    """
+
+    def __init__(self, parts: Parts, model: Generation) -> None:
+        self._model = model
+        present = model is parts.present
+        self._features = parts.catalog.features if present else parts.catalog.previous
 
     def unified(
         self, gallery: int, rounds: Sequence[Sequence[PictureFeatures]], parts: Sequence[int], unify: str
@@ -52,7 +60,7 @@ class Looking:
 
         def look(among: npt.NDArray[np.int64] | None, k: int) -> Found:
             searches = unification.plan(unify, queries, parts, among)
-            hits = unification.merge(self._parts.index.search(gallery, searches, k), k)
+            hits = unification.merge(self._model.index.search(gallery, searches, k), k)
             return Found(hits, lambda _, part: unification.hidden_on_both_sides(unify, codes, part))
 
         return look
@@ -65,7 +73,7 @@ class Looking:
         ]
 
         def look(among: npt.NDArray[np.int64] | None, k: int) -> Found:
-            found = fused.fused_search(self._parts.index, gallery, queries, k, among)
+            found = fused.fused_search(self._model.index, gallery, queries, k, among)
             return Found(found.hits, lambda id, _: found.compared(id))
 
         return look
@@ -74,13 +82,13 @@ class Looking:
         """The best hits in the order of their k-reciprocal distances, the others behind; and those by id."""
         if not len(hits.ids):
             return hits, {}
-        stored, grades = self._parts.catalog.features.graded(
-            gallery, hits.ids[:CANDIDATES].tolist(), self._parts.embedder.fingerprint
+        stored, grades = self._features.graded(
+            gallery, hits.ids[:CANDIDATES].tolist(), self._model.embedder.fingerprint
         )
         scores = dict(zip(hits.ids.tolist(), hits.scores.tolist(), strict=True))
         with_query = np.array([scores[id] for id in stored.ids.tolist()])
         if unify == unification.FUSE:
-            among = fused.pair_scores(stored.features, grades, self._parts.index.cohort(gallery).mean())
+            among = fused.pair_scores(stored.features, grades, self._model.index.cohort(gallery).mean())
         else:
             whole = np.full_like(stored.occlusions, occlusion.NONE)
             among = unified_scores(stored.features, whole if unify == unification.OFF else stored.occlusions)

@@ -14,6 +14,8 @@ from models.calibration import Calibration
 from service.embedding.features import Embedder
 from service.gallery.doubts import Doubt, settle
 from service.gallery.forgetting import Forgetting
+from service.gallery.generation import Generation, Previous
+from service.index.paired import PairedIndex
 from service.index.protocol import VectorIndex
 from service.storage.catalog import Catalog
 from service.storage.database import CommitInDoubt
@@ -41,6 +43,8 @@ class Parts:
         pictures: where galleries that keep pictures put them.
         calibration: what the present model's scores mean; None where nobody knows.
         snapshots: features for a quick start; None: the catalog's alone.
+        present: embedder, index and calibration together.
+        previous: the model that was served before, where galleries still wait; else None.
         forgetting: takes what was erased out of the feature cache.
     """
 
@@ -52,14 +56,18 @@ class Parts:
         pictures: PictureStore,
         calibration: Calibration | None,
         snapshots: Snapshots | None,
+        previous: Previous | None = None,
     ) -> None:
         self.catalog: Final = catalog
-        self.index: Final = index
+        self.index: Final = index if previous is None else PairedIndex(index, previous.index)
         self.embedder: Final = embedder
         self.pictures: Final = pictures
         self.calibration: Final = calibration
         self.snapshots: Final = snapshots
-        self.forgetting: Final = Forgetting(catalog, embedder)
+        self.present: Final = Generation(embedder, self.index, calibration)
+        self.previous: Final = previous
+        others = () if previous is None else (previous.embedder.fingerprint,)
+        self.forgetting: Final = Forgetting(catalog, embedder, others)
         self._writes = threading.Lock()
         self._doubts: list[Doubt] = []
         self._unremoved: list[tuple[int, str]] = []
@@ -106,6 +114,11 @@ class Parts:
             await self.write(self.catalog.database.forget)
         if self.forgetting.owed:
             await self.forgetting.forget()
+
+    def answering(self, gallery: int) -> Generation:
+        """The model that answers for a gallery at this moment."""
+        previous = self.previous
+        return previous if previous is not None and gallery in previous.galleries else self.present
 
     async def key(self, gallery: str) -> GalleryKey:
         """What a gallery's name stands for.

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from models import occlusion
 from service.embedding.box import Box
 from service.embedding.together import embed_together
+from service.gallery.generation import Generation
 from service.gallery.grade import Grade
 from service.gallery.looking import Look, Looking
 from service.gallery.parts import Parts
@@ -124,7 +125,6 @@ class Queries:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
-        self._looking = Looking(parts)
 
     async def answer(self, gallery: str, contents: Sequence[bytes], options: QueryOptions) -> QueryAnswer:
         """Rank a gallery's people or pictures by likeness to the person in the query pictures.
@@ -149,27 +149,41 @@ class Queries:
         if options.boxes and len(options.boxes) != len(contents):
             raise BadRequest(f"there are {len(contents)} pictures but {len(options.boxes)} boxes")
         key = await self._parts.key(gallery)
+        while True:
+            model = self._parts.answering(key.number)
+            answer = await self._answer(model, key, contents, options, began)
+            if self._parts.answering(key.number) is model:
+                return answer
+            # another model took the gallery over, and half of what was searched may have been gone
+
+    async def _answer(
+        self,
+        model: Generation,
+        key: GalleryKey,
+        contents: Sequence[bytes],
+        options: QueryOptions,
+        began: float,
+    ) -> QueryAnswer:
+        looking = Looking(self._parts, model)
         fusing = options.unify == unification.FUSE
         first = fused.CODES if fusing else (occlusion.NONE,)
-        rounds = [await embed_together(self._parts.embedder, contents, first, options.boxes)]
+        rounds = [await embed_together(model.embedder, contents, first, options.boxes)]
         if fusing:
-            look = self._looking.fused(key.number, rounds[0])
+            look = looking.fused(key.number, rounds[0])
         else:
-            parts = tuple(self._parts.index.parts(key.number))
+            parts = tuple(model.index.parts(key.number))
             if more := set(unification.query_codes(options.unify, parts)) - {occlusion.NONE}:
-                rounds.append(
-                    await embed_together(self._parts.embedder, contents, sorted(more), options.boxes)
-                )
-            look = self._looking.unified(key.number, rounds, parts, options.unify)
+                rounds.append(await embed_together(model.embedder, contents, sorted(more), options.boxes))
+            look = looking.unified(key.number, rounds, parts, options.unify)
         began_search = time.perf_counter()
         graded = [picture.occlusion for picture in rounds[0]]
-        results = await self._parts.read(lambda: self._search(key, look, graded, options))
+        results = await self._parts.read(lambda: self._search(model, looking, key, look, graded, options))
         ended = time.perf_counter()
         stage("search", began_search, ended)
         return QueryAnswer(
             pictures=tuple(Grade(picture.occlusion, picture.scores) for picture in rounds[0]),
             results=results,
-            fingerprint=self._parts.embedder.fingerprint,
+            fingerprint=model.embedder.fingerprint,
             timings=Timings(
                 decode=_milliseconds(max(view.times.decode for view in views) for views in rounds),
                 queue=_milliseconds(max(view.times.queue for view in views) for views in rounds),
@@ -180,10 +194,16 @@ class Queries:
         )
 
     def _search(
-        self, key: GalleryKey, look: Look, graded: Sequence[int], options: QueryOptions
+        self,
+        model: Generation,
+        looking: Looking,
+        key: GalleryKey,
+        look: Look,
+        graded: Sequence[int],
+        options: QueryOptions,
     ) -> tuple[Match, ...]:
         gallery = key.number
-        among, people = self._looked_at(gallery, options.filters)
+        among, people = self._looked_at(model, gallery, options.filters)
         look_at = options.top_k * (_FIRST_LOOK if options.by == "person" else 1)
         if options.rerank:
             look_at = max(look_at, CANDIDATES)
@@ -193,7 +213,7 @@ class Queries:
             found = look(among, look_at)
             best = unification.without(found.hits, deleted)
             if options.rerank:
-                best, distances = self._looking.reranked(gallery, best, options.unify)
+                best, distances = looking.reranked(gallery, best, options.unify)
             if options.by == "person":
                 best = unification.best_per_person(best)
             if len(best.ids) < options.top_k and len(found.hits.ids) == look_at:
@@ -205,7 +225,7 @@ class Queries:
             if not missing:
                 break
             deleted |= missing  # between our look into the index and the catalog: the next best move up
-        comparisons = sum(self._parts.index.parts(gallery).values()) if among is None else len(among)
+        comparisons = sum(model.index.parts(gallery).values()) if among is None else len(among)
         rule, codes = options.rule.over(key.rule), compared_codes(options.unify, graded)
         return tuple(
             Match(
@@ -218,12 +238,12 @@ class Queries:
                 grade=Grade(record.occlusion, record.scores),
                 compared=found.compared(id, part),
                 verdict=judge(
-                    self._parts.calibration,
+                    model.calibration,
                     options.unify,
                     rule,
                     float(score),
                     codes,
-                    record.occlusion,
+                    part,
                     comparisons=comparisons,
                     people=people,
                 ),
@@ -241,11 +261,13 @@ class Queries:
             )
         )
 
-    def _looked_at(self, gallery: int, filters: Filters) -> tuple[npt.NDArray[np.int64] | None, int]:
+    def _looked_at(
+        self, model: Generation, gallery: int, filters: Filters
+    ) -> tuple[npt.NDArray[np.int64] | None, int]:
         """Numbers of the pictures that a query looks at (None: all), and how many people they show."""
         if filters:
             return self._parts.catalog.pictures.matching(gallery, filters)
-        return None, 0 if self._parts.calibration is None else self._parts.catalog.people.count(gallery)
+        return None, 0 if model.calibration is None else self._parts.catalog.people.count(gallery)
 
 
 def cosine(score: float) -> float:

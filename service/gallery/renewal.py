@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import logging
+
 import numpy as np
 
 from models import occlusion
 from service.embedding.features import PictureFeatures
 from service.gallery.doubts import Doubt
 from service.gallery.enrolment import halves
+from service.gallery.generation import Previous
 from service.gallery.parts import Parts
 from service.index.protocol import Entries
 from service.problems import PictureNotKept
 from service.storage.records import PendingPicture
 
 __all__ = ["Renewal"]
+
+_log = logging.getLogger(__name__)
 
 
 class Renewal:
@@ -42,11 +47,33 @@ class Renewal:
             await self._parts.write(lambda: self._parts.catalog.erased.note(stale))
         await self._parts.forgetting.forget()
 
+    async def finish(self, gallery: int) -> None:
+        """What could be brought to the present model is: from here on it answers, and no other."""
+        previous = self._parts.previous
+        if previous is not None and gallery in previous.galleries:
+            await self._parts.write(lambda: self._finish(gallery, previous))
+            await self._parts.forgetting.forget()
+
+    def _finish(self, gallery: int, previous: Previous) -> None:
+        with self._parts.step(lambda _: Doubt(gallery)):
+            self._parts.catalog.previous.drop(gallery)
+            previous.galleries.discard(gallery)  # first: a query that then finds nothing looks who answers
+            previous.index.drop(gallery)
+        if not previous.galleries:
+            _log.info("the previous model answers for no gallery any more")
+
     def _renew(self, gallery: int, picture: PendingPicture, features: PictureFeatures) -> bool:
         stored = halves(features)
         with self._parts.step(lambda _: Doubt(gallery, [picture.number])):
+            answering = self._parts.answering(gallery)
+            keep = answering is not self._parts.present
             person = self._parts.catalog.pending.renew(
-                picture, self._parts.embedder.fingerprint, features.occlusion, features.scores, stored
+                picture,
+                self._parts.embedder.fingerprint,
+                features.occlusion,
+                features.scores,
+                stored,
+                keep=keep and picture.fingerprint == answering.embedder.fingerprint,
             )
             if person is None:
                 return False

@@ -20,6 +20,7 @@ __all__ = [
     "GalleryRecord",
     "GalleryStatistics",
     "ImageRecord",
+    "MadeBefore",
     "NewImage",
     "PendingPicture",
     "PendingPictures",
@@ -86,6 +87,16 @@ class GalleryStatistics:
 
 
 @dataclass(frozen=True, slots=True)
+class MadeBefore:
+    """What the previous model made of a picture: its fingerprint, the rest as in :class:`NewImage`."""
+
+    fingerprint: str
+    occlusion: int
+    scores: npt.NDArray[np.float32] | None
+    features: npt.NDArray[np.float16]
+
+
+@dataclass(frozen=True, slots=True)
 class NewImage:
     """A picture to be enrolled.
 
@@ -98,6 +109,7 @@ class NewImage:
         occlusion: graded code c(i).
         scores: float32 [4], the grader's; None without a grader.
         features: float16 [9, D], F(i, u).
+        before: by the previous model, where that answers for the gallery; else None.
     """
 
     id: str
@@ -111,6 +123,7 @@ class NewImage:
     occlusion: int
     scores: npt.NDArray[np.float32] | None
     features: npt.NDArray[np.float16]
+    before: MadeBefore | None = None
 
 
 @dataclass(frozen=True, slots=True)

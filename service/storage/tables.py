@@ -33,6 +33,7 @@ __all__ = [
     "Instant",
     "KeyRow",
     "PersonRow",
+    "PreviousRow",
 ]
 
 Number = BigInteger().with_variant(Integer, "sqlite")  # SQLite autoincrements INTEGER only
@@ -125,6 +126,18 @@ class ImageRow(Base):
     occlusion: Mapped[int] = mapped_column(SmallInteger)
     scores: Mapped[bytes | None] = mapped_column(LargeBinary)  # float32 [4], little endian
     features: Mapped[bytes] = mapped_column(LargeBinary)  # float16 [9, D], little endian; last: it is long
+
+
+class PreviousRow(Base):
+    """What the previous model made of a picture, as long as it answers for the gallery."""
+
+    __tablename__ = "previous_features"
+
+    image: Mapped[int] = mapped_column(ForeignKey("images.number", ondelete="CASCADE"), primary_key=True)
+    fingerprint: Mapped[str] = mapped_column(String(64))
+    occlusion: Mapped[int] = mapped_column(SmallInteger)
+    scores: Mapped[bytes | None] = mapped_column(LargeBinary)
+    features: Mapped[bytes] = mapped_column(LargeBinary)
 
 
 class KeyRow(Base):

@@ -91,6 +91,10 @@ class Reindexing(Strict):
     )
     failed: int = Field(description="Kept pictures that could not be embedded; the next call tries again.")
     problem: str | None = Field(description="What went wrong last; null: nothing.")
+    answers: str = Field(
+        description="Fingerprint of the model that answers queries: the previous one, where the service has "
+        "it, until all kept pictures are of the present one."
+    )
 
 
 class GalleryPage(Strict):

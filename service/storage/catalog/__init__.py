@@ -22,6 +22,7 @@ from service.storage.catalog.galleries import GalleryCatalog
 from service.storage.catalog.pending import PendingCatalog
 from service.storage.catalog.people import PeopleCatalog
 from service.storage.catalog.pictures import PictureCatalog
+from service.storage.catalog.previous import PreviousCatalog
 from service.storage.database import CatalogError, Database
 
 __all__ = ["Catalog"]
@@ -33,7 +34,7 @@ class Catalog:
     Attributes:
         database: where it is.
         id: made with the catalog, 26 characters; names what belongs to it elsewhere.
-        galleries, pictures, people, features, pending, erased: what can be asked of it.
+        galleries, pictures, people, features, pending, previous, erased: what can be asked of it.
 
     Raises:
         CatalogError: the database was written by a later version of the program.
@@ -48,6 +49,7 @@ class Catalog:
         self.people: Final = PeopleCatalog(self.database)
         self.features: Final = FeatureCatalog(self.database)
         self.pending: Final = PendingCatalog(self.database)
+        self.previous: Final = PreviousCatalog(self.database)
         self.erased: Final = ErasedCatalog(self.database)
         self._claim: IO[bytes] | None = None
 

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from service.clock import now
 from service.problems import UnknownGallery
+from service.storage.catalog.previous import keep_before
 from service.storage.catalog.rows import made_by, read_scores
 from service.storage.records import Enrolled, NewImage
 from service.storage.tables import GalleryRow, ImageRow, PersonRow
@@ -62,6 +63,7 @@ def enrol_in(session: Session, gallery: int, fingerprint: str, images: Sequence[
         )
         session.add(row)
         session.flush()
+        _keep_before(session, row, image)
         if image.client_id is not None:
             known[image.client_id] = row
         answers.append(_answer("enrolled", row, indexable=True))
@@ -77,11 +79,19 @@ def _meet_again(session: Session, row: ImageRow, image: NewImage, fingerprint: s
         for column, value in _model_columns(image, fingerprint).items():
             setattr(row, column, value)
         session.flush()
+        _keep_before(session, row, image)
     return _answer("exists", row, indexable=pending)
 
 
 def _model_columns(image: NewImage, fingerprint: str) -> dict[str, Any]:
     return made_by(fingerprint, image.occlusion, image.scores, image.features)
+
+
+def _keep_before(session: Session, row: ImageRow, image: NewImage) -> None:
+    before = image.before
+    if before is not None:
+        made = made_by(before.fingerprint, before.occlusion, before.scores, before.features)
+        keep_before(session, row.number, made)
 
 
 def _answer(status: Literal["enrolled", "exists", "conflict"], row: ImageRow, indexable: bool) -> Enrolled:

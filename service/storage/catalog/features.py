@@ -17,7 +17,7 @@ from service.storage.records import ComparablePictures, StoredFeatures
 from service.storage.snapshot_file import Records
 from service.storage.tables import GalleryRow, ImageRow
 
-__all__ = ["FeatureCatalog"]
+__all__ = ["FeatureCatalog", "stored_features"]
 
 
 class FeatureCatalog:
@@ -48,7 +48,7 @@ class FeatureCatalog:
                 if not rows:
                     break
                 after = rows[-1].number
-                yield _stored_features(gallery, rows)
+                yield stored_features(gallery, rows)
 
     def graded(
         self, gallery: int, numbers: Sequence[int], fingerprint: str
@@ -67,7 +67,7 @@ class FeatureCatalog:
         with Session(self._database.engine) as session:
             rows = session.execute(statement.order_by(ImageRow.number)).all()
         grades = [scores for row in rows if (scores := read_scores(row.scores)) is not None]
-        return _stored_features(gallery, rows), np.stack(grades) if grades else None
+        return stored_features(gallery, rows), np.stack(grades) if grades else None
 
     def comparable(self, gallery: int, fingerprint: str) -> ComparablePictures:
         """A gallery's pictures whose features are of one model, without the features."""
@@ -121,7 +121,8 @@ class FeatureCatalog:
         )
 
 
-def _stored_features(gallery: int, rows: Sequence[Any]) -> StoredFeatures:
+def stored_features(gallery: int, rows: Sequence[Any]) -> StoredFeatures:
+    """Rows with ``number``, ``person``, ``occlusion`` and ``features``."""
     blobs = np.frombuffer(b"".join(row.features for row in rows), dtype="<f2")
     return StoredFeatures(
         gallery=gallery,

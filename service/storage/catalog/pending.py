@@ -8,6 +8,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from service.storage.catalog.erased import note_erased
+from service.storage.catalog.previous import keep_before, made_before
 from service.storage.catalog.rows import key_in, made_by
 from service.storage.database import Database
 from service.storage.records import PendingPicture, PendingPictures
@@ -78,11 +79,13 @@ class PendingCatalog:
         code: int,
         scores: npt.NDArray[np.float32] | None,
         features: npt.NDArray[np.float16],
+        keep: bool = False,
     ) -> int | None:
         """Give a pending picture the features of another model; those it had are noted as erased.
 
         Args:
             code, scores, features: as in :class:`NewImage`.
+            keep: lay what it had beside the row, for the model that made it still answers.
 
         Returns:
             The number of its person; None where it was erased or is pending no longer, and nothing was done.
@@ -92,6 +95,8 @@ class PendingCatalog:
             row = session.get(ImageRow, picture.number)
             if row is None or (row.id, row.fingerprint) != (picture.id, picture.fingerprint):
                 return None
+            if keep:
+                keep_before(session, row.number, made_before(row))
             note_erased(session, [(picture.fingerprint, picture.digest)])
             for column, value in made_by(fingerprint, code, scores, features).items():
                 setattr(row, column, value)
