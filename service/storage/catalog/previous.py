@@ -60,6 +60,8 @@ class PreviousCatalog:
 
     def restore(self, present: str) -> None:
         """Whoever goes back to a model while its features still lie beside has them back in the rows."""
+        if self._empty():
+            return
         mine = (ImageRow.number == PreviousRow.image, PreviousRow.fingerprint == present)
 
         def work(session: Session) -> None:
@@ -117,7 +119,13 @@ class PreviousCatalog:
         grades = [scores for row in rows if (scores := read_scores(row.scores)) is not None]
         return stored_features(gallery, rows), np.stack(grades) if grades else None
 
+    def _empty(self) -> bool:
+        with self._database.engine.connect() as connection:
+            return connection.execute(select(PreviousRow.image).limit(1)).first() is None
+
     def _drop(self, pictures: ColumnElement[bool]) -> None:
+        if self._empty():
+            return
         mine = select(ImageRow.number).where(pictures)
         seen = select(PreviousRow.fingerprint, ImageRow.digest).where(
             PreviousRow.image == ImageRow.number, pictures
