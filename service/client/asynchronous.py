@@ -80,7 +80,7 @@ def _series(
 
 
 class AsyncClient:
-    """A service, for asyncio. The same as :class:`Client`, whose docstrings say what each method does."""
+    """A service, for asyncio: the same methods as :class:`service.client.waiting.Client`, to be awaited."""
 
     def __init__(
         self,

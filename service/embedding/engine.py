@@ -107,7 +107,7 @@ class Engine:
         return outputs[0], outputs[1] if len(outputs) > 1 else None
 
     @property
-    def size(self) -> tuple[int, int]:
+    def picture_size(self) -> tuple[int, int]:
         """Height and width of ``images``, pixels."""
         return self.bundle.metadata.height, self.bundle.metadata.width
 

@@ -1,21 +1,5 @@
 """Pictures that show why a query was answered so: what was compared, and where the model looked."""
 
-from service.overlays.drawing import draw_attention, draw_hidden, to_png
-from service.overlays.overlays import (
-    MOST_RESULTS,
-    Overlays,
-    QueryOverlay,
-    QueryOverlays,
-    ResultOverlay,
-)
+from service.overlays.overlays import MOST_RESULTS, Overlays, QueryOverlay, QueryOverlays, ResultOverlay
 
-__all__ = [
-    "MOST_RESULTS",
-    "Overlays",
-    "QueryOverlay",
-    "QueryOverlays",
-    "ResultOverlay",
-    "draw_attention",
-    "draw_hidden",
-    "to_png",
-]
+__all__ = ["MOST_RESULTS", "Overlays", "QueryOverlay", "QueryOverlays", "ResultOverlay"]

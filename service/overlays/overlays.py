@@ -30,7 +30,7 @@ class Looks(Protocol):
     """Tells where the model looks."""
 
     @property
-    def size(self) -> tuple[int, int]:
+    def picture_size(self) -> tuple[int, int]:
         """Height and width of what it takes, pixels."""
         ...
 
@@ -162,7 +162,7 @@ class Overlays:
         """The attention to each whole picture; None where there is no picture, or no attention."""
         there = [picture for picture in pictures if picture is not None]
         found = self._looks.attention(
-            np.stack([fit_picture(picture, *self._looks.size) for picture in there])
+            np.stack([fit_picture(picture, *self._looks.picture_size) for picture in there])
         )
         if found is None:
             return [None] * len(pictures)

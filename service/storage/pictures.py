@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -122,15 +122,26 @@ class PictureStore:
             return
 
     def sizes(self, gallery: int) -> KeptBytes:
-        """What a gallery's files take; looks at each of them."""
-        folder = f"{self._root}/{gallery}"
-        self._files.invalidate_cache(folder)
+        """What a gallery's files take; lists all of them."""
         taken = {_PICTURE: 0, _THUMBNAIL: 0}
-        for path in self._files.find(folder):
+        for path, size in self._listed(f"{self._root}/{gallery}"):
             kind = PurePosixPath(path).suffix
-            with suppress(FileNotFoundError):  # erased meanwhile
-                taken[kind] = taken.get(kind, 0) + int(self._files.size(path) or 0)
+            if kind in taken:
+                taken[kind] += size
         return KeptBytes(taken[_PICTURE], taken[_THUMBNAIL])
+
+    def _listed(self, folder: str) -> Iterator[tuple[str, int]]:
+        """Path and size of each file in a folder."""
+        if isinstance(self._files, LocalFileSystem):
+            # fsspec gives up on a local folder from which a file goes while it is listed
+            with suppress(FileNotFoundError), os.scandir(folder) as entries:
+                for entry in entries:
+                    with suppress(FileNotFoundError):
+                        yield entry.path, entry.stat().st_size
+            return
+        self._files.invalidate_cache(folder)
+        for path, about in self._files.find(folder, detail=True).items():
+            yield path, int(about["size"] or 0)
 
     def sweep(self, known: Collection[tuple[int, str]]) -> int:
         """Remove every picture of this catalog that is not among ``known`` (gallery number, image id).
