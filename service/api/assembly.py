@@ -9,14 +9,15 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
-from models.bundle import read_bundle
+from models.bundle import Bundle, read_bundle
 from models.calibration import Calibration, read_calibration
 from service.api.authentication import Gatekeeper, RateLimit
 from service.embedding.batcher import Batcher
 from service.embedding.embedder import BundleEmbedder
 from service.embedding.engine import Engine
 from service.gallery import Galleries
-from service.index.flat import FlatIndex
+from service.gallery.generation import Previous
+from service.index.local import LocalIndex
 from service.mending import Mender
 from service.metrics import Metrics
 from service.overlays import Overlays
@@ -43,6 +44,7 @@ class Assembly:
     metrics: Metrics
     engine: Engine
     batcher: Batcher
+    previous_batcher: Batcher | None
     embedder: BundleEmbedder
     galleries: Galleries
     overlays: Overlays
@@ -52,8 +54,11 @@ class Assembly:
     calibration: Calibration | None
 
     async def parts_ready(self) -> dict[str, bool]:
-        """Which parts would serve a request now: the model's worker, and the catalog."""
-        return {"model": self.batcher.ready, "catalog": await self._catalog_answers()}
+        """Which parts would serve a request now: the models' workers, and the catalog."""
+        parts = {"model": self.batcher.ready, "catalog": await self._catalog_answers()}
+        if self.previous_batcher is not None:
+            parts["previous_model"] = self.previous_batcher.ready
+        return parts
 
     async def _catalog_answers(self) -> bool:
         try:
@@ -63,6 +68,73 @@ class Assembly:
             log.exception("the catalog does not answer")
             return False
         return True
+
+
+@dataclass(frozen=True, slots=True)
+class _Before:
+    """The previous model, with its own worker."""
+
+    batcher: Batcher
+    embedder: BundleEmbedder
+    generation: Previous
+
+
+async def _engine(bundle: Bundle, settings: Settings, metrics: Metrics) -> Engine:
+    engine = await asyncio.to_thread(
+        Engine,
+        bundle,
+        settings.provider,
+        settings.inference_threads,
+        settings.max_batch,
+        settings.data_dir / "engines",
+        settings.inference_lanes,
+    )
+    metrics.model.labels(bundle.metadata.name, bundle.fingerprint, engine.provider).set(1)
+    return engine
+
+
+async def _embedder(
+    engine: Engine, cache: FeatureCache, settings: Settings, metrics: Metrics, stack: AsyncExitStack
+) -> tuple[Batcher, BundleEmbedder]:
+    batcher = Batcher(engine, metrics, max_rows=settings.max_batch, lanes=engine.lanes)
+    await batcher.start()
+    stack.push_async_callback(batcher.close)
+    embedder = BundleEmbedder(
+        engine.bundle,
+        batcher,
+        cache,
+        metrics,
+        decode_threads=settings.decode_threads,
+        queue_limit=settings.queue_limit,
+        deadline_s=settings.deadline_s,
+        max_picture_bytes=settings.max_picture_bytes,
+        max_pixels=settings.max_pixels,
+    )
+    stack.callback(embedder.close)
+    return batcher, embedder
+
+
+async def _previous(
+    present: Bundle,
+    catalog: Catalog,
+    cache: FeatureCache,
+    settings: Settings,
+    metrics: Metrics,
+    stack: AsyncExitStack,
+) -> _Before | None:
+    """The previous model, where the settings name one and a gallery waits for it."""
+    if settings.previous_bundle is None:
+        return None
+    bundle = await asyncio.to_thread(read_bundle, settings.previous_bundle)
+    waiting = await asyncio.to_thread(catalog.previous.answerable, bundle.fingerprint, present.fingerprint)
+    if bundle.fingerprint == present.fingerprint or not waiting:
+        log.info("the previous model answers for no gallery: PENUMBRA_PREVIOUS_BUNDLE can be left out")
+        return None
+    batcher, embedder = await _embedder(
+        await _engine(bundle, settings, metrics), cache, settings, metrics, stack
+    )
+    index = LocalIndex(bundle.metadata.dimension)
+    return _Before(batcher, embedder, Previous(embedder, index, bundle.metadata.calibration))
 
 
 @asynccontextmanager
@@ -80,16 +152,7 @@ async def assemble(settings: Settings, metrics: Metrics) -> AsyncIterator[Assemb
         calibration = bundle.metadata.calibration
         if settings.calibration is not None:
             calibration = await asyncio.to_thread(read_calibration, settings.calibration, bundle.fingerprint)
-        engine = await asyncio.to_thread(
-            Engine,
-            bundle,
-            settings.provider,
-            settings.inference_threads,
-            settings.max_batch,
-            settings.data_dir / "engines",
-            settings.inference_lanes,
-        )
-        metrics.model.labels(bundle.metadata.name, bundle.fingerprint, engine.provider).set(1)
+        engine = await _engine(bundle, settings, metrics)
 
         cache: FeatureCache
         if settings.redis_url is None:
@@ -111,23 +174,10 @@ async def assemble(settings: Settings, metrics: Metrics) -> AsyncIterator[Assemb
             audit.start()
             stack.push_async_callback(audit.close)
 
-        batcher = Batcher(engine, metrics, max_rows=settings.max_batch, lanes=engine.lanes)
-        await batcher.start()
-        stack.push_async_callback(batcher.close)
-
-        embedder = BundleEmbedder(
-            bundle,
-            batcher,
-            cache,
-            metrics,
-            decode_threads=settings.decode_threads,
-            queue_limit=settings.queue_limit,
-            deadline_s=settings.deadline_s,
-            max_picture_bytes=settings.max_picture_bytes,
-            max_pixels=settings.max_pixels,
-        )
-        stack.callback(embedder.close)
-        metrics.watch_queue(lambda: embedder.in_work)
+        batcher, embedder = await _embedder(engine, cache, settings, metrics, stack)
+        before = await _previous(bundle, catalog, cache, settings, metrics, stack)
+        embedders = [embedder] if before is None else [embedder, before.embedder]
+        metrics.watch_queue(lambda: sum(one.in_work for one in embedders))
 
         pictures = PictureStore(settings.pictures_url, catalog.id)
         dimension = bundle.metadata.dimension
@@ -138,7 +188,15 @@ async def assemble(settings: Settings, metrics: Metrics) -> AsyncIterator[Assemb
             stack.push_async_callback(asyncio.to_thread, snapshots.close)
         elif folder.exists():
             await asyncio.to_thread(shutil.rmtree, folder)  # an erasure would not reach what is left there
-        galleries = Galleries(catalog, FlatIndex(dimension), embedder, pictures, calibration, snapshots)
+        galleries = Galleries(
+            catalog,
+            LocalIndex(dimension),
+            embedder,
+            pictures,
+            calibration,
+            snapshots,
+            None if before is None else before.generation,
+        )
         stack.push_async_callback(galleries.close)
         await galleries.start()
         if snapshots is not None:
@@ -159,6 +217,7 @@ async def assemble(settings: Settings, metrics: Metrics) -> AsyncIterator[Assemb
             metrics,
             engine,
             batcher,
+            None if before is None else before.batcher,
             embedder,
             galleries,
             Overlays(engine, galleries.pictures, settings.max_pixels, settings.deadline_s),

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models import occlusion
-from service.index.flat import FlatIndex
+from service.index.local import LocalIndex
 from service.index.protocol import Entries
 from service.matching import unification
 from service.matching.fused import FusedPicture, fused_search
@@ -60,7 +60,7 @@ def measure_search(
         advance: told how many pictures more are in the index.
     """
     generator = np.random.default_rng(0)
-    index = FlatIndex(dimension)
+    index = LocalIndex(dimension)
     for start in range(0, pictures, _AT_ONCE):
         count = min(_AT_ONCE, pictures - start)
         ids = np.arange(start, start + count, dtype=np.int64)
@@ -80,7 +80,7 @@ def measure_search(
     return SearchTimes(pictures, dimension, queries, statistics.median(off[1:]), statistics.median(fuse[1:]))
 
 
-def _search_off(index: FlatIndex, query: unification.QueryPicture) -> None:
+def _search_off(index: LocalIndex, query: unification.QueryPicture) -> None:
     searches = unification.plan(unification.OFF, [query], index.parts(_GALLERY))
     unification.merge(index.search(_GALLERY, searches, _LOOK_AT), _LOOK_AT)
 

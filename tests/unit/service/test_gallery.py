@@ -18,7 +18,7 @@ from models.bundle import BundleMetadata, Training
 from service.embedding.box import Box
 from service.embedding.features import PictureFeatures, StageTimes
 from service.gallery import EnrolItem, EnrolOutcome, Galleries, QueryOptions
-from service.index.flat import FlatIndex
+from service.index.local import LocalIndex
 from service.index.protocol import Entries, Hits, PartSearch
 from service.problems import (
     BadRequest,
@@ -122,7 +122,7 @@ class House:
 
     async def enter(self) -> Galleries:
         self.catalog = Catalog(f"sqlite:///{self.folder / 'catalog.sqlite3'}")
-        self.index = FlatIndex(DIMENSION)
+        self.index = LocalIndex(DIMENSION)
         self.pictures = PictureStore((self.folder / "pictures").as_uri(), self.catalog.id)
         self.galleries = Galleries(self.catalog, self.index, self.embedder, self.pictures)
         await self.galleries.start()
@@ -627,7 +627,7 @@ async def test_a_full_disk_enrols_nothing(house: House, monkeypatch: pytest.Monk
 
 async def test_a_second_service_on_the_same_catalog_does_not_start(house: House) -> None:
     catalog = Catalog(f"sqlite:///{house.folder / 'catalog.sqlite3'}")
-    second = Galleries(catalog, FlatIndex(DIMENSION), house.embedder, house.pictures)
+    second = Galleries(catalog, LocalIndex(DIMENSION), house.embedder, house.pictures)
     with pytest.raises(CatalogError, match="another service"):
         await second.start()
     await second.close()

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models import fusion, occlusion
-from service.index.flat import FlatIndex
+from service.index.local import LocalIndex
 from service.index.protocol import Entries
 from service.matching import fused
 from service.matching.fused import FusedPicture, fused_search
@@ -27,8 +27,8 @@ def entries(gallery: Features, parts: np.ndarray, first: int = 1) -> Entries:
     return Entries(ids, ids * 10, parts.astype(np.int64), gallery)
 
 
-def index_of(gallery: Features, seed: int = 0) -> FlatIndex:
-    index = FlatIndex(DIMENSION)
+def index_of(gallery: Features, seed: int = 0) -> LocalIndex:
+    index = LocalIndex(DIMENSION)
     parts = np.random.default_rng(seed).integers(0, 9, len(gallery))
     index.add(1, entries(gallery, parts))
     return index
@@ -113,7 +113,7 @@ def test_the_leading_code_is_the_one_that_adds_most() -> None:
 @pytest.mark.parametrize("size", [0, 1, 2])
 def test_galleries_without_strangers(size: int) -> None:
     gallery = features(1, size)
-    index = index_of(gallery) if size else FlatIndex(DIMENSION)
+    index = index_of(gallery) if size else LocalIndex(DIMENSION)
     queries, asked, grades = pictures(2, 1, True)
     found = fused_search(index, 1, queries, 5).hits
     assert len(found.ids) == size
@@ -122,7 +122,7 @@ def test_galleries_without_strangers(size: int) -> None:
 
 def test_a_query_needs_a_picture() -> None:
     with pytest.raises(ValueError, match="at least one"):
-        fused_search(FlatIndex(DIMENSION), 1, [], 5)
+        fused_search(LocalIndex(DIMENSION), 1, [], 5)
 
 
 def test_the_cohort_is_exactly_what_is_there_after_any_coming_and_going() -> None:
@@ -141,4 +141,4 @@ def test_the_cohort_is_exactly_what_is_there_after_any_coming_and_going() -> Non
 
 def test_vectors_of_another_shape_are_refused() -> None:
     with pytest.raises(ValueError, match=r"\[9, m, 16\]"):
-        FlatIndex(DIMENSION).products(1, np.zeros((9, 1, 8), np.float32))
+        LocalIndex(DIMENSION).products(1, np.zeros((9, 1, 8), np.float32))

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models import occlusion
-from service.index.flat import FlatIndex
+from service.index.local import LocalIndex
 from service.index.protocol import Entries, Hits
 from service.matching import unification
 from service.matching.unification import QueryPicture
@@ -54,7 +54,7 @@ def test_plan_search_and_merge_equal_brute_force(
     rng = np.random.default_rng(seed)
     gallery, queries = features(rng, len(parts)), features(rng, len(graded)).astype(np.float32)
     people = rng.integers(0, 6, len(parts))
-    index = FlatIndex(DIMENSION)
+    index = LocalIndex(DIMENSION)
     ids = np.arange(len(parts)) + 100
     index.add(1, Entries(ids, people, np.array(parts), gallery))
     codes = unification.query_codes(unify, index.parts(1))

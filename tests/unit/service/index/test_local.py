@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.index.flat import FlatIndex
+from service.index.local import LocalIndex
 from service.index.protocol import Entries, PartSearch
 
 DIMENSION = 24
@@ -67,7 +67,7 @@ updates = st.lists(
 def test_any_updates_leave_what_a_plain_dictionary_would_hold(
     updates: list[tuple[str, list[int], int]], k: int, seed: int
 ) -> None:
-    index, reference = FlatIndex(DIMENSION), Reference()
+    index, reference = LocalIndex(DIMENSION), Reference()
     for what, numbers, update_seed in updates:
         if what == "add":
             parts = np.random.default_rng(update_seed).choice([0, 4, 8], len(numbers)).tolist()
@@ -95,7 +95,7 @@ def test_any_updates_leave_what_a_plain_dictionary_would_hold(
 
 
 def test_the_bits_of_the_catalog_are_what_is_compared() -> None:
-    index = FlatIndex(DIMENSION)
+    index = LocalIndex(DIMENSION)
     new = entries([1], [0])
     index.add(GALLERY, new)
     axes = np.eye(DIMENSION, dtype=np.float32)
@@ -105,7 +105,7 @@ def test_the_bits_of_the_catalog_are_what_is_compared() -> None:
 
 
 def test_a_removed_picture_is_not_found_by_the_next_search() -> None:
-    index = FlatIndex(DIMENSION)
+    index = LocalIndex(DIMENSION)
     index.add(GALLERY, entries([1, 2, 3], [0, 0, 4]))
     index.remove(GALLERY, [2])
     (hits,) = index.search(GALLERY, [PartSearch(0, {0: unit(0)})], 10)
@@ -113,7 +113,7 @@ def test_a_removed_picture_is_not_found_by_the_next_search() -> None:
 
 
 def test_galleries_do_not_see_each_other() -> None:
-    index = FlatIndex(DIMENSION)
+    index = LocalIndex(DIMENSION)
     index.add(1, entries([1], [0]))
     index.add(2, entries([2], [0]))
     index.drop(1)
@@ -123,7 +123,7 @@ def test_galleries_do_not_see_each_other() -> None:
 
 
 def test_adding_again_replaces_and_may_change_the_part() -> None:
-    index = FlatIndex(DIMENSION)
+    index = LocalIndex(DIMENSION)
     index.add(GALLERY, entries([1, 2], [0, 0]))
     index.add(GALLERY, entries([1], [4], seed=9))
     assert index.parts(GALLERY) == {0: 1, 4: 1}
@@ -142,14 +142,14 @@ def test_adding_again_replaces_and_may_change_the_part() -> None:
     ],
 )
 def test_entries_that_do_not_fit_change_nothing(bad: Entries) -> None:
-    index = FlatIndex(DIMENSION)
+    index = LocalIndex(DIMENSION)
     with pytest.raises(ValueError, match=r"must|twice"):
         index.add(GALLERY, bad)
     assert index.parts(GALLERY) == {}
 
 
 def test_a_search_of_wrong_length_or_for_nothing_is_refused() -> None:
-    index = FlatIndex(DIMENSION)
+    index = LocalIndex(DIMENSION)
     with pytest.raises(ValueError, match="expected"):
         index.search(GALLERY, [PartSearch(0, {0: np.zeros(3, np.float32)})], 1)
     with pytest.raises(ValueError, match="k must"):
@@ -158,7 +158,7 @@ def test_a_search_of_wrong_length_or_for_nothing_is_refused() -> None:
 
 def test_readers_never_see_half_an_update() -> None:
     """Each update puts the same twelve pictures into another part; a search must find all in one part."""
-    index = FlatIndex(DIMENSION)
+    index = LocalIndex(DIMENSION)
     numbers = list(range(1, 13))
     updates = [entries(numbers, [part] * 12, seed=part) for part in (0, 4, 8)]
     index.add(GALLERY, updates[0])
@@ -187,7 +187,7 @@ def test_readers_never_see_half_an_update() -> None:
 @settings(deadline=None, max_examples=50)
 @given(among=st.sets(st.integers(1, 60)), terms=st.integers(1, 3), k=st.integers(1, 50))
 def test_a_search_among_some_is_exact_however_few_they_are(among: set[int], terms: int, k: int) -> None:
-    index, reference = FlatIndex(DIMENSION), Reference()
+    index, reference = LocalIndex(DIMENSION), Reference()
     new = entries(list(range(1, 41)), [id % 2 * 4 for id in range(1, 41)])
     index.add(GALLERY, new)
     reference.add(new)
@@ -201,7 +201,7 @@ def test_a_search_among_some_is_exact_however_few_they_are(among: set[int], term
 
 
 def test_pictures_assigned_to_another_person_show_that_person() -> None:
-    index = FlatIndex(DIMENSION)
+    index = LocalIndex(DIMENSION)
     index.add(GALLERY, entries([1, 2, 3], [0, 0, 4]))
     index.assign(GALLERY, [1, 3, 99], 77)
     found = {}

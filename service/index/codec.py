@@ -1,0 +1,178 @@
+"""How features are stored: 16 bits a component, the catalog's own, or 8.
+
+Both are FAISS scalar quantizers. ``QT_fp16`` holds the very bits that the catalog stores, so that nothing is
+lost. ``QT_8bit_direct_signed`` holds the nearest of 255 steps between the least and the largest value that a
+component of that code takes in a sample: the step's size is multiplied into the query, so FAISS compares
+whole numbers' worth and the scores come out in cosines. Scores move by about 5e-4 with it.
+
+Codes lie in arrays of ours, ``[9, n, bytes]``, so that a row is the same picture under every code, and can be
+overwritten where it lies. FAISS gets their addresses: its inverted-list scanner multiplies while it decodes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, Final, Literal
+
+import faiss
+import numpy as np
+import numpy.typing as npt
+
+from models import occlusion
+
+__all__ = ["Bits", "Codec"]
+
+Bits = Literal[8, 16]
+
+_STEPS: Final = 127
+_HEADROOM: Final = 1.25
+"""Pictures to come may have larger components than the sample: by so much before they are cut off."""
+
+_QUANTIZERS: Final = {
+    8: faiss.ScalarQuantizer.QT_8bit_direct_signed,
+    16: faiss.ScalarQuantizer.QT_fp16,
+}
+
+Codes = npt.NDArray[np.uint8]
+Floats = npt.NDArray[np.float32]
+
+
+class Codec:
+    """One way to store features.
+
+    Args:
+        dimension: D.
+        scale: float32 [9, D], the size of a step for each code and component: 8 bits; None: 16 bits.
+
+    Attributes:
+        bits: of a component.
+        width: bytes of one feature.
+    """
+
+    def __init__(self, dimension: int, scale: Floats | None = None) -> None:
+        self._dimension = dimension
+        self._scale = scale
+        self.bits: Bits = 16 if scale is None else 8
+        self.width = dimension * self.bits // 8
+        self._quantizer = faiss.IndexFlatIP(dimension)  # the index wants one; it is never searched
+        self._index = faiss.IndexIVFScalarQuantizer(
+            self._quantizer, dimension, 1, _QUANTIZERS[self.bits], faiss.METRIC_INNER_PRODUCT, False
+        )
+        self._index.is_trained = True  # neither kind learns anything
+
+    @classmethod
+    def of_sample(cls, features: Floats) -> Codec:
+        """8 bits, with steps that fit a sample, float32 [n, 9, D]."""
+        largest = np.abs(features).max(axis=0)
+        return cls(features.shape[2], np.maximum(largest, 1e-6) * np.float32(_HEADROOM / _STEPS))
+
+    def empty(self, capacity: int) -> Codes:
+        """Room for so many pictures, [9, capacity, width]; memory is taken as it is written."""
+        return np.empty((occlusion.COUNT, capacity, self.width), dtype=np.uint8)
+
+    def write(self, features: npt.NDArray[np.float16], into: Codes) -> None:
+        """Store features [n, 9, D] in [9, n, width]."""
+        if self._scale is None:
+            into.view("<f2")[:] = features.transpose(1, 0, 2)  # IEEE halves, little endian, as they are
+        else:
+            for code in range(occlusion.COUNT):
+                into[code] = self.encode(code, features[:, code].astype(np.float32))
+
+    def encode(self, code: int, features: Floats) -> Codes:
+        """Features under one code, [n, D], as [n, width]."""
+        if self._scale is None:
+            return np.ascontiguousarray(features, dtype="<f2").view(np.uint8)
+        steps = np.rint(features / self._scale[code])
+        codes: Codes = (np.clip(steps, -_STEPS, _STEPS) + 128).astype(np.uint8)
+        return codes
+
+    def decode(self, code: int, codes: Codes) -> Floats:
+        """The features that are stored in [n, width], [n, D]."""
+        features: Floats = self._index.sq.decode(np.ascontiguousarray(codes))
+        return features if self._scale is None else features * self._scale[code]
+
+    def nearest(
+        self,
+        code: int,
+        vector: Floats,
+        codes: Codes,
+        k: int,
+        ranges: Iterable[tuple[int, int]],
+        numbers: npt.NDArray[np.int64],
+        wanted: npt.NDArray[np.bool_] | None = None,
+    ) -> tuple[Floats, npt.NDArray[np.int64]]:
+        """The k rows with the largest inner product, in no order; fewer where there are fewer.
+
+        Args:
+            code: under which everything is stored here.
+            vector: [D].
+            codes: [n, width], contiguous.
+            ranges: of rows, from and up to, that are looked at.
+            numbers: 0, 1, 2 and so on, at least n.
+            wanted: [n], which rows may be found; None: all.
+        """
+        query, unit = self._query(code, vector)
+        selector = None
+        if wanted is not None:
+            bits = np.packbits(wanted, bitorder="little")
+            # FAISS's stubs do not know what its Python side makes of arrays
+            selector = faiss.IDSelectorBitmap(bits)  # type: ignore[call-arg, arg-type]
+        scores = np.full(k, -np.inf, dtype=np.float32)
+        rows = np.full(k, -1, dtype=np.int64)
+        to_scores, to_rows = faiss.swig_ptr(scores), faiss.swig_ptr(rows)
+        with self._scanner(selector) as scanner:
+            scanner.set_query(faiss.swig_ptr(query))
+            for first, end in ranges:
+                if end > first:
+                    scanner.scan_codes(
+                        end - first,
+                        faiss.swig_ptr(codes[first:end]),
+                        faiss.swig_ptr(numbers[first:end]),
+                        to_scores,
+                        to_rows,
+                        k,
+                    )
+        found = rows >= 0
+        if not found.all():
+            scores, rows = scores[found], rows[found]
+        return scores * unit if unit != 1 else scores, rows
+
+    def products(
+        self, code: int, vectors: Floats, codes: Codes, numbers: npt.NDArray[np.int64], into: Floats
+    ) -> None:
+        """Inner products of vectors [m, D] with everything that is stored in [n, width], into [m, n].
+
+        It is a search for all, since FAISS multiplies while it decodes: decoding first takes longer.
+        """
+        count = len(codes)
+        scores = np.empty(count, dtype=np.float32)
+        rows = np.empty(count, dtype=np.int64)
+        where = [faiss.swig_ptr(array) for array in (codes, numbers, scores, rows)]
+        with self._scanner(None) as scanner:
+            for vector, products in zip(vectors, into, strict=True):
+                query, unit = self._query(code, vector)
+                scores.fill(-np.inf)
+                scanner.set_query(faiss.swig_ptr(query))
+                scanner.scan_codes(count, *where, count)
+                products[rows] = scores
+                if unit != 1:
+                    products *= unit
+
+    @contextmanager
+    def _scanner(self, selector: faiss.IDSelector | None) -> Iterator[Any]:
+        scanner = self._index.get_InvertedListScanner(False, selector, None)
+        try:
+            yield scanner
+        finally:
+            # It is ours, but Python does not know, and to tell it by `thisown` spoils FAISS's types (1.15).
+            scanner.__swig_destroy__(scanner)
+
+    def _query(self, code: int, vector: Floats) -> tuple[Floats, np.float32]:
+        """What FAISS is asked with, and by what its answers are multiplied."""
+        if self._scale is None:
+            return np.ascontiguousarray(vector, dtype=np.float32), np.float32(1)
+        # where FAISS multiplies bytes it cuts the query to whole numbers, so the query gets steps of its own
+        steps = (vector * self._scale[code]).astype(np.float32)
+        unit = np.float32(max(float(np.abs(steps).max()), 1e-12) / _STEPS)
+        return np.rint(steps / unit), unit
