@@ -107,6 +107,11 @@ class Engine:
         return outputs[0], outputs[1] if len(outputs) > 1 else None
 
     @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the bundle's file, 64 hex digits."""
+        return self.bundle.fingerprint
+
+    @property
     def picture_size(self) -> tuple[int, int]:
         """Height and width of ``images``, pixels."""
         return self.bundle.metadata.height, self.bundle.metadata.width

@@ -30,6 +30,11 @@ class Looks(Protocol):
     """Tells where the model looks."""
 
     @property
+    def fingerprint(self) -> str:
+        """Which model it is."""
+        ...
+
+    @property
     def picture_size(self) -> tuple[int, int]:
         """Height and width of what it takes, pixels."""
         ...
@@ -53,7 +58,7 @@ class QueryOverlay:
 
     Attributes:
         hidden: what was taken as hidden in it.
-        attention: where the model looked; None where the bundle does not export it.
+        attention: where the model looked; None where the bundle does not say, or the previous model answered.
     """
 
     hidden: bytes
@@ -67,7 +72,7 @@ class ResultOverlay:
     Attributes:
         query: the query's first picture without what was hidden on both sides.
         gallery: the gallery picture without it; None where it was not kept.
-        attention: where the model looked in the gallery picture; None also where the bundle does not say.
+        attention: where the model looked in the gallery picture; None also for the reasons above.
     """
 
     query: bytes
@@ -141,7 +146,7 @@ class Overlays:
     ) -> QueryOverlays:
         query = read_picture(content, self._max_pixels, box)
         pictures = [None if file is None else read_picture(file, self._max_pixels) for file in kept]
-        maps = self._attention([query, *pictures])
+        maps = self._attention([query, *pictures], answer.fingerprint)
         graded = answer.pictures[0].occlusion
         taken = graded if unify == unification.FUSE else unification.query_occlusion(unify, graded)
         hidden = [_codes(match.compared) for match in shown]
@@ -158,14 +163,22 @@ class Overlays:
             ),
         )
 
-    def _attention(self, pictures: Sequence[Image.Image | None]) -> list[npt.NDArray[np.float32] | None]:
-        """The attention to each whole picture; None where there is no picture, or no attention."""
+    def _attention(
+        self, pictures: Sequence[Image.Image | None], answered_by: str
+    ) -> list[npt.NDArray[np.float32] | None]:
+        """The attention to each whole picture; None where there is no picture, or no attention.
+
+        Nor where another model answered: where this one looks explains nothing of it.
+        """
+        nothing: list[npt.NDArray[np.float32] | None] = [None] * len(pictures)
+        if answered_by != self._looks.fingerprint:
+            return nothing
         there = [picture for picture in pictures if picture is not None]
         found = self._looks.attention(
             np.stack([fit_picture(picture, *self._looks.picture_size) for picture in there])
         )
         if found is None:
-            return [None] * len(pictures)
+            return nothing
         maps = iter(found)
         return [None if picture is None else next(maps) for picture in pictures]
 

@@ -110,7 +110,7 @@ Png = Annotated[
 ]
 ATTENTION: Final = (
     "Where the model looks in {} while nothing is hidden: from dark, the least within the picture, to light, "
-    "the most. null where the bundle exports no attention"
+    "the most. null where the bundle exports no attention, or the previous bundle answered"
 )
 
 
