@@ -52,6 +52,10 @@ class Settings(BaseSettings):
         default_factory=_shipped_bundle,
         description="The model: a bundle written by `penumbra-train export`.",
     )
+    previous_bundle: Path | None = Field(
+        default=None,
+        description="The model that was served before: it answers for a gallery until that is reindexed.",
+    )
     calibration: Path | None = Field(
         default=None,
         description="What the model's scores mean, from `penumbra-train calibrate --json-out` on this "

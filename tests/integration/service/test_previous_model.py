@@ -1,0 +1,166 @@
+"""The model is replaced, and the one before answers until all kept pictures are of the present one."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from models.bundle import read_bundle
+from service.background import BackgroundService, start_service
+from service.client import Client, NewPicture
+from service.storage.catalog import Catalog
+from tests.drawings import encoded, person
+from tests.handmade_bundle import write_handmade_bundle
+from tests.serving import handmade_settings, serving
+
+
+def pictures(*people: int) -> list[NewPicture]:
+    return [NewPicture(encoded(person(who, hidden=who % 9)), f"p{who}", client_id=f"{who}") for who in people]
+
+
+@pytest.fixture
+def bundles(tmp_path: Path) -> tuple[Path, Path]:
+    """The model before and the present one, with embeddings of different lengths."""
+    return (
+        write_handmade_bundle(tmp_path / "handmade.onnx"),
+        write_handmade_bundle(tmp_path / "present.onnx", dimension=50),
+    )
+
+
+def fingerprints(bundles: tuple[Path, Path]) -> tuple[str, str]:
+    before, present = (read_bundle(bundle).fingerprint for bundle in bundles)
+    return before, present
+
+
+@pytest.mark.parametrize("options", [{}, {"unify": "fuse"}, {"rerank": True}])
+def test_the_model_before_answers_alone_until_all_is_reindexed_and_then_no_more(
+    tmp_path: Path, bundles: tuple[Path, Path], options: dict[str, object]
+) -> None:
+    before, present = fingerprints(bundles)
+    with serving(handmade_settings(tmp_path)) as running, Client(running.url) as client:
+        client.create_gallery("g", keep_pictures=True)
+        client.enrol("g", pictures(*range(5)))
+        client.create_gallery("empty")
+
+    settings = handmade_settings(tmp_path, bundle=bundles[1], previous_bundle=bundles[0])
+    with serving(settings) as running, Client(running.url) as client:
+        parts = running.app.state.assembly.galleries._parts
+
+        def ask(who: int) -> tuple[str, str]:
+            answer = client.query("g", [encoded(person(who, 1))], **options)  # type: ignore[arg-type]
+            return answer.results[0].person, answer.model
+
+        assert [ask(who) for who in range(5)] == [(f"p{who}", before) for who in range(5)]
+        # whoever is enrolled meanwhile is found at once, and erased from both models at once
+        client.enrol("g", pictures(5, 6))
+        assert ask(5) == ("p5", before)
+        assert client.verify([encoded(person(5, 1))], gallery="g", person="p5").model == before
+        client.delete_person("g", "p6")
+        assert ask(6)[0] != "p6"
+        assert client.reindexing("g").answers == before
+        # a gallery that never had pictures of the model before is the present one's
+        client.enrol("empty", pictures(1))
+        assert client.query("empty", [encoded(person(1, 1))]).model == present
+        # a client id met again is brought to the present model, and stays known to the one before
+        client.enrol("g", pictures(0))
+        assert ask(0) == ("p0", before)
+        assert client.reindexing("g").done == 2
+
+        client.reindex("g")
+        while client.reindexing("g").running:
+            time.sleep(0.02)
+        assert client.reindexing("g").answers == present
+        assert [ask(who) for who in range(6)] == [(f"p{who}", present) for who in range(6)]
+        assert parts.previous.index.parts(1) == {}
+        assert list(parts.catalog.previous.batches([1, 2], before)) == []
+        assert client.gallery("g").pending == 0
+
+
+def test_a_query_under_way_while_the_present_model_takes_over_is_answered_by_it_wholly(
+    tmp_path: Path, bundles: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, present = fingerprints(bundles)
+    with serving(handmade_settings(tmp_path)) as running, Client(running.url) as client:
+        client.create_gallery("g", keep_pictures=True)
+        client.enrol("g", pictures(*range(5)))
+    settings = handmade_settings(tmp_path, bundle=bundles[1], previous_bundle=bundles[0])
+    with serving(settings) as running, Client(running.url) as client:
+        parts = running.app.state.assembly.galleries._parts
+        search: Callable[..., object] = parts.previous.index.search
+
+        def take_over_first(*arguments: object) -> object:
+            monkeypatch.undo()
+            client.reindex("g")
+            while client.reindexing("g").running:
+                time.sleep(0.02)
+            return search(*arguments)
+
+        monkeypatch.setattr(parts.previous.index, "search", take_over_first)
+        with Client(running.url) as other:
+            answer = other.query("g", [encoded(person(3, 1))])
+        assert (answer.results[0].person, answer.model) == ("p3", present)
+
+
+def test_killed_while_reindexing_every_answer_is_whole_and_either_model_can_go_on(
+    tmp_path: Path, bundles: tuple[Path, Path]
+) -> None:
+    before, present = fingerprints(bundles)
+    people = range(60)
+    some = (0, 7, 30, 59)
+
+    def start(*models: Path) -> BackgroundService:
+        environment = {"PENUMBRA_PREVIOUS_BUNDLE": str(models[1])} if models[1:] else {}
+        service = start_service(
+            tmp_path / "data", tmp_path / "log.txt", bundle=models[0], environment=environment
+        )
+        service.wait_until_ready()
+        return service
+
+    def kill_while_reindexing() -> None:
+        service = start(bundles[1], bundles[0])
+        with Client(service.url) as client:
+            client.reindex("g")
+            while client.reindexing("g").done == 0:
+                time.sleep(0.001)
+        os.kill(service.process.pid, signal.SIGKILL)
+        service.process.wait()
+        catalog = Catalog(f"sqlite:///{tmp_path / 'data' / 'catalog.sqlite3'}")
+        left = catalog.pending.counts(1, present).kept
+        known = sum(len(batch.ids) for batch in catalog.previous.batches([1], before))
+        catalog.close()
+        assert 0 < left < len(people)
+        assert known == len(people)
+
+    service = start(bundles[0])
+    with Client(service.url) as client:
+        client.create_gallery("g", keep_pictures=True)
+        client.enrol("g", pictures(*people))
+    service.stop()
+
+    kill_while_reindexing()
+    # Back to the model before, alone: it has what it made of everybody.
+    service = start(bundles[0])
+    with Client(service.url) as client:
+        assert client.gallery("g").pending == 0
+        for who in some:
+            answer = client.query("g", [encoded(person(who, 1))])
+            assert (answer.results[0].person, answer.model) == (f"p{who}", before)
+    service.stop()
+
+    kill_while_reindexing()
+    service = start(bundles[1], bundles[0])
+    with Client(service.url) as client:
+        models = []
+        while not models or models[-1] != present:
+            for who in some:
+                answer = client.query("g", [encoded(person(who, 1))])
+                assert answer.results[0].person == f"p{who}"
+                models.append(answer.model)
+        assert models == sorted(models, key=[before, present].index)
+        assert client.reindexing("g").done == len(people)
+    service.stop()
