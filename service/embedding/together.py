@@ -39,6 +39,8 @@ async def embed_together(
                 raise
             raise type(fault)(f"files[{place}]: {fault.detail}") from fault
 
+    if len(contents) == 1:  # needs no task of its own
+        return (await embed(0, contents[0], boxes[0] if boxes else None),)
     pictures = zip(contents, boxes or [None] * len(contents), strict=True)
     try:
         async with asyncio.TaskGroup() as group:
