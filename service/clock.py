@@ -43,7 +43,7 @@ class SteadyClock:
         small_s: corrections up to this are followed at once, seconds.
 
     Attributes:
-        jumps: how many were noticed.
+        jumps: how many were noticed, those back to where the clock was included.
     """
 
     def __init__(
@@ -59,7 +59,8 @@ class SteadyClock:
         self._small_s = small_s
         self._lock = threading.Lock()
         self._offset = wall() - steady()
-        self._jumped: tuple[float, float] | None = None  # when it was noticed, and the offset since then
+        self._seen = self._offset
+        self._jumped_at: float | None = None  # when the jump was noticed that is not believed yet
         self.jumps = 0
 
     def now(self) -> datetime:
@@ -70,19 +71,20 @@ class SteadyClock:
             return datetime.fromtimestamp(steady + self._offset, UTC)
 
     def _follow(self, steady: float, offset: float) -> None:
-        if abs(offset - self._offset) <= self._small_s:
-            self._offset, self._jumped = offset, None
-        elif self._jumped is None or abs(offset - self._jumped[1]) > self._small_s:
-            self._jumped = (steady, offset)
+        if abs(offset - self._seen) > self._small_s:
             self.jumps += 1
+            self._jumped_at = steady
             _log.warning(
                 "the clock jumped by %+.0f s; that is believed when it has lasted for %.0f s",
-                offset - self._offset,
+                offset - self._seen,
                 self._believed_after_s,
             )
-        elif steady - self._jumped[0] >= self._believed_after_s:
+        self._seen = offset
+        if abs(offset - self._offset) <= self._small_s:
+            self._offset, self._jumped_at = offset, None
+        elif self._jumped_at is not None and steady - self._jumped_at >= self._believed_after_s:
             _log.warning("the clock is believed to be %+.0f s from what it was", offset - self._offset)
-            self._offset, self._jumped = offset, None
+            self._offset, self._jumped_at = offset, None
 
 
 _CLOCK: Final = SteadyClock()

@@ -23,6 +23,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from service.clock import jumps, now, seconds_until
 from service.problems import Forbidden, RateLimited, Unauthorised, Unavailable
+from service.storage.breaker import CircuitBreaker
 from service.storage.keys import KeyRecord, Keys, Role
 
 __all__ = ["ADMIN", "ANONYMOUS", "ENROL", "QUERY", "Access", "Gatekeeper", "RateLimit", "access_of", "may"]
@@ -33,6 +34,9 @@ _REMEMBERED_S: Final = 1.0
 """How long a key's state is taken for granted: a revoked key ends within this time."""
 
 _MOST_REMEMBERED: Final = 10_000
+
+_SHARED_S: Final = 0.5
+"""Longest that counting in Redis may take; then it is left alone for a while."""
 
 _BEARER: Final = HTTPBearer(auto_error=False, description="A key made by `penumbra keys create`.")
 
@@ -70,6 +74,7 @@ class RateLimit:
     def __init__(self, rate: str, redis_url: str | None) -> None:
         self._rate: RateLimitItem = parse(rate)
         self._own = MovingWindowRateLimiter(MemoryStorage())
+        self._breaker = CircuitBreaker()
         self._jumps = jumps()
         self._shared: MovingWindowRateLimiter | None = None
         if redis_url is not None:
@@ -83,24 +88,36 @@ class RateLimit:
         Raises:
             RateLimited: there were too many in the window.
         """
-        if self._jumps != (seen := jumps()):
-            # requests are counted by the wall clock: after a jump back they would be in the future
-            self._jumps = seen
-            self._own = MovingWindowRateLimiter(MemoryStorage())
-        limiter = self._own
-        if self._shared is not None:
-            try:
-                async with asyncio.timeout(0.5):
-                    if await self._shared.hit(self._rate, who):
-                        return
-                limiter = self._shared
-            except Exception as error:  # whatever the driver raises: Redis is away
-                _log.warning("requests are counted in this process alone: %s", error)
-        if limiter is self._own and await self._own.hit(self._rate, who):
-            return
+        wait = await self._count_together(who)
+        if wait is None:
+            if self._jumps != (seen := jumps()):
+                # requests are counted by the wall clock: after a jump back they would be in the future
+                self._jumps = seen
+                self._own = MovingWindowRateLimiter(MemoryStorage())
+            wait = await self._count(self._own, who)
+        if wait:
+            raise RateLimited(f"more than {self._rate}", retry_after_s=wait)
+
+    async def _count_together(self, who: str) -> int | None:
+        """As :meth:`_count`, in Redis; None where there is none, or it does not answer."""
+        if self._shared is None or not self._breaker.allows():
+            return None
+        try:
+            async with asyncio.timeout(_SHARED_S):
+                wait = await self._count(self._shared, who)
+        except Exception as error:  # whatever the driver raises: Redis is away
+            if self._breaker.failed():
+                _log.warning("requests are counted in this process alone: %r", error)
+            return None
+        self._breaker.succeeded()
+        return wait
+
+    async def _count(self, limiter: MovingWindowRateLimiter, who: str) -> int:
+        """0 where it is within the rate, else how long to wait, seconds."""
+        if await limiter.hit(self._rate, who):
+            return 0
         reset = (await limiter.get_window_stats(self._rate, who)).reset_time
-        wait = max(1, min(round(seconds_until(reset)), self._rate.get_expiry()))
-        raise RateLimited(f"more than {self._rate}", retry_after_s=wait)
+        return max(1, min(round(seconds_until(reset)), self._rate.get_expiry()))
 
 
 class Gatekeeper:

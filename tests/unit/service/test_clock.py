@@ -54,6 +54,7 @@ def test_a_jump_that_is_taken_back_has_not_been(machine: Machine) -> None:
     assert machine.tells() == pytest.approx(3000)
     machine.passes(3600)
     assert machine.tells() == pytest.approx(6600)
+    assert machine.clock.jumps == 2
 
 
 def test_a_second_jump_begins_to_be_believed_anew(machine: Machine) -> None:
