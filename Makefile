@@ -79,7 +79,7 @@ lint: $(TEST_ENV)/.installed ## linters and type checks alone
 	mypy
 	lint-imports
 
-soak: $(TEST_ENV)/.installed ## what takes hours: kills under enrolment, mixed load (SOAK_ARGS="--rounds 100 --minutes 60")
+soak: $(TEST_ENV)/.installed servers ## what takes hours: kills, faults of all the service stands on, load (SOAK_ARGS="--help")
 	@"$(TEST_ENV)/bin/python" -m tests.soak $(SOAK_ARGS)
 
 servers:

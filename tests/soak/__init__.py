@@ -1,1 +1,1 @@
-"""What takes too long for every commit: hundreds of kills, an hour of load. `make soak` runs it."""
+"""What takes too long for every commit: kills, faults of all that the service stands on, an hour of load."""

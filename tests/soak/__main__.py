@@ -6,27 +6,126 @@ import argparse
 import json
 import sys
 import tempfile
-from dataclasses import asdict
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any, Protocol
 
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from tests.servers import PostgreSQLServer
+from tests.soak.clock_jumps import clock_jumps
+from tests.soak.disk_faults import disk_faults
+from tests.soak.erasures_without_redis import erasures_without_redis
 from tests.soak.kills import kill_rounds
 from tests.soak.load import mixed_load
+from tests.soak.postgresql_faults import postgresql_faults
+from tests.soak.redis_faults import redis_faults
+
+
+class Figures(Protocol):
+    """What a scenario counted; a dataclass."""
+
+    @property
+    def held(self) -> bool: ...
+
+
+Scenario = Callable[[Path], Figures]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a scenario; ``fault`` where it could not be run to its end."""
+
+    name: str
+    held: bool
+    seconds: float
+    figures: dict[str, Any]
+    fault: str | None = None
+
+
+def scenarios(rounds: int, minutes: float, faults: int, bundle: Path | None) -> dict[str, Scenario]:
+    """All of them, by name, in the order in which they are run."""
+    return {
+        "kills": lambda folder: kill_rounds(folder, rounds),
+        "redis": lambda folder: redis_faults(folder, faults),
+        "erasures": lambda folder: erasures_without_redis(folder, faults),
+        "postgresql": lambda folder: _on_postgresql(folder, faults),
+        "disk": lambda folder: disk_faults(folder, faults),
+        "clock": lambda folder: clock_jumps(folder, faults),
+        "load": lambda folder: mixed_load(folder, minutes, bundle),
+    }
+
+
+def _on_postgresql(folder: Path, rounds: int) -> Figures:
+    # the folder above is closed to the user that PostgreSQL runs as
+    with tempfile.TemporaryDirectory(prefix="penumbra-postgresql-") as cluster:
+        server = PostgreSQLServer(Path(cluster))
+        server.start()
+        try:
+            return postgresql_faults(folder, rounds, server)
+        finally:
+            server.stop()
+
+
+def run(name: str, scenario: Scenario) -> Outcome:
+    """Run one scenario in a folder of its own."""
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix=f"penumbra-soak-{name}-") as folder:
+        try:
+            found = scenario(Path(folder) / name)
+        except Exception as error:
+            traceback.print_exc()
+            return Outcome(name, False, round(time.monotonic() - began, 1), {}, f"{error!r}")
+    figures = asdict(found)  # type: ignore[call-overload]
+    return Outcome(name, found.held, round(time.monotonic() - began, 1), figures)
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=100, help="kills under enrolment")
-    parser.add_argument("--minutes", type=float, default=60.0, help="of mixed load")
-    parser.add_argument("--bundle", type=Path, help="for the load; a tiny handmade one unless given")
-    chosen = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="penumbra-soak-") as folder:
-        kills = kill_rounds(Path(folder) / "kills", chosen.rounds)
-        print(json.dumps({"kills": asdict(kills)}), flush=True)
-        load = mixed_load(Path(folder) / "load", chosen.minutes, chosen.bundle)
-        print(json.dumps({"load": asdict(load)}), flush=True)
-    held = kills.lost == 0 and kills.halves == 0 and load.faults == 0 and load.growth <= 5.0
-    print("all held" if held else "NOT all held")
+    chosen = _arguments()
+    wanted = scenarios(chosen.rounds, chosen.minutes, chosen.faults, chosen.bundle)
+    names = chosen.only or list(wanted)
+    console = Console(stderr=True)
+    outcomes: list[Outcome] = []
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=console) as progress:
+        for number, name in enumerate(names, 1):
+            task = progress.add_task(f"{number}/{len(names)} {name}", total=1)
+            outcomes.append(run(name, wanted[name]))
+            word = "held" if outcomes[-1].held else "NOT held"
+            progress.update(task, completed=1, description=f"{number}/{len(names)} {name}: {word}")
+    held = all(outcome.held for outcome in outcomes)
+    if chosen.json:
+        print(json.dumps({"held": held, "scenarios": [asdict(outcome) for outcome in outcomes]}))
+    else:
+        Console().print(_table(outcomes))
+        print("all held" if held else "NOT all held")
     return 0 if held else 1
+
+
+def _table(outcomes: list[Outcome]) -> Table:
+    table = Table("scenario", "held", "seconds", "figures")
+    for outcome in outcomes:
+        figures = ", ".join(f"{name} {value}" for name, value in outcome.figures.items())
+        word = "yes" if outcome.held else "[bold red]no[/]"
+        table.add_row(outcome.name, word, f"{outcome.seconds:.0f}", outcome.fault or figures)
+    return table
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__)
+    names = list(scenarios(0, 0, 0, None))
+    parser.add_argument("--rounds", type=int, default=100, help="kills under enrolment (100)")
+    parser.add_argument("--faults", type=int, default=10, help="rounds of each other fault (10)")
+    parser.add_argument("--minutes", type=float, default=60.0, help="of mixed load (60)")
+    parser.add_argument("--bundle", type=Path, help="for the load; a tiny handmade one unless given")
+    parser.add_argument("--only", nargs="+", choices=names, metavar="NAME", help=f"of {', '.join(names)}")
+    parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
+    return parser.parse_args()
 
 
 if __name__ == "__main__":

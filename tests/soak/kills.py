@@ -42,6 +42,11 @@ class Kills:
     halves: int
     restart_s: float
 
+    @property
+    def held(self) -> bool:
+        """Whether the promise was kept."""
+        return self.acknowledged > 0 and self.lost == 0 and self.halves == 0
+
 
 def kill_rounds(folder: Path, rounds: int, seed: int = 1) -> Kills:
     """Run the rounds on one data folder, each with the pictures of those before.

@@ -40,6 +40,11 @@ class Load:
     memory_end: float
     growth: float
 
+    @property
+    def held(self) -> bool:
+        """Whether the promise was kept."""
+        return self.faults == 0 and self.growth <= 5.0
+
 
 def mixed_load(folder: Path, minutes: float, bundle: Path | None = None, workers: int = 4) -> Load:
     """Load a service of its own; a gallery of some hundred people, of whom some come and go all the time."""

@@ -30,6 +30,7 @@ class RedisFaults:
         amiss: what was acknowledged and is not so at the end.
         calm_s, wiped_s, slowed_s, stopped_s: longest request meanwhile, seconds.
         used_again: rounds after which the cache was hit again without a restart.
+        examples: the first of what was amiss, in words.
     """
 
     rounds: int
@@ -42,6 +43,7 @@ class RedisFaults:
     slowed_s: float
     stopped_s: float
     used_again: int
+    examples: list[str]
 
     @property
     def held(self) -> bool:
@@ -84,17 +86,19 @@ def redis_faults(folder: Path, rounds: int, serve: Serve = in_a_process) -> Redi
                     load.run("stopped", at_least=5)
                     redis.start()
                     again += _until_hit(service.url, load)
+            amiss = load.check()
             return RedisFaults(
                 rounds=rounds,
                 requests=dict(load.done),
                 faults=len(load.faults),
                 wrong=len(load.wrong),
-                amiss=len(load.check()),
+                amiss=len(amiss),
                 calm_s=round(load.longest_s["calm"], 2),
                 wiped_s=round(load.longest_s["wiped"], 2),
                 slowed_s=round(load.longest_s["slowed"], 2),
                 stopped_s=round(load.longest_s["stopped"], 2),
                 used_again=again,
+                examples=load.examples(amiss),
             )
     finally:
         redis.stop()

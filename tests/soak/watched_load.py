@@ -26,8 +26,8 @@ from tests.drawings import encoded, person
 
 __all__ = ["Probe", "Serve", "Service", "WatchedLoad", "in_a_process", "prepare", "right_answers"]
 
-_PEOPLE = 24
-_PROBES = 16
+_PEOPLE = 16
+_PROBES = 8
 _TOLERANCE = 1e-4  # of scores: the model's last bits depend on how a batch is filled
 _PATIENCE_S = 120.0
 
@@ -192,6 +192,24 @@ class WatchedLoad:
                     amiss.append(f"{name}'s picture is not what was sent: {file.status_code}")
         return amiss
 
+    def examples(self, amiss: Sequence[str]) -> list[str]:
+        """The first of what was amiss, in words."""
+        return [*self.faults[:2], *self.wrong[:2], *amiss[:2]]
+
+    def left_over(self, folder: Path, limit_s: float = 20.0) -> int:
+        """Kept pictures under ``folder`` that are nobody's, once there was time to mend; below 0: missing."""
+        until = time.monotonic() + limit_s
+        while True:
+            with httpx.Client(base_url=self.url, timeout=60, trust_env=False) as http:
+                rightful = sum(
+                    http.get(f"/v1/galleries/{name}").raise_for_status().json()["images"]
+                    for name in ("fixed", "moving")
+                )
+            left = sum(1 for _ in folder.rglob("*.picture*")) - rightful
+            if left == 0 or time.monotonic() > until:
+                return left
+            time.sleep(0.2)
+
     def _since(self, before: Counter[str]) -> dict[str, int]:
         kinds = (["query"] if self.askers else []) + (["enrol", "erase"] if self.writers else [])
         return {kind: self.done[kind] - before[kind] for kind in kinds}
@@ -273,11 +291,6 @@ class WatchedLoad:
         else:
             self.faults.append(f"{phase}: {kind}: {answer.status_code} {answer.text[:200]}")
         return answer
-
-
-def pictures_on_disk(folder: Path) -> int:
-    """How many pictures are kept, and begun ones, whoever they belong to."""
-    return sum(1 for path in folder.rglob("*.picture*"))
 
 
 def _query(http: httpx.Client, content: bytes) -> httpx.Response:
