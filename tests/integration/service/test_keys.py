@@ -68,10 +68,11 @@ def refusal(call: Callable[[], object]) -> tuple[int, str]:
 
 
 def test_without_a_key_nothing_but_health_is_answered(service: Serving) -> None:
-    paths = httpx.get(f"{service.url}/openapi.json").json()["paths"]
+    paths = httpx.get(f"{service.url}/openapi.json", timeout=60).json()["paths"]
     for path, operations in paths.items():
         for method in operations:
-            answer = httpx.request(method, service.url + path.format(gallery="a", image="i", person="p"))
+            url = service.url + path.format(gallery="a", image="i", person="p")
+            answer = httpx.request(method, url, timeout=60)
             if path in ("/healthz", "/readyz"):
                 assert answer.status_code == 200
             else:

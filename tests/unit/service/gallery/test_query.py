@@ -1,0 +1,188 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from models import fusion, occlusion
+from service.gallery import QueryOptions
+from service.index.protocol import Hits, PartSearch
+from service.problems import (
+    BadRequest,
+    NotAPicture,
+)
+from service.storage.filters import Filters
+from tests.gallery_house import CROWD, MODEL, House, enrol, found, picture, vector
+
+
+def expected_scores(queries: list[bytes], gallery: list[bytes], unify: str) -> list[float]:
+    """Design §4 by brute force, from the fake's own vectors."""
+    scores = []
+    for one in gallery:
+        part = int(one.split(b"/")[1])
+        total = 0.0
+        for query in queries:
+            if unify == "off":
+                total += float(vector(query, 0) @ vector(one, 0))
+            elif unify == "fuse":
+                total += fused_score(query, one, gallery)
+            else:
+                code = int(query.split(b"/")[1]) if unify == "auto" else occlusion.code_of(unify)
+                total += float(vector(query, part) @ vector(one, code))
+        scores.append(total / len(queries))
+    return scores
+
+
+def fused_score(query: bytes, one: bytes, gallery: list[bytes]) -> float:
+    """The fused score by its definition, with the whole gallery as cohort."""
+    grades = np.full((1, 4), int(query.split(b"/")[1]) / 10)
+    total = 0.0
+    for code, weight in enumerate(fusion.code_weights(grades, 1)[0]):
+        mean = sum(vector(other, code) for other in gallery) / (len(gallery) + fusion.PRIOR)
+        left, right = vector(query, code) - mean, vector(one, code) - mean
+        cosine = left @ right / np.linalg.norm(left) / np.linalg.norm(right)
+        total += weight * np.exp(cosine / fusion.TEMPERATURE)
+    return float(fusion.TEMPERATURE * np.log(total))
+
+
+@pytest.mark.parametrize("unify", ["auto", "off", "fuse", "none", "bottom_half", "left_quarter"])
+@pytest.mark.parametrize(
+    "queries",
+    [
+        [picture("p3", 0, 50)],
+        [picture("p3", 4, 50)],
+        [picture("p3", 4, 50), picture("p3", 0, 51), picture("p3", 8, 52)],
+    ],
+    ids=["whole", "half", "three"],
+)
+async def test_ranking_equals_brute_force(house: House, unify: str, queries: list[bytes]) -> None:
+    outcomes = await enrol(house, *CROWD)
+    scores = expected_scores(queries, CROWD, unify)
+    by_id = {outcome.id: score for outcome, score in zip(outcomes, scores, strict=True)}
+
+    images = await house.galleries.queries.answer("shop", queries, QueryOptions(100, "image", unify))
+    np.testing.assert_allclose([match.score for match in images.results], sorted(scores)[::-1], atol=1e-3)
+    np.testing.assert_allclose(
+        [match.score for match in images.results], [by_id[match.image] for match in images.results], atol=1e-3
+    )
+    assert [match.rank for match in images.results] == list(range(1, 31))
+
+    people = await house.galleries.queries.answer("shop", queries, QueryOptions(100, "person", unify))
+    best = [max(scores[start : start + 5]) for start in range(0, 30, 5)]
+    order = np.argsort(best)[::-1]
+    assert [match.person for match in people.results] == [f"p{person}" for person in order]
+    np.testing.assert_allclose([match.score for match in people.results], np.sort(best)[::-1], atol=1e-3)
+
+
+async def test_a_score_is_never_beyond_what_a_cosine_can_be(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = picture("p1", 0, 1)
+    await enrol(house, content)
+    search = house.index.search
+
+    def rounded_up(gallery: int, searches: Sequence[PartSearch], k: int) -> list[Hits]:
+        return [replace(hits, scores=hits.scores + np.float32(1e-3)) for hits in search(gallery, searches, k)]
+
+    monkeypatch.setattr(house.index, "search", rounded_up)
+    answer = await house.galleries.queries.answer("shop", [content], QueryOptions())
+    assert answer.results[0].score == 1.0
+
+
+async def test_answer_tells_grades_parts_and_times(house: House) -> None:
+    await enrol(house, picture("p1", 5, 1))
+    answer = await house.galleries.queries.answer("shop", [picture("p1", 4, 2)], QueryOptions())
+    (match,) = answer.results
+    assert (answer.pictures[0].occlusion, match.grade.occlusion) == (4, 5)
+    assert match.grade.scores is not None
+    assert match.compared == "bottom_half+left_quarter"
+    assert answer.fingerprint == MODEL
+    # two rounds of embedding, each with the fake's 1, 2 and 3 ms
+    assert (answer.timings.decode, answer.timings.queue, answer.timings.embed) == pytest.approx((2, 4, 6))
+    assert answer.timings.total >= answer.timings.search > 0
+
+
+async def test_a_holistic_gallery_costs_one_embedding_per_query(house: House) -> None:
+    await enrol(house, picture("p1", 0, 1))
+    house.embedder.asked.clear()
+    query = picture("p1", 4, 2)
+    await house.galleries.queries.answer("shop", [query], QueryOptions())
+    assert house.embedder.asked == [(query, (0,))]
+
+
+async def test_fuse_embeds_the_query_under_every_code_at_once_and_says_what_counted(house: House) -> None:
+    await enrol(house, *CROWD)
+    house.embedder.asked.clear()
+    query = picture("p3", 4, 50)
+    answer = await house.galleries.queries.answer("shop", [query], QueryOptions(1, unify="fuse"))
+    assert house.embedder.asked == [(query, tuple(range(9)))]
+    (match,) = answer.results
+    assert match.person == "p3"
+    assert match.compared in occlusion.NAMES
+
+
+async def test_fuse_in_a_gallery_of_nobody_and_of_one(house: House) -> None:
+    query = picture("p1", 0, 9)
+    assert not (await house.galleries.queries.answer("shop", [query], QueryOptions(unify="fuse"))).results
+    await enrol(house, picture("p1", 0, 1))
+    (match,) = (await house.galleries.queries.answer("shop", [query], QueryOptions(unify="fuse"))).results
+    assert match.score == pytest.approx(
+        fused_score(query, picture("p1", 0, 1), [picture("p1", 0, 1)]), abs=1e-3
+    )
+
+
+async def test_the_cohort_of_fuse_is_the_gallery_whatever_a_filter_leaves(house: House) -> None:
+    await enrol(house, *CROWD)
+    query = picture("p3", 4, 50)
+    scores = expected_scores([query], CROWD, "fuse")
+    options = QueryOptions(100, "image", "fuse", filters=Filters(people=["p2"]))
+    left = (await house.galleries.queries.answer("shop", [query], options)).results
+    np.testing.assert_allclose([match.score for match in left], sorted(scores[10:15])[::-1], atol=1e-3)
+
+
+async def test_two_pictures_alone_cannot_be_fused(house: House) -> None:
+    with pytest.raises(BadRequest, match="gallery"):
+        await house.galleries.verifier.pictures([picture("p1", 0, 1), picture("p2", 0, 1)], "fuse")
+
+
+async def test_only_the_parts_that_are_there_cost_a_second_embedding(house: House) -> None:
+    await enrol(house, picture("p1", 0, 1), picture("p1", 4, 2), picture("p1", 7, 3))
+    house.embedder.asked.clear()
+    query = picture("p1", 0, 9)
+    await house.galleries.queries.answer("shop", [query], QueryOptions())
+    await house.galleries.queries.answer("shop", [query], QueryOptions(unify="off"))
+    assert house.embedder.asked == [(query, (0,)), (query, (4, 7)), (query, (0,))]
+
+
+async def test_people_hidden_behind_one_with_many_pictures_are_still_ranked(house: House) -> None:
+    await enrol(house, *(picture("p1", 0, number) for number in range(60)))
+    await enrol(house, picture("p2", 0, 1), picture("p3", 4, 1))
+    answer = await house.galleries.queries.answer("shop", [picture("p1", 0, 99)], QueryOptions(top_k=3))
+    assert answer.results[0].person == "p1"
+    assert {match.person for match in answer.results} == {"p1", "p2", "p3"}
+
+
+async def test_an_empty_gallery_answers_nothing(house: House) -> None:
+    assert await found(house, picture("p1", 4, 1)) == []
+
+
+@pytest.mark.parametrize(
+    ("contents", "options"),
+    [
+        ([], QueryOptions()),
+        ([picture("p1", 0, 1)], QueryOptions(top_k=0)),
+        ([picture("p1", 0, 1)], QueryOptions(unify="sideways")),
+    ],
+)
+async def test_a_senseless_query_is_told_so(
+    house: House, contents: list[bytes], options: QueryOptions
+) -> None:
+    with pytest.raises(BadRequest):
+        await house.galleries.queries.answer("shop", contents, options)
+
+
+async def test_a_query_that_is_no_picture_is_told_so(house: House) -> None:
+    with pytest.raises(NotAPicture):
+        await house.galleries.queries.answer("shop", [picture("p1", 0, 1), b"text"], QueryOptions())
