@@ -127,6 +127,29 @@ class Settings(BaseSettings):
         default=365, ge=1, description="Events of the audit trail older than this are deleted, days."
     )
 
+    # The index
+    index: Literal["auto", "flat"] = Field(
+        default="auto",
+        description="flat: every search is exact, and takes as long as there are pictures. auto: what is "
+        "beyond index_flat_up_to is clustered: most of it is found, in less memory and time; `penumbra bench "
+        "index` says how much.",
+    )
+    index_flat_up_to: int = Field(
+        default=100_000,
+        ge=1,
+        description="Pictures of a gallery, of one occlusion type, that are searched exactly; needs 18 bytes "
+        "a picture and dimension.",
+    )
+    index_bits: Literal[8, 16] = Field(
+        default=8, description="Bits of a feature's component in what is clustered; 16 is exact."
+    )
+    index_share: float = Field(
+        default=0.2,
+        gt=0,
+        le=1,
+        description="Share of what is clustered that a search looks at: more finds more and takes longer.",
+    )
+
     # Batching and load
     max_batch: int = Field(
         default=32,

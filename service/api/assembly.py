@@ -17,7 +17,7 @@ from service.embedding.embedder import BundleEmbedder
 from service.embedding.engine import Engine
 from service.gallery import Galleries
 from service.gallery.generation import Previous
-from service.index.local import LocalIndex
+from service.index.local import IndexOptions, LocalIndex
 from service.mending import Mender
 from service.metrics import Metrics
 from service.overlays import Overlays
@@ -133,8 +133,13 @@ async def _previous(
     batcher, embedder = await _embedder(
         await _engine(bundle, settings, metrics), cache, settings, metrics, stack
     )
-    index = LocalIndex(bundle.metadata.dimension)
+    index = LocalIndex(bundle.metadata.dimension, _index_options(settings))
     return _Before(batcher, embedder, Previous(embedder, index, bundle.metadata.calibration))
+
+
+def _index_options(settings: Settings) -> IndexOptions:
+    flat_up_to = None if settings.index == "flat" else settings.index_flat_up_to
+    return IndexOptions(flat_up_to, settings.index_bits, settings.index_share)
 
 
 @asynccontextmanager
@@ -190,7 +195,7 @@ async def assemble(settings: Settings, metrics: Metrics) -> AsyncIterator[Assemb
             await asyncio.to_thread(shutil.rmtree, folder)  # an erasure would not reach what is left there
         galleries = Galleries(
             catalog,
-            LocalIndex(dimension),
+            LocalIndex(dimension, _index_options(settings)),
             embedder,
             pictures,
             calibration,

@@ -41,8 +41,8 @@ class PartSearch:
     Attributes:
         part: c(i) of the pictures searched, 0 to 8.
         terms: code u -> float32 [D]; at least one.
-        among: int64 [n], ids of the pictures that are looked at, ascending; None: all. The search is exact
-            however few they are.
+        among: int64 [n], ids of the pictures that are looked at, ascending; None: all. Where they are few,
+            the search is exact.
     """
 
     part: int
@@ -107,7 +107,9 @@ class VectorIndex(Protocol):
         """The non-empty parts: c(i) -> number of pictures, in order of c(i)."""
 
     def search(self, gallery: int, searches: Sequence[PartSearch], k: int) -> list[Hits]:
-        """The k best pictures of each search, exact; fewer where the part holds fewer.
+        """The k best pictures of each search; fewer where the part holds fewer.
+
+        Exact, unless the index searches by clusters where the part is large: then most of the k best.
 
         All searches of one call see the same moment of the gallery.
 

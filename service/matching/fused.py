@@ -5,8 +5,8 @@ call on it. Several query pictures of one person: the score of i is the mean of 
 
 A gallery of up to :data:`CANDIDATES` pictures, or what a filter leaves of one, is scored whole. Of a larger
 one the candidates are scored: those nearest to the query by a plain search of whole pictures, a hundredth of
-the gallery at least, and as many as the query asks for. So the cost is that of ``off``, and of nine small
-searches among the candidates. What that leaves out, `penumbra-train unification` says
+the gallery, but no more than :data:`MOST` unless the query asks for more. So the cost is that of ``off``, and
+of nine small searches among the candidates. What that leaves out, `penumbra-train unification` says
 (training/evaluation/README.md).
 """
 
@@ -23,7 +23,7 @@ from models import fusion, occlusion
 from service.index.protocol import Hits, PartSearch, VectorIndex
 from service.matching.unification import merge
 
-__all__ = ["CANDIDATES", "CODES", "FusedHits", "FusedPicture", "fused_search", "pair_scores"]
+__all__ = ["CANDIDATES", "CODES", "MOST", "FusedHits", "FusedPicture", "fused_search", "pair_scores"]
 
 CODES: Final = tuple(range(occlusion.COUNT))
 """The codes that a query picture must be embedded under."""
@@ -33,6 +33,9 @@ CANDIDATES: Final = 300
 
 _SHARE: Final = 100
 """One picture of so many is scored."""
+
+MOST: Final = 1000
+"""Most pictures that are scored, unless more are asked for: a gallery of 100,000 reaches it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +145,7 @@ def _candidates(
     """Ids of the pictures to score, ascending; None: all there are. ``whole``: the mean of F(q, 0), [D]."""
     parts = index.parts(gallery)
     looked_at = sum(parts.values()) if among is None else len(among)
-    count = max(k, CANDIDATES, looked_at // _SHARE)
+    count = max(k, CANDIDATES, min(MOST, looked_at // _SHARE))
     if looked_at <= count:
         return among
     searches = [PartSearch(part, {occlusion.NONE: whole}, among) for part in parts]

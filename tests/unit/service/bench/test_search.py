@@ -4,8 +4,11 @@ import json
 
 from typer.testing import CliRunner
 
+from service.bench.index import measure_index
 from service.bench.search import measure_search
+from service.bench.waits import measure_waits
 from service.cli import app
+from service.index.local import FLAT, IndexOptions
 
 
 def test_both_ways_are_timed_on_the_same_index() -> None:
@@ -22,3 +25,17 @@ def test_command_prints_what_it_measured() -> None:
     )
     assert answer.exit_code == 0, answer.output
     assert json.loads(answer.stdout)["queries"] == 2
+
+
+def test_recall_is_one_where_every_cluster_is_looked_at_in_16_bits() -> None:
+    filled: list[int] = []
+    found = measure_index(900, 16, 8, IndexOptions(300, 16, 1.0), filled.append)
+    assert sum(filled) == found.pictures == 900
+    assert found.clustered > 600
+    assert min(found.recall_whole, found.recall_hidden) > 0.95  # float16 against float32
+
+
+def test_updates_are_made_beside_the_searches() -> None:
+    found = measure_waits(300, 16, 20, FLAT)
+    assert found.updates > 0
+    assert found.with_writer.longest_ms >= found.with_writer.median_ms >= 0

@@ -1,0 +1,173 @@
+"""The index where it is clustered: what must hold however approximate it is."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from service.bench.crowd import Crowd
+from service.index.local import IndexOptions, LocalIndex
+from service.index.protocol import Entries, PartSearch
+
+DIMENSION = 32
+GALLERY = 7
+CROWD = Crowd(DIMENSION, 200)
+FEATURES = CROWD.pictures(0, 2000)
+QUERIES = CROWD.queries(40)
+
+
+def entries(ids: npt.NDArray[np.int64], features: npt.NDArray[np.float16] | None = None) -> Entries:
+    own = FEATURES[ids] if features is None else features
+    return Entries(ids, ids // 10, np.zeros(len(ids), dtype=np.int64), own)
+
+
+def filled(options: IndexOptions, count: int = 2000) -> LocalIndex:
+    index = LocalIndex(DIMENSION, options)
+    for start in range(0, count, 250):
+        index.add(GALLERY, entries(np.arange(start, min(start + 250, count))))
+    index.settle()
+    return index
+
+
+def found(index: LocalIndex, vector: npt.NDArray[np.float32], k: int, **more: object) -> list[int]:
+    (hits,) = index.search(GALLERY, [PartSearch(0, {0: vector}, **more)], k)  # type: ignore[arg-type]
+    assert (np.diff(hits.scores) <= 0).all()
+    assert (hits.people == hits.ids // 10).all()
+    return hits.ids.tolist()
+
+
+def exact(code: int = 0) -> npt.NDArray[np.float32]:
+    """Scores [queries, pictures]."""
+    return QUERIES[:, code] @ FEATURES[:, code].astype(np.float32).T
+
+
+def recall(index: LocalIndex, code: int) -> float:
+    best = np.argsort(-exact(code), axis=1)[:, :10]
+    shares = []
+    for own, query in zip(best, QUERIES, strict=True):
+        (hits,) = index.search(GALLERY, [PartSearch(0, {code: query[code]})], 10)
+        shares.append(np.isin(own, hits.ids).mean())
+    return float(np.mean(shares))
+
+
+@pytest.mark.parametrize(("bits", "least"), [(16, 0.85), (8, 0.8)])
+def test_most_of_the_best_are_found_under_every_code(bits: int, least: float) -> None:
+    index = filled(IndexOptions(400, 8 if bits == 8 else 16, 0.2))
+    assert index.clustered(GALLERY) > 1500
+    assert recall(index, 0) >= least
+    assert recall(index, 4) >= least - 0.15
+
+
+def test_looking_at_all_lists_is_brute_force() -> None:
+    index = filled(IndexOptions(400, 16, 1.0))
+    scores = exact()
+    for row, query in enumerate(QUERIES):
+        expected = np.argsort(-scores[row], kind="stable")[:10]
+        (hits,) = index.search(GALLERY, [PartSearch(0, {0: query[0]})], 10)
+        np.testing.assert_allclose(hits.scores, scores[row][expected], atol=1e-4)
+    terms = {0: QUERIES[0, 0], 5: -QUERIES[1, 5]}
+    (hits,) = index.search(GALLERY, [PartSearch(0, terms)], 10)
+    sums = sum(FEATURES[:, code].astype(np.float32) @ vector for code, vector in terms.items())
+    np.testing.assert_allclose(hits.scores, np.sort(sums)[::-1][:10], atol=1e-4)
+
+
+def test_eight_bits_move_a_score_by_little() -> None:
+    index = filled(IndexOptions(400, 8, 1.0))
+    products = index.products(GALLERY, QUERIES.transpose(1, 0, 2))
+    truth = np.einsum("uqd,nud->uqn", QUERIES.transpose(1, 0, 2), FEATURES.astype(np.float32))
+    assert products.ids.tolist() == list(range(2000))
+    assert np.abs(products.values - truth).max() < 0.02
+    assert np.abs(products.values - truth).mean() < 0.003
+
+
+def test_a_search_among_few_is_exact() -> None:
+    index = filled(IndexOptions(400, 16, 0.01))
+    among = np.arange(3, 2000, 90)
+    for row, query in enumerate(QUERIES):
+        order = among[np.argsort(-exact()[row][among])]
+        assert found(index, query[0], 5, among=among) == order[:5].tolist()
+
+
+def test_as_many_are_found_as_were_asked_for() -> None:
+    index = filled(IndexOptions(400, 8, 0.01))
+    assert len(found(index, QUERIES[0, 0], 1500)) == 1500
+    assert len(set(found(index, QUERIES[0, 0], 5000))) == 2000
+
+
+def test_what_was_removed_is_never_found_and_is_overwritten() -> None:
+    index = filled(IndexOptions(400, 8, 0.2))
+    segments = [segment for part in index._galleries[GALLERY]._versions.present.values() for segment in part]
+    gone = np.arange(0, 2000, 3)
+    where = [(segment, segment.rows_of(gone)) for segment in segments]
+    assert sum(len(rows) for _, rows in where) == len(gone)
+    index.remove(GALLERY, gone.tolist())
+    assert all((segment.codes[:, rows] == 0).all() for segment, rows in where)
+    assert not set(found(index, QUERIES[0, 0], 2000)) & set(gone.tolist())
+    assert index.parts(GALLERY) == {0: 2000 - len(gone)}
+    index.settle()  # a third of each segment is gone: all are rewritten
+    after = [segment for part in index._galleries[GALLERY]._versions.present.values() for segment in part]
+    assert all(4 * (segment.size - segment.count) < segment.size for segment in after)
+    left = np.setdiff1d(np.arange(2000), gone)
+    assert sorted(found(index, QUERIES[0, 0], 2000)) == left.tolist()
+    held = index.products(GALLERY, np.ones((9, 1, DIMENSION), np.float32)).values.sum(axis=(1, 2))
+    np.testing.assert_allclose(index.cohort(GALLERY).total.sum(axis=1), held, atol=1.0)
+
+
+def test_a_picture_added_again_replaces_the_clustered_one() -> None:
+    index = filled(IndexOptions(400, 16, 0.2))
+    index.add(GALLERY, entries(np.array([17]), QUERIES[:1].astype(np.float16)))
+    assert found(index, QUERIES[0, 0], 1) == [17]
+    assert index.parts(GALLERY) == {0: 2000}
+
+
+def test_renaming_reaches_clustered_pictures() -> None:
+    index = filled(IndexOptions(400, 8, 0.2))
+    index.assign(GALLERY, [5, 1500], 999)
+    (hits,) = index.search(GALLERY, [PartSearch(0, {0: QUERIES[0, 0]})], 2000)
+    assert sorted(hits.ids[hits.people == 999].tolist()) == [5, 1500]
+
+
+def test_becoming_clustered_under_searches_and_updates_loses_nothing() -> None:
+    """Pictures 0 to 499 stay: a search for all must find them at every moment, and never the erased."""
+    index = LocalIndex(DIMENSION, IndexOptions(300, 8, 0.5))
+    index.add(GALLERY, entries(np.arange(500)))
+    stay = set(range(500))
+    ending = threading.Event()
+    faults: list[object] = []
+    erased: set[int] = set()
+
+    def read() -> None:
+        while not ending.is_set():
+            before = set(erased)
+            ids = found(index, QUERIES[0, 0], 5000)
+            if not stay <= set(ids) or len(set(ids)) != len(ids) or before & set(ids):
+                faults.append(sorted(stay - set(ids))[:5])
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for start in range(500, 2000, 100):
+        index.add(GALLERY, entries(np.arange(start, start + 100)))
+        index.remove(GALLERY, range(start, start + 50))
+        erased |= set(range(start, start + 50))
+    ending.set()
+    reader.join(60)
+    index.settle()
+    assert faults == []
+    assert index.clustered(GALLERY) > 0
+    assert set(found(index, QUERIES[0, 0], 5000)) == set(range(2000)) - erased
+
+
+def test_an_index_filled_again_finds_the_same() -> None:
+    """As after a restart, in one go from the catalog."""
+    options = IndexOptions(400, 16, 1.0)
+    again = LocalIndex(DIMENSION, options)
+    again.add(GALLERY, entries(np.arange(2000)))
+    again.settle()
+    first = filled(options)
+    assert again.clustered(GALLERY) > 1500
+    assert [found(again, query[0], 10) for query in QUERIES] == [
+        found(first, query[0], 10) for query in QUERIES
+    ]
