@@ -18,12 +18,13 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from service.embedding.job import Job, Rows
 from service.metrics import Metrics
 from service.problems import EmbeddingFailed, Problem, Unavailable
 
@@ -55,40 +56,6 @@ class Model(Protocol):
         """Open whatever runs the model anew, after it broke."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rows:
-    """One picture's share of a batch.
-
-    Attributes:
-        embeddings: float32 [n, D], one row per code asked for, in that order; a view of the batch's, so
-            whoever keeps it copies it.
-        grades: float32 [n, 4], or None without a grader.
-        queue_s: seconds from joining the queue until a batch took the picture.
-        embed_s: seconds in the model.
-    """
-
-    embeddings: npt.NDArray[np.float32]
-    grades: npt.NDArray[np.float32] | None
-    queue_s: float
-    embed_s: float
-
-
-class _Job:
-    """A picture that waits for its rows."""
-
-    __slots__ = ("abandoned", "codes", "image", "joined", "outlived", "result")
-
-    def __init__(
-        self, image: npt.NDArray[np.uint8], codes: Sequence[int], result: asyncio.Future[Rows]
-    ) -> None:
-        self.image = image
-        self.codes = codes
-        self.result = result
-        self.joined = time.perf_counter()
-        self.abandoned = False
-        self.outlived = False  # whether a worker died over it before
-
-
 class _Broken(Exception):
     """The model fails on every picture."""
 
@@ -100,6 +67,8 @@ class _Lane:
     thread: threading.Thread | None = None
     warm: bool = True
     running_since: float | None = None
+    lost: list[Job] = field(default_factory=list)
+    """Over which it died; they are tried again when the model is open again."""
     restart: asyncio.TimerHandle | None = None
 
 
@@ -128,7 +97,7 @@ class Batcher:
         self._metrics = metrics
         self._max_rows = max_rows
         self._stalled_after_s = stalled_after_s
-        self._waiting: deque[_Job] = deque()
+        self._waiting: deque[Job] = deque()
         self._wake = threading.Condition()
         self._lanes = [_Lane() for _ in range(lanes)]
         self._idle = 0
@@ -171,7 +140,7 @@ class Batcher:
         """
         if self._closing:
             raise Unavailable("The service is stopping; send the request to another, or later.")
-        job = _Job(image, codes, asyncio.get_running_loop().create_future())
+        job = Job(image, codes, asyncio.get_running_loop().create_future())
         with self._wake:
             self._waiting.append(job)
             self._wake.notify()
@@ -191,7 +160,8 @@ class Batcher:
                 lane.restart.cancel()
             if lane.thread is not None:
                 await asyncio.to_thread(lane.thread.join, self._stalled_after_s)
-        for job in self._waiting:  # only where a worker had died or is stuck
+        # Only where a worker had died or is stuck:
+        for job in (*self._waiting, *(job for lane in self._lanes for job in lane.lost)):
             self._settle(job, Unavailable("The service stopped before the picture was embedded."))
         self._waiting.clear()
 
@@ -202,12 +172,13 @@ class Batcher:
         lane.thread.start()
 
     def _work(self, lane: _Lane) -> None:
-        batch: list[_Job] = []
+        batch: list[Job] = []
         try:
             if not lane.warm:
                 self._model.reopen()
                 self._model.warm_up()
                 lane.warm = True
+                self._give_back(lane)
                 log.info("the embedding worker works again")
             while batch := self._take():
                 lane.running_since = time.perf_counter()
@@ -219,10 +190,10 @@ class Batcher:
             log.exception("the embedding worker died; it is started anew in %s s", RESTART_PAUSE_S)
             lane.running_since = None
             lane.warm = False
-            self._give_back(batch)
+            self._keep(lane, batch)
             self._on_loop(lambda: self._restart_soon(lane))
 
-    def _take(self) -> list[_Job]:
+    def _take(self) -> list[Job]:
         """Wait for pictures and take a batch of them; an empty list says that it is time to end."""
         with self._wake:
             while True:
@@ -238,11 +209,11 @@ class Batcher:
                 self._wake.wait()
                 self._idle -= 1
 
-    def _next_batch(self) -> list[_Job]:
+    def _next_batch(self) -> list[Job]:
         # An equal share for each lane that has nothing to do: no core waits while another has a full batch.
         share = math.ceil(sum(len(job.codes) for job in self._waiting) / (1 + self._idle))
         most = min(self._max_rows, share)
-        batch: list[_Job] = []
+        batch: list[Job] = []
         rows = 0
         while self._waiting:
             job = self._waiting[0]
@@ -254,19 +225,23 @@ class Batcher:
                 rows += len(job.codes)
         return batch
 
-    def _give_back(self, batch: Sequence[_Job]) -> None:
-        """A worker died over these: who has outlived none before waits for the next, to be tried alone."""
+    def _keep(self, lane: _Lane, batch: Sequence[Job]) -> None:
+        """A worker died over these: who outlived none before waits for the model to be open again."""
         died = Unavailable("The embedding worker died over this picture, twice, and is being restarted.")
-        lost = [job for job in batch if job.outlived]
-        with self._wake:
-            for job in reversed(batch):
-                if not job.outlived:
-                    job.outlived = True
-                    self._waiting.appendleft(job)
-            self._wake.notify_all()
-        self._answer(lost, [died] * len(lost))
+        guilty = [job for job in batch if job.outlived]
+        for job in batch:
+            if not job.outlived:
+                job.outlived = True
+                lane.lost.append(job)
+        self._answer(guilty, [died] * len(guilty))
 
-    def _run(self, batch: list[_Job]) -> list[Rows | Problem]:
+    def _give_back(self, lane: _Lane) -> None:
+        with self._wake:
+            self._waiting.extendleft(reversed(lane.lost))
+            lane.lost.clear()
+            self._wake.notify_all()
+
+    def _run(self, batch: list[Job]) -> list[Rows | Problem]:
         """Run a batch; on a fault, each of its pictures alone."""
         started = time.perf_counter()
         codes = np.concatenate([np.asarray(job.codes, dtype=np.int64) for job in batch])
@@ -305,7 +280,7 @@ class Batcher:
             )
         return outcomes
 
-    def _answer(self, batch: Sequence[_Job], outcomes: Sequence[Rows | Problem]) -> None:
+    def _answer(self, batch: Sequence[Job], outcomes: Sequence[Rows | Problem]) -> None:
         """Hand a whole batch back to the loop in one call."""
 
         def settle() -> None:
@@ -325,7 +300,7 @@ class Batcher:
     # On the loop again
 
     @staticmethod
-    def _settle(job: _Job, outcome: Rows | Problem) -> None:
+    def _settle(job: Job, outcome: Rows | Problem) -> None:
         if job.result.done():  # cancelled by its caller
             return
         if isinstance(outcome, Problem):

@@ -65,6 +65,29 @@ def test_provider_is_stated_in_the_log(
     assert f"computing on {engine.provider}" in caplog.text
 
 
+def test_the_first_provider_that_is_installed_and_works_is_taken_and_the_others_named(
+    bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """TensorRT is not installed; CUDA is, but without a device ONNX Runtime falls back by itself."""
+    tried: list[str] = []
+    opening = Engine._session_on
+
+    def without_a_device(engine: Engine, provider: str, threads: int) -> onnxruntime.InferenceSession:
+        tried.append(provider)
+        return opening(engine, "cpu", threads)
+
+    offered = ["CUDAExecutionProvider", "OpenVINOExecutionProvider", "CPUExecutionProvider"]
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: offered)
+    monkeypatch.setattr(Engine, "_session_on", without_a_device)
+    with caplog.at_level(logging.INFO, "service.embedding.engine"):
+        assert engine_on(bundle, "auto", tmp_path).provider == "cpu"
+    assert tried == ["cuda", "openvino", "cpu"]
+    for reason in ("tensorrt is not in the installed", "cuda is installed but does not work"):
+        assert reason in caplog.text
+    with pytest.raises(ProviderError, match="cuda is installed but does not work here"):
+        engine_on(bundle, "cuda", tmp_path)
+
+
 @pytest.mark.skipif(
     "OpenVINOExecutionProvider" in onnxruntime.get_available_providers(), reason="OpenVINO is installed"
 )
