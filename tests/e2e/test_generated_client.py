@@ -20,7 +20,10 @@ from tests.serving import handmade_settings, serving
 
 PACKAGE = "generated_penumbra"
 # Said to the generator, not to the page: which Python type a kind of content has.
-CONFIG = {"post_hooks": [], "content_type_overrides": {"image/*": "application/octet-stream"}}
+CONFIG = {
+    "post_hooks": [],
+    "content_type_overrides": dict.fromkeys(("image/*", "image/jpeg"), "application/octet-stream"),
+}
 
 
 def generate(url: str, folder: Path) -> str:
