@@ -193,9 +193,11 @@ async def assemble(settings: Settings, metrics: Metrics) -> AsyncIterator[Assemb
             stack.push_async_callback(asyncio.to_thread, snapshots.close)
         elif folder.exists():
             await asyncio.to_thread(shutil.rmtree, folder)  # an erasure would not reach what is left there
+        index = LocalIndex(dimension, _index_options(settings))
+        log.info("index: %s", index)
         galleries = Galleries(
             catalog,
-            LocalIndex(dimension, _index_options(settings)),
+            index,
             embedder,
             pictures,
             calibration,

@@ -22,6 +22,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+import faiss
 import numpy as np
 import numpy.typing as npt
 
@@ -102,6 +103,17 @@ class LocalIndex:
         self._lock = threading.Condition()  # of the dictionary and the worker, never held during a search
         self._worker: threading.Thread | None = None
         self._not_before = 0.0
+
+    def __str__(self) -> str:
+        options = self._options
+        beyond = "" if options.flat_up_to is None else f" up to {options.flat_up_to:,} pictures of a part"
+        kept = f"flat{beyond}"
+        if options.flat_up_to is not None:
+            kept += f", then clustered in {options.bits} bits, of which {options.share:.0%} are looked at"
+        seen = faiss.get_num_gpus()
+        return (
+            f"FAISS {faiss.__version__} on the CPU{f' ({seen} GPUs seen, not used)' if seen else ''}: {kept}"
+        )
 
     def add(self, gallery: int, entries: Entries) -> None:
         """See :meth:`VectorIndex.add`. Waits where the clustering is far behind.

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.index.local import LocalIndex
+from service.index.local import IndexOptions, LocalIndex
 from service.index.protocol import Entries, PartSearch
 
 DIMENSION = 24
@@ -209,3 +209,10 @@ def test_pictures_assigned_to_another_person_show_that_person() -> None:
         (hits,) = index.search(GALLERY, [PartSearch(part, {0: unit(1)})], 10)
         found |= dict(zip(hits.ids.tolist(), hits.people.tolist(), strict=True))
     assert found == {1: 77, 2: 2, 3: 77}
+
+
+def test_an_index_says_how_it_searches() -> None:
+    assert str(LocalIndex(DIMENSION)).endswith(": flat")
+    assert "flat up to 500 pictures of a part, then clustered in 16 bits, of which 10% are" in str(
+        LocalIndex(DIMENSION, IndexOptions(500, 16, 0.1))
+    )
