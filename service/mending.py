@@ -19,12 +19,14 @@ class Mender:
 
     Args:
         galleries: know what is owed.
-        pause_s: between two looks.
+        pause_s: between two looks; doubled while what is owed cannot be done.
+        longest_s: the pause never grows beyond this.
     """
 
-    def __init__(self, galleries: Galleries, pause_s: float = 1.0) -> None:
+    def __init__(self, galleries: Galleries, pause_s: float = 1.0, longest_s: float = 15.0) -> None:
         self._galleries = galleries
         self._pause_s = pause_s
+        self._longest_s = longest_s
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -38,11 +40,14 @@ class Mender:
             await asyncio.gather(self._task, return_exceptions=True)
 
     async def _work(self) -> None:
+        pause_s = self._pause_s
         while True:
+            done = False
             try:
-                await self._galleries.mend()
+                done = await self._galleries.mend()
             except SQLAlchemyError as error:
                 _log.debug("the catalog does not answer, mending waits: %s", error)
             except Exception:
                 _log.exception("what a fault left undone could not be done")
-            await asyncio.sleep(self._pause_s)
+            pause_s = self._pause_s if done else min(2 * pause_s, self._longest_s)
+            await asyncio.sleep(pause_s)

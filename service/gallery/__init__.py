@@ -6,7 +6,10 @@ Order of things, so that an answer given is an answer kept:
   answered is in the catalog; the index is rebuilt from it at every start.
 * Erasing: commit to the catalog, remove from the index, from its snapshot and from the pictures, answer.
 * Commit and index update are one step under one lock, in a worker thread. So the index follows the
-  catalog's order, and a caller who goes away half-way cannot part the two.
+  catalog's order, and a caller who goes away half-way cannot part the two. Where the connection breaks in
+  the commit, nothing else is written before it is known how that ended (``doubts.py``).
+* What a fault leaves undone (a file that cannot be removed, a cache that is away) is done later, by
+  :meth:`Galleries.mend`.
 
 A file for each thing that is done, and :class:`Galleries`, which has them all.
 """

@@ -89,13 +89,16 @@ class Galleries:
         """Finish what was begun. Catalog, embedder and cache are closed by whoever made them."""
         await self._parts.close()
 
-    async def mend(self) -> None:
-        """Do what a fault left undone: settle commits in doubt, let the feature cache forget what was erased.
+    async def mend(self) -> bool:
+        """Do what a fault left undone: settle commits in doubt, remove what was erased from files and cache.
+
+        Returns:
+            Whether nothing is left to do.
 
         Raises:
             sqlalchemy.exc.SQLAlchemyError: the catalog does not answer.
         """
-        await self._parts.mend()
+        return await self._parts.mend()
 
     def answered_by(self, gallery: int) -> str:
         """Fingerprint of the model that answers for a gallery, by its number, at this moment."""

@@ -100,7 +100,7 @@ class Parts:
                 self.forgetting.owed = True
                 raise
 
-    async def mend(self) -> None:
+    async def mend(self) -> bool:
         """See :meth:`service.gallery.Galleries.mend`.
 
         Raises:
@@ -114,6 +114,8 @@ class Parts:
             await self.write(self.catalog.database.forget)
         if self.forgetting.owed:
             await self.forgetting.forget()
+        left = self._doubts or self._unremoved or self._undropped
+        return not (left or self.catalog.database.unforgotten or self.forgetting.owed)
 
     def answering(self, gallery: int) -> Generation:
         """The model that answers for a gallery at this moment."""

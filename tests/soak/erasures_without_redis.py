@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
-import numpy as np
 
 from tests.drawings import encoded, person
 from tests.servers import RedisServer
@@ -19,6 +18,7 @@ from tests.soak.watched_load import Serve, in_a_process
 __all__ = ["ErasuresWithoutRedis", "erasures_without_redis"]
 
 _PATIENCE_S = 60.0
+_HEAD_BYTES = 8  # of a value, see service/storage/redis.py
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class ErasuresWithoutRedis:
         seen_before: of them, those whose picture's digest and features were in Redis's dump before.
         left: of them, those of whom digest or features are in the dump in the end.
         left_in_catalog: of them, those whose digest is in the catalog's files in the end.
-        longest_s: longest from Redis's return until nothing was left, seconds.
+        longest_s: longest from Redis's return until nothing was left in either, seconds.
     """
 
     erased: int
@@ -58,24 +58,28 @@ def erasures_without_redis(folder: Path, rounds: int, serve: Serve = in_a_proces
             httpx.post(f"{service.url}/v1/galleries", json={"name": "g"}, trust_env=False).raise_for_status()
         for turn in range(rounds):
             with serve(settings) as service:
-                traces = [_enrol(service.url, 10 * turn + number) for number in range(3)]
-                seen_before += _cached(redis, service.url, turn, traces)
+                people = range(10 * turn, 10 * turn + 3)
+                for who in people:
+                    _enrol(service.url, who)
+                traces = [_traces(redis, service.url, encoded(person(who))) for who in people]
+                dump = redis.dump()
+                seen_before += sum(digest in dump and vector in dump for digest, vector in traces)
                 erased += traces
                 redis.freeze()
                 _erase(service.url, 10 * turn)
                 redis.thaw()
-                longest = max(longest, _until_gone(redis, traces[:1]))
+                longest = max(longest, _until_gone(redis, settings.data_dir, traces[:1]))
                 redis.stop()
                 _erase(service.url, 10 * turn + 1)
                 redis.start()
-                longest = max(longest, _until_gone(redis, traces[:2]))
+                longest = max(longest, _until_gone(redis, settings.data_dir, traces[:2]))
                 redis.stop()
                 _erase(service.url, 10 * turn + 2)
             redis.start()
             with serve(settings):
-                longest = max(longest, _until_gone(redis, traces))
+                longest = max(longest, _until_gone(redis, settings.data_dir, traces))
         dump = redis.dump()
-        files = b"".join(path.read_bytes() for path in settings.data_dir.glob("catalog*"))
+        files = _catalog(settings.data_dir)
         return ErasuresWithoutRedis(
             erased=len(erased),
             seen_before=seen_before,
@@ -87,34 +91,37 @@ def erasures_without_redis(folder: Path, rounds: int, serve: Serve = in_a_proces
         redis.stop()
 
 
-def _enrol(url: str, who: int) -> tuple[bytes, bytes]:
-    """What the cache then holds of the person: the picture's digest, and the features as Redis keeps them."""
-    content = encoded(person(who))
-    with httpx.Client(base_url=url, timeout=60, trust_env=False) as http:
-        files = [("files", ("0", content))]
-        items = json.dumps([{"person": f"p{who}"}])
-        http.post("/v1/galleries/g/images", files=files, data={"items": items}).raise_for_status()
-    return hashlib.sha256(content).hexdigest().encode(), _embed(url, content)
+def _enrol(url: str, who: int) -> None:
+    answer = httpx.post(
+        f"{url}/v1/galleries/g/images",
+        files=[("files", ("0", encoded(person(who))))],
+        data={"items": json.dumps([{"person": f"p{who}"}])},
+        timeout=60,
+        trust_env=False,
+    )
+    answer.raise_for_status()
 
 
-def _cached(redis: RedisServer, url: str, turn: int, traces: list[tuple[bytes, bytes]]) -> int:
-    """How many of them Redis holds, once it had a while to take them: it may have been away before."""
+def _traces(redis: RedisServer, url: str, content: bytes) -> tuple[bytes, bytes]:
+    """A picture's digest, and the features of the whole picture as Redis keeps them.
+
+    Redis may have been away before: the picture is asked about until it is there.
+
+    Raises:
+        AssertionError: it never is.
+    """
+    digest = hashlib.sha256(content).hexdigest()
     until = time.monotonic() + _PATIENCE_S
-    while True:
-        for number in range(len(traces)):
-            _embed(url, encoded(person(10 * turn + number)))
-        dump = redis.dump()
-        seen = sum(digest in dump and vector in dump for digest, vector in traces)
-        if seen == len(traces) or time.monotonic() > until:
-            return seen
-        time.sleep(0.2)
-
-
-def _embed(url: str, content: bytes) -> bytes:
-    """The whole picture's features, as Redis keeps them."""
-    answer = httpx.post(f"{url}/v1/embed", files=[("files", ("0", content))], timeout=60, trust_env=False)
-    (embedded,) = answer.raise_for_status().json()["items"]
-    return np.array(embedded["embeddings"]["none"], dtype="<f4").tobytes()
+    with redis.client() as client:
+        while time.monotonic() < until:
+            for key in client.keys(f"*{digest}"):
+                value = client.hget(key, "0")
+                if value is not None:
+                    return digest.encode(), value[_HEAD_BYTES:]
+            files = [("files", ("0", content))]
+            httpx.post(f"{url}/v1/embed", files=files, timeout=60, trust_env=False).raise_for_status()
+            time.sleep(0.1)
+    raise AssertionError("the feature cache is not used")
 
 
 def _erase(url: str, who: int) -> None:
@@ -122,12 +129,17 @@ def _erase(url: str, who: int) -> None:
     assert answer.status_code == 204, answer.text
 
 
-def _until_gone(redis: RedisServer, traces: list[tuple[bytes, bytes]]) -> float:
-    """Seconds until Redis holds none of it, or as long as anybody waits."""
+def _until_gone(redis: RedisServer, data: Path, traces: list[tuple[bytes, bytes]]) -> float:
+    """Seconds until neither Redis nor the catalog holds any of it, or as long as anybody waits."""
     began = time.monotonic()
     while time.monotonic() < began + _PATIENCE_S:
-        dump = redis.dump()
-        if not any(digest in dump or vector in dump for digest, vector in traces):
+        dump, files = redis.dump(), _catalog(data)
+        if not any(digest in dump or vector in dump or digest in files for digest, vector in traces):
             break
         time.sleep(0.1)
     return time.monotonic() - began
+
+
+def _catalog(data: Path) -> bytes:
+    """All bytes of the catalog's files."""
+    return b"".join(path.read_bytes() for path in data.glob("catalog*"))

@@ -196,7 +196,7 @@ class WatchedLoad:
         """The first of what was amiss, in words."""
         return [*self.faults[:2], *self.wrong[:2], *amiss[:2]]
 
-    def left_over(self, folder: Path, limit_s: float = 20.0) -> int:
+    def left_over(self, folder: Path, limit_s: float = 40.0) -> int:
         """Kept pictures under ``folder`` that are nobody's, once there was time to mend; below 0: missing."""
         until = time.monotonic() + limit_s
         while True:
