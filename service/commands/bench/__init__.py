@@ -1,0 +1,19 @@
+"""`penumbra bench`."""
+
+from __future__ import annotations
+
+import typer
+
+from service.commands.bench.accuracy import bench_accuracy
+from service.commands.bench.index import bench_index, bench_search, bench_waits
+from service.commands.bench.load import bench_load, bench_start
+
+__all__ = ["bench_app"]
+
+bench_app = typer.Typer(help="Measure a running service.", no_args_is_help=True)
+bench_app.command("accuracy")(bench_accuracy)
+bench_app.command("load")(bench_load)
+bench_app.command("start")(bench_start)
+bench_app.command("search")(bench_search)
+bench_app.command("index")(bench_index)
+bench_app.command("waits")(bench_waits)
