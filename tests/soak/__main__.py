@@ -92,12 +92,13 @@ def main() -> int:
     console = Console(stderr=True)
     outcomes: list[Outcome] = []
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with Progress(*columns, console=console) as progress:
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         for number, name in enumerate(names, 1):
             task = progress.add_task(f"{number}/{len(names)} {name}", total=1)
             outcomes.append(run(name, wanted[name]))
-            word = "held" if outcomes[-1].held else "NOT held"
-            progress.update(task, completed=1, description=f"{number}/{len(names)} {name}: {word}")
+            progress.remove_task(task)
+            word = "held" if outcomes[-1].held else "[bold red]NOT held[/]"
+            console.print(f"{number}/{len(names)} {name}: {word} ({outcomes[-1].seconds:.0f} s)")
     held = all(outcome.held for outcome in outcomes)
     if chosen.json:
         print(json.dumps({"held": held, "scenarios": [asdict(outcome) for outcome in outcomes]}))
