@@ -299,3 +299,19 @@ async def test_what_is_forgotten_is_missed_and_a_redis_that_is_gone_is_told(
     assert_same(await cache.get(MODEL, digest(2)), features(2))
     redis_server.stop()
     assert not await cache.forget(MODEL, [digest(2)])
+
+
+async def test_forgetting_is_not_certain_while_a_write_from_before_a_fault_may_arrive(
+    cache: RedisCache, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await cache.put(MODEL, features(1))
+    redis_server.freeze()
+    await cache.put(MODEL, features(2))  # given up, and done when Redis goes on
+    redis_server.thaw()
+    await until_back(cache, features(3))
+    monkeypatch.setattr("service.storage.redis._LATE_S", 3600.0)
+    assert not await cache.forget(MODEL, [digest(1), digest(2)])
+    monkeypatch.setattr("service.storage.redis._LATE_S", 0.0)
+    assert await cache.forget(MODEL, [digest(1), digest(2)])
+    for number in (1, 2):
+        assert await cache.get(MODEL, digest(number)) is None
