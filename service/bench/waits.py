@@ -2,7 +2,8 @@
 
 What a search does not spend computing it waits: for a lock, for Python's interpreter lock, or for a processor
 that does something else. The first two are the index's doing; how much the third is, the same searches show
-without a writer. So on a machine that is busy with other things both are long.
+without a writer. On a machine that is busy with other things both are long; what holds there too is that no
+update can hold up a search for longer than it computes.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ class WaitFigures:
         search_ms: processor time of a search, median.
         alone, with_writer: waits without and with a thread that enrols and erases all the time.
         updates: enrolments and erasures, of 64 pictures each, meanwhile.
+        longest_update_ms: processor time of the one that took longest.
     """
 
     pictures: int
@@ -55,6 +57,7 @@ class WaitFigures:
     alone: Waits
     with_writer: Waits
     updates: int
+    longest_update_ms: float
 
 
 def measure_waits(
@@ -79,7 +82,7 @@ def measure_waits(
     vectors = crowd.queries(searches)[:, occlusion.NONE]
     alone, computing = _search(index, vectors)
     ending = threading.Event()
-    updates = [0]
+    updates: list[float] = []
     writer = threading.Thread(target=_write, args=(index, crowd, pictures, ending, updates))
     writer.start()
     try:
@@ -87,7 +90,9 @@ def measure_waits(
     finally:
         ending.set()
         writer.join()
-    return WaitFigures(pictures, dimension, searches, computing, alone, with_writer, updates[0])
+    return WaitFigures(
+        pictures, dimension, searches, computing, alone, with_writer, len(updates), max(updates)
+    )
 
 
 def _search(index: LocalIndex, vectors: np.ndarray) -> tuple[Waits, float]:
@@ -102,16 +107,19 @@ def _search(index: LocalIndex, vectors: np.ndarray) -> tuple[Waits, float]:
 
 
 def _write(
-    index: LocalIndex, crowd: Crowd, pictures: int, ending: threading.Event, updates: list[int]
+    index: LocalIndex, crowd: Crowd, pictures: int, ending: threading.Event, updates: list[float]
 ) -> None:
     """Enrol pictures anew and erase those that have been there longest, so that as many stay."""
     oldest, number = 0, pictures
-    while not ending.is_set():
+    while not ending.is_set() or not updates:
         first = number % max(1, pictures - _ENROLLED)
-        index.add(_GALLERY, _entries(crowd, first, _ENROLLED, number))
+        entries = _entries(crowd, first, _ENROLLED, number)
+        began = time.thread_time()
+        index.add(_GALLERY, entries)
+        between = time.thread_time()
         index.remove(_GALLERY, range(oldest, oldest + _ENROLLED))
+        updates += [1000 * (between - began), 1000 * (time.thread_time() - between)]
         oldest, number = oldest + _ENROLLED, number + _ENROLLED
-        updates[0] += 2
 
 
 def _entries(crowd: Crowd, first: int, count: int, number: int) -> Entries:

@@ -91,21 +91,23 @@ def clustered(
             centroids[:, one] = sums / (end - first)
     lists = Lists(starts, centroids, np.argsort(made.ids), share)
 
-    places, offset = [], 0
-    for segment, rows in zip(segments, alive, strict=True):
-        new = np.full(segment.size, -1, dtype=np.int64)
-        new[rows] = place[offset : offset + len(rows)]
-        offset += len(rows)
-        places.append(new)
-    return replace(made, lists=lists), places
+    return replace(made, lists=lists), _places(segments, alive, place)
 
 
-def compacted(segment: Segment) -> tuple[Segment, list[npt.NDArray[np.int64]]]:
-    """A flat segment without the rows that are no longer alive; returns as :func:`clustered`."""
-    rows = np.flatnonzero(segment.alive[: segment.size])
-    new = np.full(segment.size, -1, dtype=np.int64)
-    new[rows] = np.arange(len(rows))
-    return segment.moved(len(rows)), [new]
+def compacted(segments: Sequence[Segment]) -> tuple[Segment, list[npt.NDArray[np.int64]]]:
+    """Flat segments as one, without the rows that are no longer alive; returns as :func:`clustered`."""
+    alive = [np.flatnonzero(segment.alive[: segment.size]) for segment in segments]
+    count = sum(map(len, alive))
+    made = Segment.empty(segments[0].codec, segments[0].total.shape[1], count)
+    for start, segment, rows in _blocks(segments, alive):
+        end = start + len(rows)
+        made.ids[start:end], made.people[start:end] = segment.ids[rows], segment.people[rows]
+        for code in range(occlusion.COUNT):
+            made.codes[code, start:end] = segment.codes[code].take(rows, axis=0)
+    total = np.sum([segment.total for segment in segments], axis=0)
+    ascending = bool((np.diff(made.ids) > 0).all())
+    made = replace(made, size=count, count=count, total=total, ascending=ascending)
+    return made, _places(segments, alive, np.arange(count))
 
 
 def caught_up(made: Segment, places: Sequence[npt.NDArray[np.int64]], before: Sequence[Segment]) -> Segment:
@@ -128,6 +130,19 @@ def caught_up(made: Segment, places: Sequence[npt.NDArray[np.int64]], before: Se
     made = made.without(dead)
     made.overwrite(dead)
     return made
+
+
+def _places(
+    segments: Sequence[Segment], alive: Sequence[npt.NDArray[np.int64]], place: npt.NDArray[np.int64]
+) -> list[npt.NDArray[np.int64]]:
+    """Where each segment's rows have gone, given where all that are alive have, one after the other."""
+    places, offset = [], 0
+    for segment, rows in zip(segments, alive, strict=True):
+        new = np.full(segment.size, -1, dtype=np.int64)
+        new[rows] = place[offset : offset + len(rows)]
+        offset += len(rows)
+        places.append(new)
+    return places
 
 
 def _centres(features: npt.NDArray[np.float32], number: int) -> faiss.Index:

@@ -2,10 +2,10 @@
 
 A part of a gallery consists of segments (:mod:`service.index.segment`). Up to ``flat_up_to`` pictures of it
 are flat, in 16 bits: searched exactly. What is beyond is clustered in the background, and searched as it is
-meanwhile; so are clustered segments again when four of a size have come together, and whatever has lost a
-quarter of its pictures. An update makes another version of the gallery (:mod:`service.index.versions`):
-searches neither wait for it nor see half of it. What was removed is overwritten before the removal returns;
-what a rewriting had read of it before, when that ends.
+meanwhile; so are clustered segments again when four of a size have come together. What has lost a quarter of
+its pictures, or become small, is put together. An update makes another version of the gallery
+(:mod:`service.index.versions`): searches neither wait for it nor see half of it. What was removed is
+overwritten before the removal returns; what a rewriting had read of it before, when that ends.
 
 Weighed against ``IndexIVFScalarQuantizer`` for each code: that keeps nine lists of ids and nine places for a
 picture, moves rows when one is removed, and cannot be read while it is written. HNSW wants links too, a fifth
@@ -20,6 +20,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final
 
 import faiss
@@ -45,7 +46,7 @@ _LEAST: Final = 64
 """Pictures that a new segment has room for."""
 
 _TOGETHER: Final = 4
-"""Clustered segments of a size that are made one."""
+"""Clustered segments of a size, or small flat ones, that are made one."""
 
 _DEAD: Final = 4
 """A segment is rewritten when one row of so many is no longer alive, ..."""
@@ -335,14 +336,16 @@ class _Gallery:
     def job(self) -> Callable[[], None] | None:
         """What should be rewritten next; None: nothing."""
         for part, segments in self._versions.present.items():
-            chosen = self._to_cluster(segments)
-            if chosen:
-                return lambda part=part, chosen=chosen: self._rewrite(part, chosen, True)  # type: ignore[misc]
+            if chosen := self._to_cluster(segments):
+                return partial(self._rewrite, part, chosen, True)
             for one in segments:
                 dead = one.size - one.count
                 if dead * _DEAD >= one.size and dead >= _DEAD_LEAST:
-                    again = one.lists is not None
-                    return lambda part=part, one=one, again=again: self._rewrite(part, [one], again)  # type: ignore[misc]
+                    return partial(self._rewrite, part, [one], one.lists is not None)
+            # the last one grows; those before it only shrink
+            small = [one for one in segments[:-1] if one.lists is None and one.count * _TOGETHER <= _BLOCK]
+            if len(small) >= _TOGETHER:
+                return partial(self._rewrite, part, small[:_TOGETHER], False)
         return None
 
     def _to_cluster(self, segments: Sequence[Segment]) -> Sequence[Segment]:
@@ -371,7 +374,7 @@ class _Gallery:
             if cluster:
                 made, places = clustering.clustered(chosen, self._codec(chosen), self._options.share)
             else:
-                made, places = clustering.compacted(chosen[0])
+                made, places = clustering.compacted(chosen)
             with self._writing:
                 state = dict(self._versions.present)
                 made = clustering.caught_up(

@@ -139,5 +139,6 @@ def bench_waits(
         f"{found.pictures:,} pictures, D {found.dimension}: a search computes for {found.search_ms:.2f} ms\n"
         f"  alone it waits {found.alone.median_ms:.2f} ms, at most {found.alone.longest_ms:.1f} ms\n"
         f"  beside {found.updates:,} updates of 64 pictures {found.with_writer.median_ms:.2f} ms, at most "
-        f"{found.with_writer.longest_ms:.1f} ms (medians of {found.searches})"
+        f"{found.with_writer.longest_ms:.1f} ms (medians of {found.searches})\n"
+        f"  the longest update computes for {found.longest_update_ms:.1f} ms"
     )

@@ -216,3 +216,21 @@ def test_an_index_says_how_it_searches() -> None:
     assert "flat up to 500 pictures of a part, then clustered in 16 bits, of which 10% are" in str(
         LocalIndex(DIMENSION, IndexOptions(500, 16, 0.1))
     )
+
+
+def test_what_is_left_of_many_erasures_is_put_together() -> None:
+    index = LocalIndex(DIMENSION)
+    gallery = 16_384
+    for start in range(1, 6 * gallery, gallery):
+        ids = np.arange(start, start + gallery)
+        features = np.full((gallery, 9, DIMENSION), 0.2, np.float16)
+        index.add(GALLERY, Entries(ids, ids % 5, np.zeros(gallery, np.int64), features))
+    index.remove(GALLERY, [id for id in range(1, 6 * gallery + 1) if id % 16])
+    index.settle()
+    segments = index._galleries[GALLERY]._versions.present[0]
+    assert len(segments) < 6
+    assert sum(segment.size for segment in segments) == 6 * gallery // 16
+    assert index.products(GALLERY, np.zeros((9, 1, DIMENSION), np.float32)).ids.tolist() == list(
+        range(16, 6 * gallery + 1, 16)
+    )
+    assert index.cohort(GALLERY).count == 6 * gallery // 16
