@@ -30,6 +30,8 @@ class Model:
         self.started = threading.Event()
         self.warm_ups = 0
         self.reopened = 0
+        self.held_reopening = 0
+        self.may_reopen = threading.Event()
         self.broken = False
         self.alone: list[bool] = []
         self.at_once = 0
@@ -44,6 +46,8 @@ class Model:
 
     def reopen(self) -> None:
         self.reopened += 1
+        if self.reopened == self.held_reopening:
+            assert self.may_reopen.wait(20)
         self.broken = False
 
     def run(
@@ -137,9 +141,11 @@ async def test_only_the_guilty_picture_of_a_batch_fails(batcher: Batcher, model:
 
 async def test_dead_worker_is_not_ready_until_its_replacement_is_warm(batcher: Batcher, model: Model) -> None:
     assert batcher.ready
+    model.held_reopening = 2
     with pytest.raises(Unavailable, match="died"):
         await batcher.submit(picture(DEADLY), [0])
     assert not batcher.ready
+    model.may_reopen.set()
     await until(lambda: batcher.ready)
     assert model.warm_ups == 3  # it was tried once more, alone, and killed that worker too
     assert (await batcher.submit(picture(5), [0])).embeddings.tolist() == [[5, 0]]
