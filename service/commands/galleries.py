@@ -150,7 +150,8 @@ def reindex_gallery(
 ) -> None:
     """Bring a gallery's kept pictures to the present model, after the model was replaced.
 
-    The service embeds them in the background, and finds each as soon as it is done.
+    The service embeds them in the background. Meanwhile the model before answers, where the service was
+    given it (PENUMBRA_PREVIOUS_BUNDLE), else those that are done.
 
     [bold]Examples[/]
 

@@ -83,7 +83,7 @@ class Reindexing(Strict):
 
     running: bool
     images: int = Field(description="All pictures of the gallery.")
-    done: int = Field(description="Of the present model: queries find them.")
+    done: int = Field(description="Of the present model.")
     waiting: int = Field(description="Kept pictures of another model, still to be embedded.")
     not_kept: int = Field(
         description="Pictures of another model whose bytes were not kept. They stay pending until they are "
