@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -63,6 +64,7 @@ class Database:
     def __init__(self, url: str) -> None:
         self.engine: Final = open_engine(url)
         self.unforgotten = False
+        self._forgetting = threading.Lock()
         migrate(self.engine)
         self.id: Final = self.transact(_introduce)
 
@@ -107,13 +109,14 @@ class Database:
         """
         if not self.is_sqlite:
             return
-        try:
-            with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-                (busy, _, _) = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()
-        except SQLAlchemyError as error:
-            _log.warning("erased rows are still in the write-ahead log: %s", error)
-            busy = True
-        self.unforgotten = bool(busy)
+        with self._forgetting:  # the last word is that of the last to look
+            try:
+                with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+                    (busy, _, _) = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()
+            except SQLAlchemyError as error:
+                _log.warning("erased rows are still in the write-ahead log: %s", error)
+                busy = True
+            self.unforgotten = bool(busy)
 
     def close(self) -> None:
         """Close all connections."""
