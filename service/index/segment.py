@@ -25,10 +25,8 @@ from service.index.codec import Codec
 __all__ = ["Lists", "Segment"]
 
 _GATHER: Final = 8
-"""Looking at one row of so many, it is quicker to copy them together than to pass over the others."""
-
-_FEW: Final = 8
-"""A clustered segment of which one row of so many is looked at, or fewer, is searched exactly."""
+"""Where one row of so many is looked at, or fewer, they are copied together and searched exactly: that is
+quicker than to pass over the others, and lists would leave out most of so few."""
 
 _PER_RESULT: Final = 16
 """A search of lists looks at so many rows at least for each result asked for."""
@@ -161,7 +159,7 @@ class Segment:
         at = np.searchsorted(self.ids[: self.size], ids, sorter=order)
         inside = at < self.size
         rows = at[inside] if order is None else order[at[inside]]
-        return np.sort(rows[(self.ids[rows] == ids[inside]) & self.alive[rows]])
+        return np.unique(rows[(self.ids[rows] == ids[inside]) & self.alive[rows]])
 
     def sums(self, rows: Rows) -> npt.NDArray[np.float64]:
         """The sum of these rows' features, float64 [9, D]."""
@@ -198,8 +196,9 @@ class Segment:
             best = np.argpartition(-scores, k - 1)[:k]
             return scores[best], rows[best]
         wanted = self._wanted(rows)
-        exact = self.lists is None or (rows is not None and members * _FEW <= self.size)
-        ranges = [(0, self.size)] if exact else self._ranges(terms, k, members, wanted)
+        ranges = [(0, self.size)]
+        if self.lists is not None:
+            ranges = self._ranges(self.lists, terms, k, members, wanted)
         if len(terms) == 1:
             ((code, vector),) = terms.items()
             return self.codec.nearest(code, vector, self.codes[code], k, ranges, self.numbers, wanted)
@@ -233,23 +232,23 @@ class Segment:
 
     def _ranges(
         self,
+        lists: Lists,
         terms: Mapping[int, Floats],
         k: int,
         members: int,
         wanted: npt.NDArray[np.bool_] | None,
     ) -> list[tuple[int, int]]:
         """The lists nearest to the query, nearest first, until enough rows that may be found are in them."""
-        assert self.lists is not None
-        starts = self.lists.starts
+        starts = lists.starts
         near = np.zeros(len(starts) - 1, dtype=np.float32)
         for code, vector in terms.items():
-            near += self.lists.centroids[code] @ vector
+            near += lists.centroids[code] @ vector
         nearest = np.argsort(-near)
         if wanted is None:
             held = np.diff(starts)
         else:
             held = np.diff(np.concatenate([[0], np.cumsum(wanted)])[starts])
-        enough = max(self.lists.share * members, _PER_RESULT * k)
+        enough = max(lists.share * members, _PER_RESULT * k)
         last = int(np.searchsorted(np.cumsum(held[nearest]), enough)) + 1
         chosen = np.sort(nearest[:last])
         return list(zip(starts[chosen].tolist(), starts[chosen + 1].tolist(), strict=True))

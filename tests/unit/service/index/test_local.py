@@ -107,9 +107,10 @@ def test_the_bits_of_the_catalog_are_what_is_compared() -> None:
 def test_a_removed_picture_is_not_found_by_the_next_search() -> None:
     index = LocalIndex(DIMENSION)
     index.add(GALLERY, entries([1, 2, 3], [0, 0, 4]))
-    index.remove(GALLERY, [2])
+    index.remove(GALLERY, [2, 2])
     (hits,) = index.search(GALLERY, [PartSearch(0, {0: unit(0)})], 10)
     assert hits.ids.tolist() == [1]
+    assert index.parts(GALLERY) == {0: 1, 4: 1}
 
 
 def test_galleries_do_not_see_each_other() -> None:
