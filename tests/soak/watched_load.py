@@ -30,6 +30,8 @@ _PEOPLE = 16
 _PROBES = 8
 _TOLERANCE = 1e-4  # of scores: the model's last bits depend on how a batch is filled
 _PATIENCE_S = 120.0
+# A connection kept open may be closed by the service, which has waited long enough, just as it is used again.
+_FRESH = httpx.Limits(max_keepalive_connections=0)
 
 
 class Service(Protocol):
@@ -215,7 +217,7 @@ class WatchedLoad:
         return {kind: self.done[kind] - before[kind] for kind in kinds}
 
     def _ask(self, number: int) -> None:
-        with httpx.Client(base_url=self.url, timeout=60, trust_env=False) as http:
+        with httpx.Client(base_url=self.url, timeout=60, trust_env=False, limits=_FRESH) as http:
             turn = number
             while not self._stop.is_set():
                 probe = self.probes[turn % len(self.probes)]
@@ -231,7 +233,7 @@ class WatchedLoad:
     def _write(self, number: int) -> None:
         mine: list[str] = []
         next_one = number * 1_000_000
-        with httpx.Client(base_url=self.url, timeout=60, trust_env=False) as http:
+        with httpx.Client(base_url=self.url, timeout=60, trust_env=False, limits=_FRESH) as http:
             while not self._stop.is_set():
                 next_one += 1
                 self._enrol(http, next_one, mine)
