@@ -104,7 +104,7 @@ def redis_faults(folder: Path, rounds: int, serve: Serve = in_a_process) -> Redi
         redis.stop()
 
 
-def _until_hit(url: str, load: WatchedLoad, limit_s: float = 60.0) -> bool:
+def _until_hit(url: str, load: WatchedLoad, limit_s: float = 180.0) -> bool:
     """Go on under load until the cache answers again; whether it did."""
     load.phase = "back"
     before, until = _hits(url), time.monotonic() + limit_s
