@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -144,3 +145,13 @@ def test_the_repositorys_plans_name_recipes_that_can_be(path: Path) -> None:
             assert run.start_at is None or run.start_at in recipe.stage_names
             systems.add(recipe.system)
     assert systems == {"baseline", "oamn", "aos", "aaa-net", "single-scale", "magnifiernet"}
+
+
+def test_the_repositorys_records_are_of_its_light_plan() -> None:
+    plan = load_plan(PLANS / "light.toml")
+    planned = {plan.model(run.name, seed): run for run in plan.runs for seed in plan.seeds_of(run)}
+    for path in command.RECORDS.glob("*.json"):
+        record = json.loads(path.read_text())
+        run = planned[record["name"]]
+        assert record["variant"] == run.variant
+        assert record["baseline"] == (plan.model(run.baseline, record["seed"]) if run.baseline else "")
