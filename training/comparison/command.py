@@ -23,6 +23,7 @@ RECORDS: Final = Path(__file__).parent / "records"
 PROTOCOLS: Final = (
     "market1501-val",
     "market1501-val-occluded",
+    "market1501-val-blank",
     "cuhk03-val",
     "partial-ilids",
     "partial-ilids-nocrop",

@@ -19,13 +19,13 @@ class Occluder:
 
     Attributes:
         code: which rectangle it covers (``models.occlusion``), 1 to 8.
-        patch_of: the picture that the patch is cut from.
+        patch_of: the picture that the patch is cut from; None: the rectangle is blank, in the mean colour.
         box: the patch in ``patch_of`` (top, left, bottom, right), fractions of its height and width.
     """
 
     code: int
-    patch_of: Path
-    box: tuple[float, float, float, float]
+    patch_of: Path | None = None
+    box: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0)
 
 
 @dataclass(frozen=True, slots=True)

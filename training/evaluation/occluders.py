@@ -4,6 +4,9 @@ Each query is covered by a patch cut from a corner of another person's picture, 
 occlusion types (OAMN §3.1: area 2 to 20 % of the picture, ratio of height to width 0.3 to 3.3, any of the
 four corners). Place, area and patch are drawn from a generator seeded by the picture's name and a fixed
 number, so that they depend neither on the process nor on which other pictures are read.
+
+``market1501-val-blank`` has the same rectangles without the patches: something is missing there, and nothing else
+is seen in its place.
 """
 
 from __future__ import annotations
@@ -20,13 +23,17 @@ from PIL import Image
 from models import occlusion
 from training.data.records import Occluder, Picture
 
-__all__ = ["AREAS", "RATIOS", "SEED", "cover", "draw", "read_picture"]
+__all__ = ["AREAS", "BLANK", "RATIOS", "SEED", "blank", "cover", "draw", "read_picture"]
 
 SEED: Final = 20210
 AREAS: Final = (0.02, 0.2)
 """Range of the patch's area, as a part of the picture that it is cut from (OAMN §3.1)."""
 RATIOS: Final = (0.3, 3.3)
 """Range of the patch's height over its width (OAMN §3.1)."""
+
+
+BLANK: Final = (124, 116, 104)
+"""ImageNet's mean colour, by which unification and AOS hide (``models.networks.normalisation``)."""
 
 
 def cover(queries: Sequence[Picture], donors: Sequence[Picture], seed: int = SEED) -> tuple[Picture, ...]:
@@ -45,6 +52,13 @@ def cover(queries: Sequence[Picture], donors: Sequence[Picture], seed: int = SEE
     """
     ordered = sorted(donors, key=lambda picture: picture.path.name)
     return tuple(replace(query, occluder=_occluder(query, ordered, seed)) for query in queries)
+
+
+def blank(covered: Sequence[Picture]) -> tuple[Picture, ...]:
+    """Covered pictures with the mean colour in place of their patches."""
+    return tuple(
+        replace(picture, occluder=picture.occluder and Occluder(picture.occluder.code)) for picture in covered
+    )
 
 
 def _occluder(query: Picture, donors: Sequence[Picture], seed: int) -> Occluder:
@@ -79,10 +93,17 @@ def _size_of(path: Path) -> tuple[int, int]:
         return picture.size
 
 
-def draw(picture: Image.Image, donor: Image.Image, occluder: Occluder) -> Image.Image:
-    """The picture with the patch scaled (bilinear) onto the occluder's rectangle; RGB, of its own size."""
+def draw(picture: Image.Image, donor: Image.Image | None, occluder: Occluder) -> Image.Image:
+    """The picture with the patch scaled (bilinear) onto the occluder's rectangle; RGB, of its own size.
+
+    Args:
+        donor: the picture that the patch is cut from; None: the rectangle is :data:`BLANK`.
+    """
     covered = picture.convert("RGB")
     top, left, bottom, right = occlusion.rectangle(occluder.code, covered.height, covered.width)
+    if donor is None:
+        covered.paste(BLANK, (left, top, right, bottom))
+        return covered
     box_top, box_left, box_bottom, box_right = occluder.box
     patch_left, patch_top = round(box_left * donor.width), round(box_top * donor.height)
     patch = donor.convert("RGB").crop(
@@ -106,7 +127,8 @@ def read_picture(picture: Picture) -> Image.Image:
     decoded = _decode(picture.path)
     if picture.occluder is None:
         return decoded
-    return draw(decoded, _decode(picture.occluder.patch_of), picture.occluder)
+    donor = picture.occluder.patch_of
+    return draw(decoded, None if donor is None else _decode(donor), picture.occluder)
 
 
 def _decode(path: Path) -> Image.Image:

@@ -4,6 +4,7 @@
 market1501-val             every fifth of the 751 training identities, from the first: 151 people;
                            the other 600 train. Each person's and camera's first picture asks
 market1501-val-occluded    the same, each query covered by an occluder (fixed seed)
+market1501-val-blank       the same, but the mean colour in place of the occluders
 cuhk03-val                 every fifth identity; camera A asks, camera B answers
 =========================  =======================================================================
 
@@ -12,6 +13,7 @@ None is comparable with published figures: each protocol's note says so.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -52,6 +54,12 @@ def _market1501_val_occluded(root: Path) -> Protocol:
     )
 
 
+def _market1501_val_blank(root: Path) -> Protocol:
+    occluded = _market1501_val_occluded(root)
+    note = f"{_MARKET_NOTE} Of each query a quarter or a half is blank (seed {occluders.SEED})."
+    return replace(occluded, name="market1501-val-blank", query=occluders.blank(occluded.query), note=note)
+
+
 def _cuhk03_val(root: Path) -> Protocol:
     train, validation = split_people(cuhk03.read(root))
     return Protocol(
@@ -70,6 +78,7 @@ _MARKET_COUNTS: Final = Counts(10524, 600, 644, 151, 1768, 150)
 PROTOCOLS: Final = (
     Offer("market1501-val", _market1501_val, _MARKET, _MARKET_COUNTS, market1501.TERMS),
     Offer("market1501-val-occluded", _market1501_val_occluded, _MARKET, _MARKET_COUNTS, market1501.TERMS),
+    Offer("market1501-val-blank", _market1501_val_blank, _MARKET, _MARKET_COUNTS, market1501.TERMS),
     Offer(
         "cuhk03-val",
         _cuhk03_val,

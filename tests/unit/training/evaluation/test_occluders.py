@@ -8,10 +8,11 @@ import numpy as np
 from PIL import Image
 
 from models import occlusion
+from models.networks.normalisation import MEAN
 from tests.drawn_datasets import draw_market1501
 from training.data.records import Occluder
 from training.evaluation import protocols
-from training.evaluation.occluders import cover, draw, read_picture
+from training.evaluation.occluders import BLANK, cover, draw, read_picture
 
 
 def test_occluders_do_not_depend_on_process_order_or_company(tmp_path: Path) -> None:
@@ -43,6 +44,7 @@ def test_patches_come_from_a_corner_of_somebody_elses_picture(tmp_path: Path) ->
     for query in covered:
         occluder = query.occluder
         assert occluder is not None
+        assert occluder.patch_of is not None
         assert not occluder.patch_of.name.startswith(f"{query.person:04d}_")
         top, left, bottom, right = occluder.box
         assert top == 0.0 or bottom == 1.0
@@ -59,6 +61,23 @@ def test_only_the_types_rectangle_changes_and_shows_the_patch() -> None:
         hidden = occlusion.visibility_masks(128, 64)[code] == 0
         assert (pixels[hidden] == (200, 0, 0)).all()
         assert (pixels[~hidden] == (10, 20, 30)).all()
+
+
+def test_blank_queries_hide_the_same_rectangles_by_the_colour_of_unification(tmp_path: Path) -> None:
+    draw_market1501(tmp_path)
+    covered = protocols.load("market1501-val-occluded", tmp_path)
+    blank = protocols.load("market1501-val-blank", tmp_path)
+    assert (blank.gallery, blank.train) == (covered.gallery, covered.train)
+    assert tuple(round(255 * part) for part in MEAN) == BLANK
+    for one, other in zip(covered.query, blank.query, strict=True):
+        assert one.occluder is not None
+        assert other.occluder == Occluder(one.occluder.code)
+        with Image.open(other.path) as image:
+            plain = np.asarray(image.convert("RGB"))
+        pixels = np.asarray(read_picture(other))
+        hidden = occlusion.visibility_masks(*plain.shape[:2])[one.occluder.code] == 0
+        assert (pixels[hidden] == BLANK).all()
+        assert np.array_equal(pixels[~hidden], plain[~hidden])
 
 
 def test_a_picture_without_occluder_is_read_as_it_is(tmp_path: Path) -> None:
