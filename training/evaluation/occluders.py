@@ -5,8 +5,8 @@ occlusion types (OAMN §3.1: area 2 to 20 % of the picture, ratio of height to w
 four corners). Place, area and patch are drawn from a generator seeded by the picture's name and a fixed
 number, so that they depend neither on the process nor on which other pictures are read.
 
-``market1501-val-blank`` has the same rectangles without the patches: something is missing there, and nothing else
-is seen in its place.
+``market1501-val-blank`` has the same rectangles without the patches: something is missing there, and nothing
+else is seen in its place.
 """
 
 from __future__ import annotations
