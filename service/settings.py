@@ -7,6 +7,7 @@ arguments that name none are errors.
 
 from __future__ import annotations
 
+import ipaddress
 import os
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -206,3 +207,17 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="Least severe entry that is logged."
     )
+
+    @property
+    def anonymous_may_ask(self) -> bool:
+        """Whether anybody may ask while there is no active key: this machine alone, unless said otherwise."""
+        return self.allow_anonymous or _is_loopback(self.host)
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:  # another name could come to mean anything
+        return False

@@ -126,10 +126,13 @@ class Gatekeeper:
     Args:
         keys: the truth.
         rate_limit: or None for no limit.
+        anonymous: whether anybody may ask while there is no active key. Where other machines reach the
+            service, the last key's end must not open it to them.
     """
 
-    def __init__(self, keys: Keys, rate_limit: RateLimit | None) -> None:
+    def __init__(self, keys: Keys, rate_limit: RateLimit | None, *, anonymous: bool) -> None:
         self._keys = keys
+        self._anonymous = anonymous
         self._rate_limit = rate_limit
         self._found: dict[str, tuple[float, KeyRecord | None]] = {}
         self._any: tuple[float, bool] | None = None
@@ -160,7 +163,7 @@ class Gatekeeper:
         if token is None:
             if self._any is None or moment - self._any[0] > _REMEMBERED_S:
                 self._any = (moment, await asyncio.to_thread(self._keys.any))
-            if self._any[1]:
+            if self._any[1] or not self._anonymous:
                 raise Unauthorised("this service needs a key: send it as `Authorization: Bearer KEY`")
             return ANONYMOUS
         remembered = self._found.get(token)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import signal
 from types import FrameType
@@ -83,7 +82,7 @@ def refuse_open_door(settings: Settings) -> None:
         ServeRefused: the host is not a loopback address, there is no active key, and ``allow_anonymous`` is
             false.
     """
-    if settings.allow_anonymous or _is_loopback(settings.host) or _has_keys(settings.catalog_url):
+    if settings.anonymous_may_ask or _has_keys(settings.catalog_url):
         return
     raise ServeRefused(
         f"refusing to bind to {settings.host}: other machines could reach the service, and it asks nobody "
@@ -101,15 +100,6 @@ def _has_keys(catalog_url: str) -> bool:
         return Keys(database).any()
     finally:
         database.close()
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:  # another name could come to mean anything
-        return False
 
 
 def _stopped(number: int, _: FrameType | None) -> None:

@@ -213,6 +213,16 @@ def test_the_door_opens_to_other_machines_with_the_first_key(tmp_path: Path) -> 
     catalog.close()
 
 
+def test_the_end_of_the_last_key_opens_nothing_to_other_machines(tmp_path: Path) -> None:
+    for allowed, expected in ((False, 401), (True, 200)):
+        settings = handmade_settings(tmp_path, host="0.0.0.0", allow_anonymous=allowed)
+        with serving(settings) as running, httpx.Client(base_url=running.url, timeout=60) as http:
+            made = keys(running).create("operator", "admin")
+            keys(running).revoke(made.record.id)
+            assert http.get("/v1/galleries").status_code == expected
+            assert http.get("/healthz").status_code == 200
+
+
 def test_keys_are_made_listed_and_revoked_from_the_shell(tmp_path: Path) -> None:
     def penumbra(*arguments: str) -> tuple[int, str]:
         done = CliRunner().invoke(app, [*arguments, "--data-dir", str(tmp_path)])
