@@ -38,7 +38,7 @@ class Observation:
             await self._app(scope, receive, watched)
         except Exception:
             # The stack trace is for the log; the caller gets the request id to ask about.
-            log.exception("%s %s failed", scope["method"], scope["path"])
+            log.exception("%s %s failed", scope["method"], _route(scope))
             if status:
                 raise  # half an answer is out: the server must break the connection off
             answer = problem_response(
@@ -48,14 +48,19 @@ class Observation:
         finally:
             seconds = time.perf_counter() - started
             # By template, not by path: gallery names would make a time series each.
-            route = getattr(scope.get("route"), "path", "unmatched")
+            route = _route(scope)
             self._metrics.requests.labels(scope["method"], route, str(status)).inc()
             self._metrics.request_seconds.labels(scope["method"], route).observe(seconds)
             log.info(
                 "%s %s %d %.1f ms",
                 scope["method"],
-                scope["path"],
+                route,
                 status,
                 1000 * seconds,
                 extra={"route": route, "status": status, "milliseconds": round(1000 * seconds, 1)},
             )
+
+
+def _route(scope: Scope) -> str:
+    """The path's template: the path itself may name a person."""
+    return getattr(scope.get("route"), "path", "unmatched")

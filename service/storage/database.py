@@ -143,11 +143,11 @@ def open_engine(url: str) -> Engine:
     parsed = make_url(url)
     if parsed.get_backend_name() != "sqlite":
         patience = {"connect_timeout": _CONNECT_S} if parsed.get_backend_name() == "postgresql" else {}
-        return create_engine(parsed, pool_pre_ping=True, connect_args=patience)
+        return create_engine(parsed, pool_pre_ping=True, connect_args=patience, hide_parameters=True)
     if parsed.database in (None, "", ":memory:"):
         raise CatalogError("the catalog needs a SQLite file: sqlite:////absolute/path, not an in-memory one")
     Path(str(parsed.database)).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(parsed)
+    engine = create_engine(parsed, hide_parameters=True)  # no names in what is logged of a fault
 
     @event.listens_for(engine, "connect")
     def connect(connection: Any, _record: object) -> None:
