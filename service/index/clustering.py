@@ -104,9 +104,9 @@ def compacted(segments: Sequence[Segment]) -> tuple[Segment, list[npt.NDArray[np
         made.ids[start:end], made.people[start:end] = segment.ids[rows], segment.people[rows]
         for code in range(occlusion.COUNT):
             made.codes[code, start:end] = segment.codes[code].take(rows, axis=0)
-    total = np.sum([segment.total for segment in segments], axis=0)
     ascending = bool((np.diff(made.ids) > 0).all())
-    made = replace(made, size=count, count=count, total=total, ascending=ascending)
+    # Of what was copied: a row that was erased meanwhile is zeros, and not what the old segments' sums have.
+    made = replace(made, size=count, count=count, total=made.sums(np.arange(count)), ascending=ascending)
     return made, _places(segments, alive, np.arange(count))
 
 
