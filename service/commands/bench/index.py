@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 import typer
@@ -40,11 +42,9 @@ def bench_search(
     from dataclasses import asdict
 
     from service.bench.search import measure_search
-    from service.terminal import picture_progress
 
-    with picture_progress() as progress:
-        task = progress.add_task("filling the index", total=pictures)
-        found = measure_search(pictures, dimension, queries, lambda count: progress.advance(task, count))
+    with _filling(pictures) as advance:
+        found = measure_search(pictures, dimension, queries, advance)
     if as_json:
         print_json({**asdict(found), "ratio": found.ratio})
         return
@@ -78,16 +78,12 @@ def bench_index(
 
     from service.bench.index import measure_index
     from service.index.local import IndexOptions
-    from service.terminal import picture_progress
 
     if bits not in (8, 16):
         fail(f"--bits must be 8 or 16, not {bits}")
     options = IndexOptions(flat_up_to, 8 if bits == 8 else 16, share)
-    with picture_progress() as progress:
-        task = progress.add_task("filling the index", total=pictures)
-        found = measure_index(
-            pictures, dimension, queries, options, lambda count: progress.advance(task, count)
-        )
+    with _filling(pictures) as advance:
+        found = measure_index(pictures, dimension, queries, options, advance)
     if as_json:
         print_json(asdict(found))
         return
@@ -121,17 +117,9 @@ def bench_waits(
 
     from service.bench.waits import measure_waits
     from service.index.local import IndexOptions
-    from service.terminal import picture_progress
 
-    with picture_progress() as progress:
-        task = progress.add_task("filling the index", total=pictures)
-        found = measure_waits(
-            pictures,
-            dimension,
-            searches,
-            IndexOptions(flat_up_to),
-            lambda count: progress.advance(task, count),
-        )
+    with _filling(pictures) as advance:
+        found = measure_waits(pictures, dimension, searches, IndexOptions(flat_up_to), advance)
     if as_json:
         print_json(asdict(found))
         return
@@ -142,3 +130,13 @@ def bench_waits(
         f"{found.with_writer.longest_ms:.1f} ms (medians of {found.searches})\n"
         f"  the longest update computes for {found.longest_update_ms:.1f} ms"
     )
+
+
+@contextmanager
+def _filling(pictures: int) -> Iterator[Callable[[int], None]]:
+    """A progress bar for so many pictures; yields what is told how many more are in the index."""
+    from service.terminal import picture_progress
+
+    with picture_progress() as progress:
+        task = progress.add_task("filling the index", total=pictures)
+        yield lambda count: progress.advance(task, count)
