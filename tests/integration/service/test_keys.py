@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -169,6 +170,16 @@ def test_the_trail_tells_what_was_done_by_whom_without_names(
     for file in (folder / "data").rglob("*"):
         if file.is_file():
             assert b"Somebody Unforgettable" not in file.read_bytes(), file
+
+
+def test_the_log_names_calls_and_nobody(
+    service: Serving, client: Callable[..., Client], caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO, logger="service.access"), pytest.raises(ProblemError):
+        client("query").person("a", "Somebody Unheard-of")
+    logged = [entry.getMessage() for entry in caplog.records if entry.name == "service.access"]
+    assert any("/people/{person" in line for line in logged)
+    assert not any("Somebody" in line for line in logged)
 
 
 def test_refusals_are_in_the_trail(service: Serving, client: Callable[..., Client]) -> None:
