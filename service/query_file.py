@@ -37,6 +37,7 @@ class _Line(BaseModel):
     exclude_people: list[str] = []
     time_from: AwareDatetime | None = None
     time_to: AwareDatetime | None = None
+    metadata: dict[str, Any] = {}
     match_rate: float | None = None
     uncertain_rate: float | None = None
     prior: float | None = None

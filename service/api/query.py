@@ -91,6 +91,7 @@ async def answer_query(
                 exclude_people=asked.exclude_people or (),
                 time_from=asked.time_from,
                 time_to=asked.time_to,
+                metadata=asked.metadata or {},
             ),
             rule_of(asked),
             asked.rerank,

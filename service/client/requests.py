@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -41,6 +41,7 @@ class Filters:
         cameras, people: only pictures from these cameras, of these persons.
         exclude_cameras, exclude_people: none of these.
         time_from, time_to: only pictures taken at or after, and before; with time zone.
+        metadata: only pictures whose own metadata has each of these members, with this value.
     """
 
     cameras: Sequence[str] = ()
@@ -49,6 +50,7 @@ class Filters:
     exclude_people: Sequence[str] = ()
     time_from: datetime | None = None
     time_to: datetime | None = None
+    metadata: Mapping[str, str | int | float | bool] = field(default_factory=dict)
 
     def form(self) -> dict[str, str]:
         """The form fields that say so."""
@@ -57,6 +59,8 @@ class Filters:
             for name in ("cameras", "people", "exclude_cameras", "exclude_people")
             if getattr(self, name)
         }
+        if self.metadata:
+            names["metadata"] = json.dumps(dict(self.metadata), ensure_ascii=False)
         times = {"time_from": self.time_from, "time_to": self.time_to}
         return names | {name: moment.isoformat() for name, moment in times.items() if moment is not None}
 
@@ -117,7 +121,7 @@ class BatchQuery:
         }
         if self.filters is not None:
             told = asdict(self.filters)
-            given |= {name: value for name, value in told.items() if value not in ((), [])}
+            given |= {name: value for name, value in told.items() if value not in ((), [], {})}
             for name in ("time_from", "time_to"):
                 moment: datetime | None = told[name]
                 given[name] = None if moment is None else moment.isoformat()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from service.commands.options import SERVICE_URL, AsJson, GalleryName, Url
+from service.commands.options import SERVICE_URL, AsJson, GalleryName, OwnMetadata, Url
 from service.commands.reaching import connected
 from service.commands.saying import fail, print_json
 
@@ -33,13 +34,15 @@ def enrol(
             dir_okay=False,
         ),
     ] = None,
+    metadata: OwnMetadata = None,
     url: Url = SERVICE_URL,
     as_json: AsJson = False,
 ) -> None:
     """Enrol a folder of pictures. Run again, it enrols only what is new.
 
     Each person has a folder of pictures; or files are named by a pattern; or a manifest lists them.
-    A picture's path in the folder is its client id. Ends with 1 if a picture failed.
+    A picture's path in the folder is its client id. --metadata is told of every picture, where the
+    manifest does not say otherwise. Ends with 1 if a picture failed.
 
     [bold]Examples[/]
 
@@ -48,15 +51,21 @@ def enrol(
       penumbra enrol Market-1501/bounding_box_test/ -g market --pattern '{person}_c{camera}s*'
 
       penumbra enrol crops/ -g station --manifest crops.csv --json
+
+      penumbra enrol people/ -g shop --metadata shift=night --metadata gate:=4
     """
     from service.folder import FolderError, read_folder, read_manifest
+    from service.metadata_options import MetadataError, read_metadata
 
     if pattern is not None and manifest is not None:
         fail("give --pattern or --manifest, not both", code=2)
     try:
+        told = read_metadata(metadata or ())
         pictures = read_manifest(manifest, folder) if manifest else read_folder(folder, pattern)
-    except FolderError as error:
+    except (FolderError, MetadataError) as error:
         fail(str(error), code=2)
+    if told:
+        pictures = [replace(one, metadata={**told, **(one.metadata or {})}) for one in pictures]
     with connected(url) as client:
         if create:
             _create_if_missing(client, gallery)

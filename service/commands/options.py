@@ -16,6 +16,11 @@ RetentionDays = Annotated[
 ]
 GalleryName = Annotated[str, typer.Option("--gallery", "-g", help="Name of the gallery.")]
 
+OwnMetadata = Annotated[
+    list[str] | None,
+    typer.Option("--metadata", help="key=text, or key:=value for a number, true or false; may be repeated."),
+]
+
 MatchRate = Annotated[
     float | None, typer.Option(help="Share of strangers' queries that may get a match, up to 0.5.")
 ]

@@ -13,6 +13,7 @@ from service.commands.options import (
     AsJson,
     GalleryName,
     MatchRate,
+    OwnMetadata,
     Prior,
     UncertainRate,
     Url,
@@ -47,6 +48,7 @@ def query(
     exclude_camera: Annotated[list[str] | None, typer.Option(help="No picture from this camera.")] = None,
     person: Annotated[list[str] | None, typer.Option(help="Only this person.")] = None,
     exclude_person: Annotated[list[str] | None, typer.Option(help="Not this person.")] = None,
+    metadata: OwnMetadata = None,
     rerank: Annotated[
         bool, typer.Option("--rerank", help="Put the 100 best pictures in k-reciprocal order.")
     ] = False,
@@ -77,18 +79,26 @@ def query(
 
       penumbra query who.jpg -g shop --camera entrance --camera exit --exclude-person guard
 
+      penumbra query who.jpg -g shop --metadata shift=night --metadata gate:=4
+
       penumbra query who.jpg -g shop --overlays why/
     """
     from service.client import Decisions, Filters
+    from service.metadata_options import MetadataError, read_metadata
 
     if by not in ("person", "image"):
         fail(f"--by is person or image, not {by!r}", code=2)
     ranked_by: Literal["person", "image"] = "person" if by == "person" else "image"
+    try:
+        told = read_metadata(metadata or ())
+    except MetadataError as error:
+        fail(str(error), code=2)
     filters = Filters(
         cameras=camera or (),
         people=person or (),
         exclude_cameras=exclude_camera or (),
         exclude_people=exclude_person or (),
+        metadata=told,
     )
     with connected(url) as client:
         answer = client.query(
@@ -171,7 +181,7 @@ def query_batch(
     """Ask many queries, and print one JSON object a line: id, and answer or problem, in order.
 
     The options are those of `penumbra query`, e.g. {"id": "a", "pictures": ["a.jpg"], "top_k": 3,
-    "cameras": ["entrance"]}. Ends with 1 if a query failed.
+    "cameras": ["entrance"], "metadata": {"shift": "night"}}. Ends with 1 if a query failed.
 
     [bold]Example[/]
 

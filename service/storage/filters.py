@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
+
+from service.storage.facts import Scalar
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +18,7 @@ class Filters:
         cameras, people: it is from one of these cameras, of one of these persons.
         exclude_cameras, exclude_people: it is from none of these; a picture without a camera passes.
         time_from, time_to: it was taken at or after, and before; one without a time does not pass. Aware.
+        metadata: its own metadata has each of these members, with this value.
     """
 
     cameras: Sequence[str] = ()
@@ -24,12 +27,12 @@ class Filters:
     exclude_people: Sequence[str] = ()
     time_from: datetime | None = None
     time_to: datetime | None = None
+    metadata: Mapping[str, Scalar] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
         """Whether anything is asked."""
-        return any((self.cameras, self.people, self.exclude_cameras, self.exclude_people)) or not (
-            self.time_from is None and self.time_to is None
-        )
+        lists = (self.cameras, self.people, self.exclude_cameras, self.exclude_people)
+        return any((*lists, self.metadata)) or not (self.time_from is None and self.time_to is None)
 
 
 EVERYTHING: Final = Filters()

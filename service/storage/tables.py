@@ -28,6 +28,7 @@ __all__ = [
     "AuditRow",
     "Base",
     "ErasedRow",
+    "FactRow",
     "GalleryRow",
     "ImageRow",
     "Instant",
@@ -126,6 +127,16 @@ class ImageRow(Base):
     occlusion: Mapped[int] = mapped_column(SmallInteger)
     scores: Mapped[bytes | None] = mapped_column(LargeBinary)  # float32 [4], little endian
     features: Mapped[bytes] = mapped_column(LargeBinary)  # float16 [9, D], little endian; last: it is long
+
+
+class FactRow(Base):
+    """One member of a picture's own metadata, as queries ask for it (``service/storage/facts.py``)."""
+
+    __tablename__ = "metadata_facts"
+    __table_args__ = (Index("metadata_facts_by_image", "image"),)
+
+    fact: Mapped[str] = mapped_column(String(64), primary_key=True)
+    image: Mapped[int] = mapped_column(ForeignKey("images.number", ondelete="CASCADE"), primary_key=True)
 
 
 class PreviousRow(Base):

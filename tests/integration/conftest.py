@@ -20,6 +20,15 @@ def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
     server.stop()
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def catalog_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database of this test's own: the test runs once on SQLite, once on PostgreSQL."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'folder' / 'catalog.sqlite3'}"
+    server: PostgreSQLServer = request.getfixturevalue("postgresql_server")
+    return server.empty_database()
+
+
 @pytest.fixture(scope="session")
 def postgresql_server() -> Iterator[PostgreSQLServer]:
     """A running PostgreSQL; each test takes a database of its own."""

@@ -13,6 +13,7 @@ from service.api.faults import ProblemDocument
 from service.api.schemas.strict import NEXT_CURSOR, Moment, PersonName, Strict, Words
 
 MAX_METADATA_BYTES: Final = 16 * 1024
+MAX_METADATA_MEMBERS: Final = 64
 
 Coordinate = Annotated[int, Field(ge=0, le=1_000_000)]
 Side = Annotated[int, Field(ge=1, le=1_000_000)]
@@ -56,7 +57,11 @@ class Item(Strict):
         examples=[[120, 40, 64, 128]],
     )
     metadata: dict[str, JsonValue] = Field(
-        default_factory=dict, description=f"The caller's own, as JSON up to {MAX_METADATA_BYTES} bytes."
+        default_factory=dict,
+        max_length=MAX_METADATA_MEMBERS,
+        description=f"The caller's own: up to {MAX_METADATA_MEMBERS} members and {MAX_METADATA_BYTES} bytes of "
+        "JSON. Queries can ask for those that are strings, numbers or booleans.",
+        examples=[{"shift": "night", "gate": 4}],
     )
 
     @field_validator("metadata")

@@ -6,11 +6,20 @@ from base64 import b64encode
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field, Json, PlainSerializer, StringConstraints, WithJsonSchema
+from pydantic import (
+    Field,
+    Json,
+    PlainSerializer,
+    StrictBool,
+    StrictInt,
+    StrictStr,
+    StringConstraints,
+    WithJsonSchema,
+)
 
 from service.api.faults import ProblemDocument
 from service.api.schemas.decisions import DECISION, PROBABILITY, Decisive
-from service.api.schemas.pictures import BOXES, BoxNumbers, Occlusion
+from service.api.schemas.pictures import BOXES, MAX_METADATA_MEMBERS, BoxNumbers, Occlusion
 from service.api.schemas.strict import Moment, Strict, Words
 from service.matching.reranking import CANDIDATES
 from service.matching.unification import CHOICES
@@ -29,6 +38,13 @@ COMPARED: Final = (
 
 Listed = Annotated[list[Words], Field(min_length=1, max_length=1000)]
 Names = Json[Listed]
+
+OWN_METADATA: Final = (
+    "Only pictures whose own metadata has every one of these members, with this string, number or boolean."
+)
+_Finite = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+_Scalar = StrictBool | StrictInt | _Finite | StrictStr
+Told = Annotated[dict[str, _Scalar], Field(min_length=1, max_length=MAX_METADATA_MEMBERS)]
 
 
 class Query(Decisive):
@@ -70,6 +86,9 @@ class QueryForm(Query):
     people: Names | None = Field(default=None, description=f"{ONLY_PEOPLE} {NAMES_AS_JSON}")
     exclude_cameras: Names | None = Field(default=None, description=f"{NO_CAMERAS} {NAMES_AS_JSON}")
     exclude_people: Names | None = Field(default=None, description=f"{NO_PEOPLE} {NAMES_AS_JSON}")
+    metadata: Json[Told] | None = Field(
+        default=None, description=f'{OWN_METADATA} A JSON object, e.g. `{{"shift": "night"}}`.'
+    )
 
 
 class BatchQuery(Query):
@@ -92,6 +111,7 @@ class BatchQuery(Query):
     people: Listed | None = Field(default=None, description=ONLY_PEOPLE)
     exclude_cameras: Listed | None = Field(default=None, description=NO_CAMERAS)
     exclude_people: Listed | None = Field(default=None, description=NO_PEOPLE)
+    metadata: Told | None = Field(default=None, description=OWN_METADATA)
 
 
 class MatchedImage(Strict):

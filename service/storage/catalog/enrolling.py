@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from sqlalchemy import select
+from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
 from service.clock import now
 from service.problems import UnknownGallery
 from service.storage.catalog.previous import keep_before
 from service.storage.catalog.rows import made_by, read_scores
+from service.storage.facts import facts_of
 from service.storage.records import Enrolled, NewImage
-from service.storage.tables import GalleryRow, ImageRow, PersonRow
+from service.storage.tables import FactRow, GalleryRow, ImageRow, PersonRow
 
 __all__ = ["enrol_in"]
 
@@ -63,6 +64,7 @@ def enrol_in(session: Session, gallery: int, fingerprint: str, images: Sequence[
         )
         session.add(row)
         session.flush()
+        _keep_facts(session, row, image)
         _keep_before(session, row, image)
         if image.client_id is not None:
             known[image.client_id] = row
@@ -85,6 +87,12 @@ def _meet_again(session: Session, row: ImageRow, image: NewImage, fingerprint: s
 
 def _model_columns(image: NewImage, fingerprint: str) -> dict[str, Any]:
     return made_by(fingerprint, image.occlusion, image.scores, image.features)
+
+
+def _keep_facts(session: Session, row: ImageRow, image: NewImage) -> None:
+    facts = [{"fact": fact, "image": row.number} for fact in facts_of(row.gallery, image.metadata)]
+    if facts:
+        session.execute(insert(FactRow), facts)
 
 
 def _keep_before(session: Session, row: ImageRow, image: NewImage) -> None:

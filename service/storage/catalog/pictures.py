@@ -16,6 +16,7 @@ from service.storage.catalog.enrolling import enrol_in
 from service.storage.catalog.erased import note_erased
 from service.storage.catalog.rows import CHUNK, REMOVED, key_in, read_scores, unknown_image
 from service.storage.database import Database
+from service.storage.facts import facts_of
 from service.storage.filters import Filters
 from service.storage.records import (
     Enrolled,
@@ -25,7 +26,7 @@ from service.storage.records import (
     PictureRecord,
     RemovedImage,
 )
-from service.storage.tables import GalleryRow, ImageRow, PersonRow
+from service.storage.tables import FactRow, GalleryRow, ImageRow, PersonRow
 
 __all__ = ["PictureCatalog"]
 
@@ -153,6 +154,9 @@ class PictureCatalog:
             statement = statement.where(ImageRow.time >= filters.time_from)
         if filters.time_to is not None:
             statement = statement.where(ImageRow.time < filters.time_to)
+        for fact in facts_of(gallery, filters.metadata):
+            having = select(FactRow.image).where(FactRow.fact == fact)
+            statement = statement.where(ImageRow.number.in_(having))
         with self._database.engine.connect() as connection:
             rows = connection.execute(statement.order_by(ImageRow.number)).all()
         return np.array([row.number for row in rows], dtype=np.int64), len({row.person for row in rows})

@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from service.cli import app
-from service.client import Client, Filters, NewPicture, ProblemError
+from service.client import BatchQuery, Client, Filters, NewPicture, ProblemError
 from tests.drawings import encoded, person
 from tests.serving import Serving, handmade_settings, serving
 
@@ -174,6 +174,9 @@ def test_merged_people_are_one_from_then_on(client: Client) -> None:
         (Filters(exclude_people=list(NAMES[:4]), time_from=NOON + timedelta(hours=1)), {"4-1", "4-2"}),
         (Filters(time_to=NOON + timedelta(hours=1), people=["eve"]), {"4-0"}),
         (Filters(people=["nobody"]), set()),
+        (Filters(metadata={"view": 1}), {f"{who}-1" for who in range(5)}),
+        (Filters(metadata={"view": 2}, people=["eve"]), {"4-2"}),
+        (Filters(metadata={"view": "2"}), set()),
     ],
 )
 def test_a_filtered_query_ranks_exactly_what_the_filters_leave(
@@ -190,7 +193,17 @@ def test_a_filtered_query_ranks_exactly_what_the_filters_leave(
 
 
 @pytest.mark.parametrize(
-    "field", [{"cameras": "c0"}, {"people": "[]"}, {"time_from": "2026-01-01T00:00:00"}, {"people": "[1]"}]
+    "field",
+    [
+        {"cameras": "c0"},
+        {"people": "[]"},
+        {"time_from": "2026-01-01T00:00:00"},
+        {"people": "[1]"},
+        {"metadata": "shift=night"},
+        {"metadata": "{}"},
+        {"metadata": '{"view": null}'},
+        {"metadata": '{"view": NaN}'},
+    ],
 )
 def test_a_filter_that_does_not_validate_is_named(
     client: Client, service: Serving, field: dict[str, str]
@@ -250,6 +263,47 @@ def test_the_command_line_filters_a_query(client: Client, service: Serving, tmp_
     assert len(results) == 4
     assert {result["image"]["camera"] for result in results} == {"c0"}
     assert "späti" not in {result["person"] for result in results}
+
+
+def test_own_metadata_is_told_and_asked_for_from_the_command_line(
+    client: Client, service: Serving, tmp_path: Path
+) -> None:
+    def run(*arguments: str) -> str:
+        done = CliRunner().invoke(app, [*arguments, "--gallery", "g", "--url", service.url])
+        assert done.exit_code == 0, done.output
+        return done.stdout
+
+    for who in ("fay", "gus"):
+        (tmp_path / f"{who}.png").write_bytes(encoded(person(len(who) + ord(who[0]))))
+    (tmp_path / "list.csv").write_text("path,person,shift\nfay.png,fay,\ngus.png,gus,day\n")
+    told = ["--metadata", "shift=night", "--metadata", "gate:=4"]
+    run("enrol", str(tmp_path), "--manifest", str(tmp_path / "list.csv"), *told)
+    metadata = {picture.person: picture.metadata for picture in client.images("g", page_size=4)}
+    assert metadata["fay"] == {"shift": "night", "gate": 4}
+    assert metadata["gus"] == {"shift": "day", "gate": 4}
+    found = json.loads(run("query", str(tmp_path / "gus.png"), "--json", *told))["results"]
+    assert [result["person"] for result in found] == ["fay"]
+
+
+def test_a_line_of_a_batch_asks_for_own_metadata(client: Client) -> None:
+    lines = [
+        BatchQuery([encoded(person(2, 9))], top_k=100, by="image", filters=Filters(metadata={"view": view}))
+        for view in (1, 7)
+    ]
+    some, none = (line.answer for line in client.query_batch("g", lines))
+    assert some is not None
+    assert none is not None
+    names = {picture.id: picture.client_id for picture in client.images("g")}
+    assert {names[result.image.id] for result in some.results} == {f"{who}-1" for who in range(5)}
+    assert none.results == []
+
+
+def test_more_metadata_than_is_taken_is_refused(client: Client) -> None:
+    for told in ({f"k{n}": n for n in range(65)}, {"long": "x" * 16_384}):
+        with pytest.raises(ProblemError) as refused:
+            client.enrol("g", [NewPicture(encoded(person(61)), "x", metadata=told)])
+        assert_refused(refused, 422, "bad-items")
+        assert "items[0].metadata" in str(refused.value)
 
 
 def test_no_name_climbs_out_of_the_people(client: Client) -> None:
