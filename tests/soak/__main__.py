@@ -1,4 +1,7 @@
-"""`python -m tests.soak`: run the long proofs and print their figures; the exit status says if all held."""
+"""`python -m tests.soak`: run the long proofs and print their figures; the exit status says if all held.
+
+Each takes free ports and folders of its own, so several may run at the same time (`--only`).
+"""
 
 from __future__ import annotations
 
@@ -8,13 +11,22 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 
 from tests.servers import PostgreSQLServer
@@ -25,6 +37,7 @@ from tests.soak.kills import kill_rounds
 from tests.soak.load import mixed_load
 from tests.soak.postgresql_faults import postgresql_faults
 from tests.soak.redis_faults import redis_faults
+from tests.soak.rounds import Count
 
 
 class Figures(Protocol):
@@ -34,7 +47,7 @@ class Figures(Protocol):
     def held(self) -> bool: ...
 
 
-Scenario = Callable[[Path], Figures]
+Scenario = Callable[[Path, Count], Figures]
 
 
 @dataclass(frozen=True)
@@ -51,33 +64,33 @@ class Outcome:
 def scenarios(rounds: int, minutes: float, faults: int, bundle: Path | None) -> dict[str, Scenario]:
     """All of them, by name, in the order in which they are run."""
     return {
-        "kills": lambda folder: kill_rounds(folder, rounds),
-        "redis": lambda folder: redis_faults(folder, faults),
-        "erasures": lambda folder: erasures_without_redis(folder, faults),
-        "postgresql": lambda folder: _on_postgresql(folder, faults),
-        "disk": lambda folder: disk_faults(folder, faults),
-        "clock": lambda folder: clock_jumps(folder, faults),
-        "load": lambda folder: mixed_load(folder, minutes, bundle),
+        "kills": lambda folder, count: kill_rounds(folder, rounds, count=count),
+        "redis": lambda folder, count: redis_faults(folder, faults, count=count),
+        "erasures": lambda folder, count: erasures_without_redis(folder, faults, count=count),
+        "postgresql": lambda folder, count: _on_postgresql(folder, faults, count),
+        "disk": lambda folder, count: disk_faults(folder, faults, count=count),
+        "clock": lambda folder, count: clock_jumps(folder, faults, count=count),
+        "load": lambda folder, count: mixed_load(folder, minutes, bundle, count=count),
     }
 
 
-def _on_postgresql(folder: Path, rounds: int) -> Figures:
+def _on_postgresql(folder: Path, rounds: int, count: Count) -> Figures:
     # the folder above is closed to the user that PostgreSQL runs as
     with tempfile.TemporaryDirectory(prefix="penumbra-postgresql-") as cluster:
         server = PostgreSQLServer(Path(cluster))
         server.start()
         try:
-            return postgresql_faults(folder, rounds, server)
+            return postgresql_faults(folder, rounds, server, count=count)
         finally:
             server.stop()
 
 
-def run(name: str, scenario: Scenario) -> Outcome:
+def run(name: str, scenario: Scenario, count: Count) -> Outcome:
     """Run one scenario in a folder of its own."""
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix=f"penumbra-soak-{name}-") as folder:
         try:
-            found = scenario(Path(folder) / name)
+            found = scenario(Path(folder) / name, count)
         except Exception as error:
             traceback.print_exc()
             return Outcome(name, False, round(time.monotonic() - began, 1), {}, f"{error!r}")
@@ -91,11 +104,18 @@ def main() -> int:
     names = chosen.only or list(wanted)
     console = Console(stderr=True)
     outcomes: list[Outcome] = []
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         for number, name in enumerate(names, 1):
-            task = progress.add_task(f"{number}/{len(names)} {name}", total=1)
-            outcomes.append(run(name, wanted[name]))
+            task = progress.add_task(f"{number}/{len(names)} {name}", total=None)
+            outcomes.append(run(name, wanted[name], _shown_in(progress, task)))
             progress.remove_task(task)
             word = "held" if outcomes[-1].held else "[bold red]NOT held[/]"
             console.print(f"{number}/{len(names)} {name}: {word} ({outcomes[-1].seconds:.0f} s)")
@@ -106,6 +126,21 @@ def main() -> int:
         Console().print(_table(outcomes))
         print("all held" if held else "NOT all held")
     return 0 if held else 1
+
+
+def _shown_in(progress: Progress, task: TaskID) -> Count:
+    """Counts rounds on a bar; where there is no terminal, a line says each tenth that is done."""
+
+    def count(total: int) -> Iterator[int]:
+        progress.update(task, total=total)
+        for number in range(total):
+            yield number
+            progress.advance(task)
+            done = number + 1
+            if not progress.console.is_terminal and 10 * done // total > 10 * number // total:
+                progress.console.print(f"{progress.tasks[-1].description}: {done} of {total}")
+
+    return count
 
 
 def _table(outcomes: list[Outcome]) -> Table:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import resource
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from pathlib import Path
 
 from service.background import BackgroundService
 from tests.serving import handmade_settings
+from tests.soak.rounds import Count
 from tests.soak.watched_load import Serve, WatchedLoad, in_a_process, prepare, right_answers
 
 __all__ = ["DiskFaults", "NotPermitted", "disk_faults"]
@@ -57,7 +59,7 @@ class DiskFaults:
         return 507 in self.refused and 503 in self.refused and not amiss
 
 
-def disk_faults(folder: Path, rounds: int, serve: Serve = in_a_process) -> DiskFaults:
+def disk_faults(folder: Path, rounds: int, serve: Serve = in_a_process, count: Count = range) -> DiskFaults:
     """Run the rounds on one service, with everything it stores on file systems in memory.
 
     Raises:
@@ -71,7 +73,7 @@ def disk_faults(folder: Path, rounds: int, serve: Serve = in_a_process) -> DiskF
             prepare(service.url)
             probes = right_answers(service.url)
             with WatchedLoad(service.url, probes, refusals={503, 507}) as load:
-                for _ in range(rounds):
+                for _ in count(rounds):
                     load.run("calm", at_least=2)
                     for one in (disk, pictures):
                         with _filled(one):
@@ -135,12 +137,14 @@ def _filled(folder: Path) -> Iterator[None]:
 @contextmanager
 def _read_only(folder: Path) -> Iterator[None]:
     # a file that is open for writing at this moment keeps the kernel from it
-    for _ in range(200):
-        with contextlib.suppress(subprocess.CalledProcessError):
+    give_up = time.monotonic() + 60
+    while True:
+        try:
             _run("mount", "-o", "remount,ro", str(folder))
             break
-    else:
-        raise AssertionError("the disk could not be made read-only")
+        except subprocess.CalledProcessError as error:
+            if time.monotonic() > give_up:
+                raise AssertionError("the disk could not be made read-only") from error
     try:
         yield
     finally:

@@ -13,11 +13,11 @@ import httpx
 from tests.drawings import encoded, person
 from tests.servers import RedisServer
 from tests.serving import handmade_settings
-from tests.soak.watched_load import Serve, in_a_process
+from tests.soak.rounds import Count
+from tests.soak.watched_load import PATIENCE_S, Serve, in_a_process
 
 __all__ = ["ErasuresWithoutRedis", "erasures_without_redis"]
 
-_PATIENCE_S = 60.0
 _HEAD_BYTES = 8  # of a value, see service/storage/redis.py
 
 
@@ -45,7 +45,9 @@ class ErasuresWithoutRedis:
         return self.erased == self.seen_before > 0 and self.left == self.left_in_catalog == 0
 
 
-def erasures_without_redis(folder: Path, rounds: int, serve: Serve = in_a_process) -> ErasuresWithoutRedis:
+def erasures_without_redis(
+    folder: Path, rounds: int, serve: Serve = in_a_process, count: Count = range
+) -> ErasuresWithoutRedis:
     """Run the rounds, each with three people: frozen, stopped, and back after a restart of the service."""
     (folder / "redis").mkdir(parents=True)
     redis = RedisServer(folder / "redis", keeps=True)
@@ -56,7 +58,7 @@ def erasures_without_redis(folder: Path, rounds: int, serve: Serve = in_a_proces
     try:
         with serve(settings) as service:
             httpx.post(f"{service.url}/v1/galleries", json={"name": "g"}, trust_env=False).raise_for_status()
-        for turn in range(rounds):
+        for turn in count(rounds):
             with serve(settings) as service:
                 people = range(10 * turn, 10 * turn + 3)
                 for who in people:
@@ -96,7 +98,7 @@ def _enrol(url: str, who: int) -> None:
         f"{url}/v1/galleries/g/images",
         files=[("files", ("0", encoded(person(who))))],
         data={"items": json.dumps([{"person": f"p{who}"}])},
-        timeout=60,
+        timeout=PATIENCE_S,
         trust_env=False,
     )
     answer.raise_for_status()
@@ -111,7 +113,7 @@ def _traces(redis: RedisServer, url: str, content: bytes) -> tuple[bytes, bytes]
         AssertionError: it never is.
     """
     digest = hashlib.sha256(content).hexdigest()
-    until = time.monotonic() + _PATIENCE_S
+    until = time.monotonic() + PATIENCE_S
     with redis.client() as client:
         while time.monotonic() < until:
             for key in client.keys(f"*{digest}"):
@@ -119,20 +121,20 @@ def _traces(redis: RedisServer, url: str, content: bytes) -> tuple[bytes, bytes]
                 if value is not None:
                     return digest.encode(), value[_HEAD_BYTES:]
             files = [("files", ("0", content))]
-            httpx.post(f"{url}/v1/embed", files=files, timeout=60, trust_env=False).raise_for_status()
+            httpx.post(f"{url}/v1/embed", files=files, timeout=PATIENCE_S, trust_env=False).raise_for_status()
             time.sleep(0.1)
     raise AssertionError("the feature cache is not used")
 
 
 def _erase(url: str, who: int) -> None:
-    answer = httpx.delete(f"{url}/v1/galleries/g/people/p{who}", timeout=60, trust_env=False)
+    answer = httpx.delete(f"{url}/v1/galleries/g/people/p{who}", timeout=PATIENCE_S, trust_env=False)
     assert answer.status_code == 204, answer.text
 
 
 def _until_gone(redis: RedisServer, data: Path, traces: list[tuple[bytes, bytes]]) -> float:
     """Seconds until neither Redis nor the catalog holds any of it, or as long as anybody waits."""
     began = time.monotonic()
-    while time.monotonic() < began + _PATIENCE_S:
+    while time.monotonic() < began + PATIENCE_S:
         dump, files = redis.dump(), _catalog(data)
         if not any(digest in dump or vector in dump or digest in files for digest, vector in traces):
             break

@@ -15,6 +15,8 @@ import httpx
 from service.background import start_service
 from tests.drawings import encoded, person
 from tests.handmade_bundle import write_handmade_bundle
+from tests.soak.rounds import Count
+from tests.soak.watched_load import PATIENCE_S
 
 __all__ = ["Kills", "kill_rounds"]
 
@@ -48,7 +50,7 @@ class Kills:
         return self.acknowledged > 0 and self.lost == 0 and self.halves == 0
 
 
-def kill_rounds(folder: Path, rounds: int, seed: int = 1) -> Kills:
+def kill_rounds(folder: Path, rounds: int, seed: int = 1, count: Count = range) -> Kills:
     """Run the rounds on one data folder, each with the pictures of those before.
 
     Raises:
@@ -60,10 +62,10 @@ def kill_rounds(folder: Path, rounds: int, seed: int = 1) -> Kills:
     write_handmade_bundle(bundle)
     acknowledged: dict[str, int] = {}
     longest, next_person = 0.0, 0
-    for turn in range(rounds):
+    for turn in count(rounds):
         service = start_service(folder / "data", folder / "log.txt", bundle=bundle)
         started = time.monotonic()
-        service.wait_until_ready()
+        service.wait_until_ready(PATIENCE_S)
         longest = max(longest, time.monotonic() - started)
         if turn == 0:
             httpx.post(f"{service.url}/v1/galleries", json={"name": "g", "keep_pictures": True})
@@ -76,6 +78,8 @@ def kill_rounds(folder: Path, rounds: int, seed: int = 1) -> Kills:
         next_person += _WRITERS * 1000
         for thread in writers:
             thread.start()
+        if turn == 0:  # so that there is something to lose
+            _until_one_of(acknowledged, writers)
         time.sleep(random.uniform(0.05, 1.0))
         service.process.send_signal(signal.SIGKILL)
         service.process.wait()
@@ -84,14 +88,20 @@ def kill_rounds(folder: Path, rounds: int, seed: int = 1) -> Kills:
             thread.join()
     service = start_service(folder / "data", folder / "log.txt", bundle=bundle)
     try:
-        service.wait_until_ready()
+        service.wait_until_ready(PATIENCE_S)
         return _count(service.url, rounds, acknowledged, longest)
     finally:
         service.stop()
 
 
+def _until_one_of(acknowledged: dict[str, int], writers: list[threading.Thread]) -> None:
+    give_up = time.monotonic() + PATIENCE_S
+    while not acknowledged and any(thread.is_alive() for thread in writers) and time.monotonic() < give_up:
+        time.sleep(0.01)
+
+
 def _enrol_until_killed(url: str, first: int, acknowledged: dict[str, int], stop: threading.Event) -> None:
-    with httpx.Client(base_url=url, timeout=60) as http:
+    with httpx.Client(base_url=url, timeout=PATIENCE_S) as http:
         for who in range(first, first + 1000):
             if stop.is_set():
                 return
@@ -111,7 +121,7 @@ def _enrol_until_killed(url: str, first: int, acknowledged: dict[str, int], stop
 def _count(url: str, rounds: int, acknowledged: dict[str, int], longest: float) -> Kills:
     stored: dict[str, int] = {}
     halves = 0
-    with httpx.Client(base_url=url, timeout=60) as http:
+    with httpx.Client(base_url=url, timeout=PATIENCE_S) as http:
         params: dict[str, str] = {"limit": "1000"}
         while True:
             page = http.get("/v1/galleries/g/images", params=params).raise_for_status().json()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tests.servers import PostgreSQLServer
 from tests.serving import handmade_settings
+from tests.soak.rounds import Count
 from tests.soak.watched_load import Serve, WatchedLoad, in_a_process, prepare, right_answers
 
 __all__ = ["PostgreSQLFaults", "postgresql_faults"]
@@ -54,7 +55,11 @@ class PostgreSQLFaults:
 
 
 def postgresql_faults(
-    folder: Path, rounds: int, postgresql: PostgreSQLServer, serve: Serve = in_a_process
+    folder: Path,
+    rounds: int,
+    postgresql: PostgreSQLServer,
+    serve: Serve = in_a_process,
+    count: Count = range,
 ) -> PostgreSQLFaults:
     """Run the rounds on one service, with its catalog in a new database of a running server.
 
@@ -68,7 +73,7 @@ def postgresql_faults(
         probes = right_answers(service.url)
         longest = 0.0
         with WatchedLoad(service.url, probes, refusals={503}) as load:
-            for _ in range(rounds):
+            for _ in count(rounds):
                 load.run("calm", at_least=3)
                 for _ in range(_CUTS):
                     postgresql.cut_connections()

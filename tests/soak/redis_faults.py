@@ -11,7 +11,8 @@ import httpx
 from service.background import free_port
 from tests.servers import RedisServer
 from tests.serving import handmade_settings
-from tests.soak.watched_load import Serve, WatchedLoad, in_a_process, prepare, right_answers
+from tests.soak.rounds import Count
+from tests.soak.watched_load import PATIENCE_S, Serve, WatchedLoad, in_a_process, prepare, right_answers
 
 __all__ = ["RedisFaults", "redis_faults"]
 
@@ -47,12 +48,12 @@ class RedisFaults:
 
     @property
     def held(self) -> bool:
-        """Whether the promise was kept: the slowest request took less than Redis was silent for."""
-        slow = max(self.slowed_s, self.stopped_s) < max(_SLOW_S, 3 * self.calm_s)
-        return not (self.faults or self.wrong or self.amiss) and self.used_again == self.rounds and slow
+        """Whether the promise was kept. That nobody waits for Redis to come back needs no clock: requests of
+        every kind are answered while it is frozen, and the phase does not end before."""
+        return not (self.faults or self.wrong or self.amiss) and self.used_again == self.rounds
 
 
-def redis_faults(folder: Path, rounds: int, serve: Serve = in_a_process) -> RedisFaults:
+def redis_faults(folder: Path, rounds: int, serve: Serve = in_a_process, count: Count = range) -> RedisFaults:
     """Run the rounds on one service.
 
     Raises:
@@ -73,7 +74,7 @@ def redis_faults(folder: Path, rounds: int, serve: Serve = in_a_process) -> Redi
             prepare(service.url)
             again = 0
             with WatchedLoad(service.url, probes) as load:
-                for _ in range(rounds):
+                for _ in count(rounds):
                     load.run("calm", at_least=5)
                     with redis.client() as client:
                         client.flushall()
@@ -104,7 +105,7 @@ def redis_faults(folder: Path, rounds: int, serve: Serve = in_a_process) -> Redi
         redis.stop()
 
 
-def _until_hit(url: str, load: WatchedLoad, limit_s: float = 180.0) -> bool:
+def _until_hit(url: str, load: WatchedLoad, limit_s: float = PATIENCE_S) -> bool:
     """Go on under load until the cache answers again; whether it did."""
     load.phase = "back"
     before, until = _hits(url), time.monotonic() + limit_s
@@ -117,7 +118,7 @@ def _until_hit(url: str, load: WatchedLoad, limit_s: float = 180.0) -> bool:
 
 def _hits(url: str) -> float:
     """Pictures that were found in the feature cache so far."""
-    text = httpx.get(f"{url}/metrics", timeout=60, trust_env=False).text
+    text = httpx.get(f"{url}/metrics", timeout=PATIENCE_S, trust_env=False).text
     (line,) = [
         line for line in text.splitlines() if line.startswith('penumbra_cache_lookups_total{result="hit"}')
     ]

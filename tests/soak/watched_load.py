@@ -24,14 +24,28 @@ from service.background import start_service
 from service.settings import Settings
 from tests.drawings import encoded, person
 
-__all__ = ["Probe", "Serve", "Service", "WatchedLoad", "in_a_process", "prepare", "right_answers"]
+__all__ = [
+    "FRESH",
+    "PATIENCE_S",
+    "Probe",
+    "Serve",
+    "Service",
+    "WatchedLoad",
+    "in_a_process",
+    "pictures_of",
+    "prepare",
+    "right_answers",
+]
 
 _PEOPLE = 16
 _PROBES = 8
 _TOLERANCE = 1e-4  # of scores: the model's last bits depend on how a batch is filled
-_PATIENCE_S = 120.0
-# A connection kept open may be closed by the service, which has waited long enough, just as it is used again.
-_FRESH = httpx.Limits(max_keepalive_connections=0)
+
+PATIENCE_S = 600.0
+"""How long anything may take: these are proofs and no speed tests, on machines with other work too."""
+
+FRESH = httpx.Limits(max_keepalive_connections=0)
+"""One kept open may be closed by the service, which has waited long enough, just as it is used again."""
 
 
 class Service(Protocol):
@@ -56,7 +70,7 @@ def in_a_process(settings: Settings) -> Iterator[Service]:
         environment={f"PENUMBRA_{name.upper()}": str(value) for name, value in said.items()},
     )
     try:
-        service.wait_until_ready()
+        service.wait_until_ready(PATIENCE_S)
         yield service
     finally:
         service.stop()
@@ -73,7 +87,7 @@ class Probe:
 
 def prepare(url: str) -> None:
     """Make the two galleries, and enrol who stays."""
-    with httpx.Client(base_url=url, timeout=60, trust_env=False) as http:
+    with httpx.Client(base_url=url, timeout=PATIENCE_S, trust_env=False) as http:
         for name in ("fixed", "moving"):
             made = http.post("/v1/galleries", json={"name": name, "keep_pictures": True})
             made.raise_for_status()
@@ -90,7 +104,7 @@ def prepare(url: str) -> None:
 def right_answers(url: str) -> list[Probe]:
     """What a service that :func:`prepare` filled answers while nothing is broken."""
     probes = []
-    with httpx.Client(base_url=url, timeout=60, trust_env=False) as http:
+    with httpx.Client(base_url=url, timeout=PATIENCE_S, trust_env=False) as http:
         for number in range(_PROBES):
             content = encoded(person(number % _PEOPLE, 50 + number, number % 9))
             answer = _query(http, content).raise_for_status()
@@ -149,7 +163,7 @@ class WatchedLoad:
         self.phase = phase
         before = Counter(self.done)
         until = time.monotonic() + seconds
-        give_up = until + _PATIENCE_S
+        give_up = until + PATIENCE_S
         while time.monotonic() < until or min(self._since(before).values()) < at_least:
             if time.monotonic() > give_up or not any(thread.is_alive() for thread in self._threads):
                 raise AssertionError(
@@ -163,7 +177,7 @@ class WatchedLoad:
         self.phase = phase
         before = sum(self.refused.values())
         until = time.monotonic() + seconds
-        give_up = until + _PATIENCE_S
+        give_up = until + PATIENCE_S
         while time.monotonic() < until or sum(self.refused.values()) - before < refusals:
             if time.monotonic() > give_up:
                 raise AssertionError(f"in the phase {phase!r} nothing was refused")
@@ -172,8 +186,8 @@ class WatchedLoad:
     def check(self) -> list[str]:
         """Once the load has stopped: what was acknowledged and is not so, in words; nothing half there."""
         amiss: list[str] = []
-        with httpx.Client(base_url=self.url, timeout=60, trust_env=False) as http:
-            listed = _listed(http)
+        with httpx.Client(base_url=self.url, timeout=PATIENCE_S, trust_env=False) as http:
+            listed = pictures_of(http)
             amiss += [f"{name} is lost" for name in self.kept if name not in listed]
             amiss += [f"{name} is there again" for name in self.erased if name in listed]
             known = self.kept.keys() | self._unsure
@@ -198,11 +212,11 @@ class WatchedLoad:
         """The first of what was amiss, in words."""
         return [*self.faults[:2], *self.wrong[:2], *amiss[:2]]
 
-    def left_over(self, folder: Path, limit_s: float = 40.0) -> int:
+    def left_over(self, folder: Path, limit_s: float = 120.0) -> int:
         """Kept pictures under ``folder`` that are nobody's, once there was time to mend; below 0: missing."""
         until = time.monotonic() + limit_s
         while True:
-            with httpx.Client(base_url=self.url, timeout=60, trust_env=False) as http:
+            with httpx.Client(base_url=self.url, timeout=PATIENCE_S, trust_env=False) as http:
                 rightful = sum(
                     http.get(f"/v1/galleries/{name}").raise_for_status().json()["images"]
                     for name in ("fixed", "moving")
@@ -217,7 +231,7 @@ class WatchedLoad:
         return {kind: self.done[kind] - before[kind] for kind in kinds}
 
     def _ask(self, number: int) -> None:
-        with httpx.Client(base_url=self.url, timeout=60, trust_env=False, limits=_FRESH) as http:
+        with httpx.Client(base_url=self.url, timeout=PATIENCE_S, trust_env=False, limits=FRESH) as http:
             turn = number
             while not self._stop.is_set():
                 probe = self.probes[turn % len(self.probes)]
@@ -233,7 +247,7 @@ class WatchedLoad:
     def _write(self, number: int) -> None:
         mine: list[str] = []
         next_one = number * 1_000_000
-        with httpx.Client(base_url=self.url, timeout=60, trust_env=False, limits=_FRESH) as http:
+        with httpx.Client(base_url=self.url, timeout=PATIENCE_S, trust_env=False, limits=FRESH) as http:
             while not self._stop.is_set():
                 next_one += 1
                 self._enrol(http, next_one, mine)
@@ -310,7 +324,7 @@ def _is_defined(answer: httpx.Response) -> bool:
     return kind.startswith("application/problem+json") and int(answer.headers.get("retry-after", 0)) > 0
 
 
-def _listed(http: httpx.Client) -> dict[str, list[str]]:
+def pictures_of(http: httpx.Client) -> dict[str, list[str]]:
     """Picture ids of everybody in the moving gallery."""
     listed: dict[str, list[str]] = {}
     params: dict[str, str] = {"limit": "1000"}
