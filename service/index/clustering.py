@@ -22,7 +22,7 @@ from models import occlusion
 from service.index.codec import Codec
 from service.index.segment import Lists, Segment
 
-__all__ = ["caught_up", "clustered", "compacted", "sample"]
+__all__ = ["caught_up", "clustered", "compacted", "largest", "sample"]
 
 _LISTS: Final = 4
 """Times the root of the number of pictures: how many lists."""
@@ -46,6 +46,16 @@ def sample(segments: Sequence[Segment], count: int) -> npt.NDArray[np.float32]:
         some = alive[::step]
         found.append(np.stack([segment.features(code, some) for code in range(occlusion.COUNT)], axis=1))
     return np.concatenate(found)
+
+
+def largest(segments: Sequence[Segment]) -> npt.NDArray[np.float32]:
+    """How large each component becomes in any picture that is alive, either way, [9, D]."""
+    found = np.zeros(segments[0].total.shape, dtype=np.float32)
+    alive = [np.flatnonzero(segment.alive[: segment.size]) for segment in segments]
+    for _, segment, rows in _blocks(segments, alive):
+        for code, sizes in enumerate(found):
+            np.maximum(sizes, np.abs(segment.features(code, rows)).max(axis=0), out=sizes)
+    return found
 
 
 def clustered(

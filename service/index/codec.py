@@ -1,9 +1,10 @@
 """How features are stored: 16 bits a component, the catalog's own, or 8.
 
 Both are FAISS scalar quantizers. ``QT_fp16`` holds the very bits that the catalog stores, so that nothing is
-lost. ``QT_8bit_direct_signed`` holds the nearest of 255 steps between the least and the largest value that a
-component of that code takes in a sample: the step's size is multiplied into the query, so FAISS compares
-whole numbers' worth and the scores come out in cosines. Scores move by about 5e-4 with it.
+lost. ``QT_8bit_direct_signed`` holds the nearest of 255 steps that reach as far as a component of that code
+does in any of the pictures that are stored, so that nothing is cut off: the step's size is multiplied into
+the query, so FAISS compares whole numbers' worth and the scores come out in cosines. Scores move by about
+5e-4 with it.
 
 Codes lie in arrays of ours, ``[9, n, bytes]``, so that a row is the same picture under every code, and can be
 overwritten where it lies. FAISS gets their addresses: its inverted-list scanner multiplies while it decodes.
@@ -27,7 +28,7 @@ Bits = Literal[8, 16]
 
 _STEPS: Final = 127
 _HEADROOM: Final = 1.25
-"""Pictures to come may have larger components than the sample: by so much before they are cut off."""
+"""Pictures to come may have larger components: by so much before steps must be made anew."""
 
 _QUANTIZERS: Final = {
     8: faiss.ScalarQuantizer.QT_8bit_direct_signed,
@@ -62,10 +63,19 @@ class Codec:
         self._index.is_trained = True  # neither kind learns anything
 
     @classmethod
-    def of_sample(cls, features: Floats) -> Codec:
-        """8 bits, with steps that fit a sample, float32 [n, 9, D]."""
-        largest = np.abs(features).max(axis=0)
-        return cls(features.shape[2], np.maximum(largest, 1e-6) * np.float32(_HEADROOM / _STEPS))
+    def reaching(cls, largest: Floats, before: Codec | None = None) -> Codec:
+        """8 bits, with steps that reach components of these sizes, float32 [9, D].
+
+        Args:
+            largest: of all that is to be stored.
+            before: steps that something is stored by; they are kept where they reach far enough.
+        """
+        if before is not None and before._scale is not None:
+            reach = before._scale * _STEPS
+            if (largest <= reach).all():
+                return before
+            largest = np.maximum(largest, reach / np.float32(_HEADROOM))
+        return cls(largest.shape[1], np.maximum(largest, 1e-6) * np.float32(_HEADROOM / _STEPS))
 
     def empty(self, capacity: int) -> Codes:
         """Room for so many pictures, [9, capacity, width]; memory is taken as it is written."""

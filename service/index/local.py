@@ -245,9 +245,8 @@ class _Gallery:
         self._dimension = dimension
         self._options = options
         self._halves = halves
-        self._bytes: Codec | None = (
-            None  # its steps hold for the gallery, so that bytes are copied as they are
-        )
+        # its steps hold for the gallery as long as they reach, so that bytes are copied as they are
+        self._bytes: Codec | None = None
         self._versions: Versions[State] = Versions({})
         self._writing = threading.Lock()
         self._in_rewriting: Sequence[Segment] = ()
@@ -402,8 +401,9 @@ class _Gallery:
     def _codec(self, chosen: Sequence[Segment]) -> Codec:
         if self._options.bits == 16:
             return self._halves
-        if self._bytes is None:
-            self._bytes = Codec.of_sample(clustering.sample(chosen, _BLOCK))
+        if halves := [segment for segment in chosen if segment.codec is self._halves]:
+            self._bytes = Codec.reaching(clustering.largest(halves), self._bytes)
+        assert self._bytes is not None, "what is not stored in 16 bits is stored by these steps"
         return self._bytes
 
     def _is_in_rewriting(self, segment: Segment) -> bool:
