@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from service.api.serve import ServeRefused, refuse_open_door
@@ -14,7 +16,7 @@ def test_loopback_needs_no_permission(host: str) -> None:
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.1", "penumbra.example", ""])
-def test_any_other_address_needs_permission(host: str) -> None:
+def test_any_other_address_needs_permission(host: str, tmp_path: Path) -> None:
     with pytest.raises(ServeRefused, match="PENUMBRA_ALLOW_ANONYMOUS"):
-        refuse_open_door(Settings(host=host))
-    refuse_open_door(Settings(host=host, allow_anonymous=True))
+        refuse_open_door(Settings(host=host, data_dir=tmp_path))
+    refuse_open_door(Settings(host=host, data_dir=tmp_path, allow_anonymous=True))

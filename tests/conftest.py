@@ -1,0 +1,25 @@
+"""What holds for the tests as a whole."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_is_left_in_the_repository() -> Iterator[None]:
+    """A test that names no folder of its own leaves what a service or a command writes by default."""
+    before = _files()
+    yield
+    left = sorted(_files() - before)
+    assert not left, f"tests have left {left} in {ROOT}: they belong in tmp_path"
+
+
+def _files() -> set[str]:
+    """The top level's, but for caches of tools."""
+    return {name for name in os.listdir(ROOT) if not name.startswith(".")}
