@@ -28,10 +28,10 @@ COPY pyproject.toml constraints.txt README.md LICENSE ./
 RUN for package in models training service; do mkdir "$package" && touch "$package/__init__.py"; done
 
 FROM build AS dependencies-cpu
-RUN /opt/build/bin/pip --python /opt/penumbra/bin/python install --no-cache-dir --constraint constraints.txt '.[cpu,postgresql]'
+RUN /opt/build/bin/pip --python /opt/penumbra/bin/python install --no-cache-dir --constraint constraints.txt '.[cpu,postgresql,tracing]'
 
 FROM build AS dependencies-gpu
-RUN /opt/build/bin/pip --python /opt/penumbra/bin/python install --no-cache-dir --constraint constraints.txt '.[gpu]'
+RUN /opt/build/bin/pip --python /opt/penumbra/bin/python install --no-cache-dir --constraint constraints.txt '.[gpu,postgresql,tracing]'
 
 FROM build AS wheel
 COPY models models
