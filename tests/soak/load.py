@@ -28,7 +28,6 @@ from tests.soak.watched_load import FRESH, PATIENCE_S, pictures_of
 
 __all__ = ["Load", "mixed_load"]
 
-_PICTURES = 600
 _CACHE_BYTES = 2 * 1024 * 1024
 _EVERY_S = 10.0
 _SETTLES_S = 600.0
@@ -77,7 +76,12 @@ class Load:
 
 
 def mixed_load(
-    folder: Path, minutes: float, bundle: Path | None = None, workers: int = 4, count: Count = range
+    folder: Path,
+    minutes: float,
+    bundle: Path | None = None,
+    workers: int = 4,
+    pictures: int = 600,
+    count: Count = range,
 ) -> Load:
     """Load a service of its own.
 
@@ -86,6 +90,7 @@ def mixed_load(
         minutes: how long.
         bundle: a tiny handmade one unless given.
         workers: clients at a time.
+        pictures: in the gallery, about.
         count: counts the samples of memory.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -98,7 +103,7 @@ def mixed_load(
     samples: list[_Memory] = []
     try:
         service.wait_until_ready(PATIENCE_S)
-        crowd = _Crowd(service.url)
+        crowd = _Crowd(service.url, pictures)
         crowd.fill()
         start = _memory(service.process.pid)
         threads = [threading.Thread(target=crowd.work, args=(number,)) for number in range(workers)]
@@ -140,6 +145,7 @@ class _Crowd:
     """Who is in the gallery, and the clients that come, ask and go."""
 
     url: str
+    size: int
     stop: threading.Event = field(default_factory=threading.Event)
     done: Counter[str] = field(default_factory=Counter)
     faults: list[str] = field(default_factory=list)
@@ -156,7 +162,7 @@ class _Crowd:
         """Make the gallery, and enrol as many as it will have."""
         with self._client() as http:
             http.post("/v1/galleries", json={"name": "moving", "keep_pictures": True}).raise_for_status()
-            while self._pictures < _PICTURES:
+            while self._pictures < self.size:
                 self._enrol(http, random.Random(self._pictures), people=10)
         if self.faults:
             raise AssertionError(f"the gallery could not be filled: {self.faults[0]}")
@@ -171,7 +177,7 @@ class _Crowd:
                     self._query(http, dice)
                 elif kind == "list":
                     self._ask(http, kind, "GET", "/v1/galleries/moving/people", 200, params={"limit": 100})
-                elif self._pictures < _PICTURES:
+                elif self._pictures < self.size:
                     self._enrol(http, dice)
                 else:
                     self._erase(http, dice)
