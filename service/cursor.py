@@ -22,4 +22,20 @@ def last_before(cursor: str) -> str:
     try:
         return base64.b64decode(cursor + "=" * (-len(cursor) % 4), b"-_", validate=True).decode()
     except (binascii.Error, ValueError) as error:
-        raise BadRequest("the cursor is none that a page gave") from error
+        raise _foreign() from error
+
+
+def number_before(cursor: str) -> int:
+    """The number that :func:`cursor_after` was given as text.
+
+    Raises:
+        BadRequest: no page gave this cursor.
+    """
+    number = last_before(cursor)
+    if not number.isascii() or not number.isdigit() or len(number) > 18:
+        raise _foreign()
+    return int(number)
+
+
+def _foreign() -> BadRequest:
+    return BadRequest("the cursor is none that a page gave")

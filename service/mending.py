@@ -8,14 +8,17 @@ import logging
 from sqlalchemy.exc import SQLAlchemyError
 
 from service.gallery import Galleries
+from service.recurring import Recurring
 
 __all__ = ["Mender"]
 
 _log = logging.getLogger(__name__)
 
 
-class Mender:
+class Mender(Recurring):
     """Looks every second whether something is owed; where nothing is, that costs nothing.
+
+    What is still owed to the feature cache at the end is in the catalog; the rest is done by a start.
 
     Args:
         galleries: know what is owed.
@@ -27,17 +30,6 @@ class Mender:
         self._galleries = galleries
         self._pause_s = pause_s
         self._longest_s = longest_s
-        self._task: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        """Begin to look."""
-        self._task = asyncio.create_task(self._work())
-
-    async def close(self) -> None:
-        """End; what is still owed to the feature cache is in the catalog, the rest is done by a start."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
 
     async def _work(self) -> None:
         pause_s = self._pause_s

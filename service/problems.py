@@ -196,6 +196,14 @@ class PictureNotKept(Problem):
     title = "Picture not kept"
 
 
+class PictureLost(Problem):
+    """The picture was kept, and its file is gone from the picture store, damaged or unreadable."""
+
+    status = 404
+    slug = "picture-lost"
+    title = "Kept picture is lost"
+
+
 class PersonExists(Problem):
     """Another person of the gallery has that name; merging the two is asked for by ``merge``."""
 
@@ -268,6 +276,13 @@ class Unavailable(TryLater):
     slug = "unavailable"
     title = "Service unavailable"
     usual_wait_s = 2
+
+
+class PicturesAway(Unavailable):
+    """The picture store does not answer."""
+
+    def __init__(self) -> None:
+        super().__init__("The picture store does not answer for now; try again.")
 
 
 class StorageFull(TryLater):

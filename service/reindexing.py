@@ -3,23 +3,41 @@
 Where the previous model is served too it answers for a gallery until that is done, and from then on the
 present one. Where it is not, a gallery answers with the pictures that are done. What is left to do is what
 the catalog says is pending, so whoever is stopped or killed goes on where it was.
+
+A picture whose kept file is lost, damaged or unreadable is set aside, named, and the rest is completed. It
+stays pending: its features of the other model are listed, erasable, and compared with nobody's. It is tried
+again when the gallery is asked for again, and at every start until its file is back or it is erased. Where
+the picture store as a whole is away, nothing is set aside: the work waits for it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 from dataclasses import dataclass
 from typing import Final
 
 from service.gallery import Galleries
-from service.problems import DeadlineExceeded, Overloaded, Problem, Unavailable, UnknownGallery
+from service.problems import (
+    DeadlineExceeded,
+    Overloaded,
+    PicturesAway,
+    Problem,
+    Unavailable,
+    UnknownGallery,
+)
 from service.storage.catalog import Catalog
 from service.storage.records import PendingPicture
 
 __all__ = ["Reindexer", "Reindexing"]
 
 _log = logging.getLogger(__name__)
+
+_MOST_NAMED: Final = 100
+
+_DEATHS: Final = 3
+"""Times that workers may die over a picture until it is set aside."""
 
 _AT_ONCE: Final = 4
 """Pictures in work at a time: enough to fill a batch, few enough to leave queries their turn."""
@@ -36,7 +54,8 @@ class Reindexing:
         waiting: kept, of another model, and not tried in vain.
         not_kept: of another model, and nothing is there to embed.
         failed: kept, of another model, and tried in vain since the service started or was last asked.
-        problem: of the last one that failed; None where none did.
+        failed_images: public ids of those that failed, up to 100 of them.
+        problem: of the last one that failed, or what the work waits for; None where there is neither.
         answers: fingerprint of the model that queries are answered by.
     """
 
@@ -46,6 +65,7 @@ class Reindexing:
     waiting: int
     not_kept: int
     failed: int
+    failed_images: tuple[str, ...]
     problem: str | None
     answers: str
 
@@ -69,6 +89,7 @@ class Reindexer:
         self._pause_s = pause_s
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._failed: dict[str, dict[int, str]] = {}
+        self._waits_for: dict[str, str] = {}
 
     async def resume(self) -> None:
         """Go on with what an earlier process was asked for and did not finish."""
@@ -95,7 +116,11 @@ class Reindexer:
         running = self._running(name)  # before the counts: whoever reads that it ended reads the end's counts
         key = await asyncio.to_thread(self._catalog.galleries.key, name)
         counts = await asyncio.to_thread(self._catalog.pending.counts, key.number, self._fingerprint)
-        failed = self._failed.get(name, {})
+        tried = dict(self._failed.get(name, {}))
+        failed = await asyncio.to_thread(
+            self._catalog.pending.kept_among, key.number, self._fingerprint, list(tried)
+        )  # the others were erased, or enrolled again
+        problem = next((tried[number] for number in reversed(tried) if number in failed), None)
         return Reindexing(
             running=running,
             images=counts.images,
@@ -103,7 +128,8 @@ class Reindexer:
             waiting=max(0, counts.kept - len(failed)),
             not_kept=counts.not_kept,
             failed=len(failed),
-            problem=next(reversed(failed.values()), None),
+            failed_images=tuple(itertools.islice(failed.values(), _MOST_NAMED)),
+            problem=(self._waits_for.get(name) if running else None) or problem,
             answers=self._galleries.answered_by(key.number),
         )
 
@@ -128,7 +154,8 @@ class Reindexer:
             try:
                 number = await self._embed_pending(name)
                 await self._galleries.renewal.finish(number)
-                await asyncio.to_thread(self._catalog.pending.bring_to, name, None)
+                if not self._failed[name]:  # else the next start tries those again
+                    await asyncio.to_thread(self._catalog.pending.bring_to, name, None)
             except UnknownGallery:
                 return
             except Exception:  # the catalog is away, or the picture store
@@ -136,7 +163,7 @@ class Reindexer:
                 await asyncio.sleep(self._pause_s)
                 continue
             failed = self._failed[name]
-            _log.info("gallery %r is of the present model; %d pictures failed", name, len(failed))
+            _log.info("gallery %r is of the present model; %d pictures are set aside", name, len(failed))
             return
 
     async def _embed_pending(self, name: str) -> int:
@@ -154,13 +181,32 @@ class Reindexer:
             after = pictures[-1].number
 
     async def _embed(self, name: str, gallery: int, picture: PendingPicture) -> None:
+        deaths = 0
         while True:
             try:
                 await self._galleries.renewal.renew(gallery, picture)
-                return
-            except (Overloaded, DeadlineExceeded, Unavailable):
-                await asyncio.sleep(self._pause_s)  # those who wait for an answer come first
+            except (Overloaded, DeadlineExceeded, PicturesAway) as problem:
+                self._wait_for(name, problem)
+            except Unavailable as problem:  # workers died over this picture, or over another one of its batch
+                deaths += 1
+                if deaths == _DEATHS:
+                    self._set_aside(name, picture, problem)
+                    return
+                self._wait_for(name, problem)
             except Problem as problem:
-                _log.warning("image %s cannot be embedded again: %s", picture.id, problem.detail)
-                self._failed[name][picture.number] = problem.detail
+                self._set_aside(name, picture, problem)
                 return
+            else:
+                self._waits_for.pop(name, None)
+                return
+            await asyncio.sleep(self._pause_s)  # those who wait for an answer come first
+
+    def _wait_for(self, name: str, problem: Problem) -> None:
+        if name not in self._waits_for:
+            _log.warning("bringing gallery %r to the present model waits: %s", name, problem.detail)
+        self._waits_for[name] = problem.detail
+
+    def _set_aside(self, name: str, picture: PendingPicture, problem: Problem) -> None:
+        _log.warning("image %s is set aside, it cannot be embedded again: %s", picture.id, problem.detail)
+        self._failed[name][picture.number] = problem.detail
+        self._waits_for.pop(name, None)

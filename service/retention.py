@@ -9,6 +9,7 @@ from typing import Final
 from service.clock import now
 from service.gallery import Galleries
 from service.problems import Problem
+from service.recurring import Recurring
 from service.storage.audit import AuditTrail, Event
 from service.storage.catalog import Catalog
 
@@ -19,7 +20,7 @@ _log = logging.getLogger(__name__)
 _ACTION: Final = "retention"
 
 
-class Sweeper:
+class Sweeper(Recurring):
     """Sweeps at the start and once an hour.
 
     Args:
@@ -43,17 +44,6 @@ class Sweeper:
         self._audit = audit
         self._audit_days = audit_days
         self._pause_s = pause_s
-        self._task: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        """Begin to sweep."""
-        self._task = asyncio.create_task(self._work())
-
-    async def close(self) -> None:
-        """End; what is half swept goes on at the next start."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
 
     async def _work(self) -> None:
         while True:

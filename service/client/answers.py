@@ -63,7 +63,8 @@ class Reindexing(Answer):
     """How far a gallery's pictures are brought to the present model, in counts of pictures.
 
     Of ``images``, ``done`` are of the present model, ``waiting`` are still to be embedded, ``not_kept`` have
-    to be enrolled again, and ``failed`` could not be embedded; ``problem`` says what went wrong last.
+    to be enrolled again, and ``failed`` could not be embedded: they stay pending, and ``failed_images`` has
+    the ids of up to 100 of them. ``problem`` says what went wrong last, or what is waited for.
     ``answers`` is the fingerprint of the model that queries are answered by.
     """
 
@@ -73,6 +74,7 @@ class Reindexing(Answer):
     waiting: int
     not_kept: int
     failed: int
+    failed_images: tuple[str, ...] = ()
     problem: str | None = None
     answers: str
 
@@ -92,12 +94,16 @@ class Occlusion(Answer):
 
 
 class EnrolledPicture(Answer):
-    """What became of one picture. ``exists``: its client id was enrolled before; ``id`` is that picture's."""
+    """What became of one picture. ``exists``: its client id was enrolled before; ``id`` is that picture's.
+
+    ``duplicate_of``: the gallery's first picture with the same content, if that is another one.
+    """
 
     id: str | None = None
     client_id: str | None = None
     status: Literal["enrolled", "exists", "failed"]
     occlusion: Occlusion | None = None
+    duplicate_of: str | None = None
     problem: Problem | None = None
 
 
@@ -154,6 +160,16 @@ class Picture(Answer):
     occlusion: Occlusion
     kept: bool
     pending: bool
+
+
+class Duplicate(Answer):
+    """A picture with the content of an earlier one: ``duplicate_of``, which shows ``duplicate_of_person``."""
+
+    id: str
+    person: str
+    client_id: str | None = None
+    duplicate_of: str
+    duplicate_of_person: str
 
 
 class Person(Answer):

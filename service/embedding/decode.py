@@ -7,6 +7,7 @@ decoders of the accepted formats are ever tried, and whatever those raise on a d
 
 from __future__ import annotations
 
+import sys
 import warnings
 from io import BytesIO
 from typing import Final
@@ -92,22 +93,7 @@ def read_picture(content: bytes, max_pixels: int, box: Box | None = None) -> Ima
         BrokenPicture: truncated or damaged.
         BoxOutside: the box is not wholly within the picture.
     """
-    if not content:
-        raise EmptyPicture("The picture has no bytes: send the file's content.")
-    try:
-        picture = Image.open(BytesIO(content), formats=FORMATS)
-    except Image.DecompressionBombError as error:
-        raise PictureTooLarge(
-            f"The picture's header announces more pixels than any picture may have here; "
-            f"at most {max_pixels} are accepted. ({error})"
-        ) from error
-    except UnidentifiedImageError as error:
-        raise _unidentified(content) from error
-    except MemoryError:
-        raise
-    except Exception as error:  # each of Pillow's formats raises types of its own on a damaged header
-        raise BrokenPicture(f"The picture's header is damaged: {error}") from error
-    with picture:
+    with _opened(content, max_pixels) as picture:
         if picture.width * picture.height > max_pixels:
             raise PictureTooLarge(
                 f"The picture is {picture.width} x {picture.height} = {picture.width * picture.height} "
@@ -131,9 +117,32 @@ def read_picture(content: bytes, max_pixels: int, box: Box | None = None) -> Ima
             raise BrokenPicture(f"The {kind} picture is truncated or damaged: {error}") from error
 
 
+def _opened(content: bytes, max_pixels: int) -> Image.Image:
+    """The picture's header read, and no pixel decoded; to be closed."""
+    if not content:
+        raise EmptyPicture("The picture has no bytes: send the file's content.")
+    try:
+        return Image.open(BytesIO(content), formats=FORMATS)
+    except Image.DecompressionBombError as error:
+        raise PictureTooLarge(
+            f"The picture's header announces more pixels than any picture may have here; "
+            f"at most {max_pixels} are accepted. ({error})"
+        ) from error
+    except UnidentifiedImageError as error:
+        raise _unidentified(content) from error
+    except MemoryError:
+        raise
+    except Exception as error:  # each of Pillow's formats raises types of its own on a damaged header
+        raise BrokenPicture(f"The picture's header is damaged: {error}") from error
+
+
 def media_type(content: bytes) -> str:
-    """The media type of a picture that :func:`decode` took, e.g. ``image/jpeg``."""
-    with Image.open(BytesIO(content), formats=FORMATS) as picture:
+    """The media type of a picture's file, by its header alone, e.g. ``image/jpeg``.
+
+    Raises:
+        EmptyPicture, NotAPicture, UnsupportedFormat, PictureTooLarge, BrokenPicture: as :func:`read_picture`.
+    """
+    with _opened(content, sys.maxsize) as picture:
         return Image.MIME[str(picture.format)]
 
 

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from service.cursor import cursor_after, last_before
+from service.cursor import cursor_after, number_before
+from service.gallery.kept import kept_bytes
 from service.gallery.parts import Parts
 from service.gallery.thumbnails import stored_thumbnail
-from service.problems import BadRequest, PictureNotKept, UnknownGallery, UnknownImage
+from service.problems import (
+    PictureError,
+    PictureLost,
+    PictureNotKept,
+    UnknownGallery,
+    UnknownImage,
+)
 from service.storage.records import PictureRecord
 
 __all__ = ["PicturePage", "Pictures"]
@@ -43,7 +50,7 @@ class Pictures:
             UnknownGallery: there is none.
             BadRequest: the cursor is none that a page gave.
         """
-        after = 0 if cursor is None else _number_in(cursor)
+        after = 0 if cursor is None else number_before(cursor)
         key = await self._parts.key(gallery)
         found = await self._parts.read(
             lambda: self._parts.catalog.pictures.page(key.number, limit + 1, after, person, camera)
@@ -65,6 +72,7 @@ class Pictures:
         Raises:
             UnknownGallery, UnknownImage: there is none.
             PictureNotKept: its bytes were not kept.
+            PictureLost, PicturesAway: see :func:`service.gallery.kept.kept_bytes`.
         """
         return await self._parts.read(lambda: self._file(gallery, id))
 
@@ -74,6 +82,7 @@ class Pictures:
         Raises:
             UnknownGallery, UnknownImage: there is none.
             PictureNotKept: its bytes were not kept.
+            PictureLost, PicturesAway: there is none, and the picture's own file is lost, damaged or away.
         """
         return await self._parts.read(lambda: self._thumbnail(gallery, id))
 
@@ -82,7 +91,11 @@ class Pictures:
         found = self._parts.pictures.read_thumbnail(key.number, id) if picture.kept else None
         if found is not None:
             return found
-        made = stored_thumbnail(self._parts.pictures, key.number, id, self._file(name, id))
+        content = self._file(name, id)
+        try:
+            made = stored_thumbnail(self._parts.pictures, key.number, id, content)
+        except PictureError as problem:
+            raise PictureLost(f"the file of image {id!r} is damaged: {problem.detail}") from problem
         try:
             self._parts.catalog.pictures.get(name, id)
         except (UnknownGallery, UnknownImage):
@@ -96,14 +109,7 @@ class Pictures:
         if not picture.kept:
             raise PictureNotKept(f"the bytes of image {id!r} were not kept")
         try:
-            return self._parts.pictures.read(key.number, id)
-        except FileNotFoundError:
+            return kept_bytes(self._parts.pictures, key.number, id)
+        except PictureLost:
             self._parts.catalog.pictures.get(name, id)  # UnknownImage if it was erased meanwhile
             raise
-
-
-def _number_in(cursor: str) -> int:
-    number = last_before(cursor)
-    if not number.isascii() or not number.isdigit() or len(number) > 18:
-        raise BadRequest("the cursor is none that a page gave")
-    return int(number)

@@ -11,9 +11,9 @@ from service.embedding.features import PictureFeatures
 from service.gallery.doubts import Doubt
 from service.gallery.enrolment import halves
 from service.gallery.generation import Previous
+from service.gallery.kept import kept_bytes
 from service.gallery.parts import Parts
 from service.index.protocol import Entries
-from service.problems import PictureNotKept
 from service.storage.records import PendingPicture
 
 __all__ = ["Renewal"]
@@ -31,13 +31,10 @@ class Renewal:
         """Bring a kept picture to the present model; later queries find it. One that is gone is passed over.
 
         Raises:
-            PictureNotKept: its file is not there.
+            PictureLost, PicturesAway: see :func:`service.gallery.kept.kept_bytes`.
             PictureError, Overloaded, DeadlineExceeded: from the embedder.
         """
-        try:
-            content = await self._parts.read(lambda: self._parts.pictures.read(gallery, picture.id))
-        except FileNotFoundError:
-            raise PictureNotKept(f"the file of image {picture.id!r} is not there") from None
+        content = await self._parts.read(lambda: kept_bytes(self._parts.pictures, gallery, picture.id))
         features = await self._parts.embedder.embed(content, tuple(range(occlusion.COUNT)))
         renewed = await self._parts.write(lambda: self._renew(gallery, picture, features))
         if not renewed or features.digest != picture.digest:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -18,9 +20,19 @@ from service.embedding.decode import read_picture
 from service.gallery import Match, QueryAnswer
 from service.matching import unification
 from service.overlays.drawing import draw_attention, draw_hidden, to_png
-from service.problems import DeadlineExceeded, PictureNotKept, UnknownGallery, UnknownImage
+from service.problems import (
+    DeadlineExceeded,
+    PictureError,
+    PictureLost,
+    PictureNotKept,
+    PicturesAway,
+    UnknownGallery,
+    UnknownImage,
+)
 
 __all__ = ["MOST_RESULTS", "Looks", "Overlays", "QueryOverlay", "QueryOverlays", "ResultOverlay"]
+
+_log = logging.getLogger(__name__)
 
 MOST_RESULTS: Final = 5
 """Results that get overlays, the best first."""
@@ -71,7 +83,7 @@ class ResultOverlay:
 
     Attributes:
         query: the query's first picture without what was hidden on both sides.
-        gallery: the gallery picture without it; None where it was not kept.
+        gallery: the gallery picture without it; None where it was not kept, or its file cannot be read.
         attention: where the model looked in the gallery picture; None also for the reasons above.
     """
 
@@ -132,8 +144,11 @@ class Overlays:
     async def _kept(self, gallery: str, image: str) -> bytes | None:
         try:
             return await self._files.file(gallery, image)
-        except (PictureNotKept, UnknownImage, UnknownGallery, FileNotFoundError):
-            return None  # it was not kept, or erased since it was found
+        except (PictureNotKept, PictureLost, UnknownImage, UnknownGallery):
+            return None  # it was not kept, or erased since it was found, or its file is lost
+        except PicturesAway as problem:
+            _log.warning("no overlay of image %s: %s", image, problem.detail)
+            return None  # what was found stands without
 
     def _draw(
         self,
@@ -145,7 +160,7 @@ class Overlays:
         kept: Sequence[bytes | None],
     ) -> QueryOverlays:
         query = read_picture(content, self._max_pixels, box)
-        pictures = [None if file is None else read_picture(file, self._max_pixels) for file in kept]
+        pictures = [None if file is None else _read_kept(file) for file in kept]
         maps = self._attention([query, *pictures], answer.fingerprint)
         graded = answer.pictures[0].occlusion
         taken = graded if unify == unification.FUSE else unification.query_occlusion(unify, graded)
@@ -181,6 +196,15 @@ class Overlays:
             return nothing
         maps = iter(found)
         return [None if picture is None else next(maps) for picture in pictures]
+
+
+def _read_kept(content: bytes) -> Image.Image | None:
+    """A kept picture; None where its file is damaged, which is no fault of the query's pictures."""
+    try:
+        return read_picture(content, sys.maxsize)  # its size was looked at when it was enrolled
+    except PictureError as problem:
+        _log.warning("no overlay of a kept picture, whose file is damaged: %s", problem.detail)
+        return None
 
 
 def _attended(picture: Image.Image | None, attention: npt.NDArray[np.float32] | None) -> bytes | None:

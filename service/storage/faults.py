@@ -13,8 +13,9 @@ from typing import Final
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as NoFreeConnection
 
-from service.problems import Problem, StorageFull, Unavailable
+from service.problems import PicturesAway, Problem, StorageFull, Unavailable
 from service.storage.database import CommitInDoubt
+from service.storage.pictures import PictureStoreAway
 
 __all__ = ["storage_problem"]
 
@@ -46,9 +47,9 @@ def storage_problem(error: BaseException) -> Problem | None:
     if isinstance(error, SQLAlchemyError):
         return _catalog_problem(error)
     if isinstance(error, OSError) and error.errno in _FULL:
-        return StorageFull(
-            "The disk is full. Nothing of this request was stored; try again when there is room."
-        )
+        return StorageFull(_FULL_DISK)
+    if isinstance(error, PictureStoreAway):
+        return PicturesAway()
     if isinstance(error, OSError) and error.errno in _REFUSING:
         return Unavailable("The disk does not take what is written to it for now; try again.")
     return None

@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Collection, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -31,6 +31,14 @@ _NAME: Final = re.compile(rf"(\d+)/({ulid.PATTERN.pattern})\.(?:picture|thumbnai
 
 class PictureStoreError(ValueError):
     """Pictures cannot be kept at that URL. The message says why."""
+
+
+class KeptFileLost(FileNotFoundError):
+    """A picture's file is not there, or cannot be read, though the store answers."""
+
+
+class PictureStoreAway(OSError):
+    """The store does not answer for now; ``errno`` is the fault's where it has one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +71,7 @@ class PictureStore:
         """Keep a picture; when this returns, it is durable (on local disks: synced).
 
         Raises:
-            OSError: it could not be written.
+            PictureStoreAway: it could not be written.
         """
         self._write(self._path(gallery, image, _PICTURE), content, durably=True)
 
@@ -71,7 +79,7 @@ class PictureStore:
         """Keep the thumbnail of a picture that is kept.
 
         Raises:
-            OSError: it could not be written.
+            PictureStoreAway: it could not be written.
         """
         self._write(self._path(gallery, image, _THUMBNAIL), content, durably=False)
 
@@ -79,28 +87,49 @@ class PictureStore:
         """A picture's bytes.
 
         Raises:
-            FileNotFoundError: it is not kept.
+            KeptFileLost: its file is not there, or cannot be read.
+            PictureStoreAway: the store does not answer.
         """
-        return bytes(self._files.cat_file(self._path(gallery, image, _PICTURE)))
+        try:
+            return bytes(self._files.cat_file(self._path(gallery, image, _PICTURE)))
+        except Exception as error:  # whatever the store's driver raises
+            if self._is_lost(error):
+                raise KeptFileLost(
+                    f"the file of picture {image} cannot be read: {type(error).__name__}"
+                ) from error
+            raise _away(error) from error
 
     def read_thumbnail(self, gallery: int, image: str) -> bytes | None:
-        """A picture's thumbnail; None where there is none."""
+        """A picture's thumbnail; None where there is none that can be read."""
         try:
             content = bytes(self._files.cat_file(self._path(gallery, image, _THUMBNAIL)))
-        except FileNotFoundError:
+        except Exception:  # as above; it can be made again from the picture, if that can be read
             return None
         return content or None  # after a power cut its file may be there and empty
+
+    def _is_lost(self, error: Exception) -> bool:
+        """Whether a fault of reading is of that file alone."""
+        if not isinstance(self._files, LocalFileSystem):
+            return isinstance(error, FileNotFoundError | IsADirectoryError)  # so the store has answered
+        if not isinstance(error, OSError):
+            return False
+        try:
+            with os.scandir(self._root):  # a folder that is not mounted has none of it
+                return True
+        except OSError:
+            return False
 
     def remove(self, gallery: int, image: str) -> None:
         """Remove a picture with its thumbnail; what is not there is passed over.
 
         Raises:
-            OSError: it could not be removed.
+            PictureStoreAway: it could not be removed.
         """
         failed: OSError | None = None
         for kind in (_PICTURE, _THUMBNAIL):
             try:
-                self._files.rm_file(self._path(gallery, image, kind))
+                with _asked():
+                    self._files.rm_file(self._path(gallery, image, kind))
             except FileNotFoundError:
                 continue
             except OSError as error:
@@ -112,22 +141,25 @@ class PictureStore:
         """Remove all pictures of a gallery.
 
         Raises:
-            OSError: they could not be removed.
+            PictureStoreAway: they could not be removed.
         """
         folder = f"{self._root}/{gallery}"
         self._files.invalidate_cache(folder)
-        try:
+        with suppress(FileNotFoundError), _asked():
             self._files.rm(folder, recursive=True)
-        except FileNotFoundError:
-            return
 
     def sizes(self, gallery: int) -> KeptBytes:
-        """What a gallery's files take; lists all of them."""
+        """What a gallery's files take; lists all of them.
+
+        Raises:
+            PictureStoreAway: the store does not answer.
+        """
         taken = {_PICTURE: 0, _THUMBNAIL: 0}
-        for path, size in self._listed(f"{self._root}/{gallery}"):
-            kind = PurePosixPath(path).suffix
-            if kind in taken:
-                taken[kind] += size
+        with _asked():
+            for path, size in self._listed(f"{self._root}/{gallery}"):
+                kind = PurePosixPath(path).suffix
+                if kind in taken:
+                    taken[kind] += size
         return KeptBytes(taken[_PICTURE], taken[_THUMBNAIL])
 
     def _listed(self, folder: str) -> Iterator[tuple[str, int]]:
@@ -165,10 +197,28 @@ class PictureStore:
         return f"{self._root}/{gallery}/{image}{kind}"
 
     def _write(self, path: str, content: bytes, durably: bool) -> None:
-        if isinstance(self._files, LocalFileSystem):
-            _write_file(Path(path), content, durably)
-        else:
-            self._files.pipe_file(path, content)
+        try:
+            if isinstance(self._files, LocalFileSystem):
+                _write_file(Path(path), content, durably)
+            else:
+                self._files.pipe_file(path, content)
+        except Exception as error:  # whatever the store's driver raises
+            raise _away(error) from error
+
+
+@contextmanager
+def _asked() -> Iterator[None]:
+    """Make whatever the store's driver raises :class:`PictureStoreAway`, but for files that are not there."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except Exception as error:
+        raise _away(error) from error
+
+
+def _away(error: Exception) -> PictureStoreAway:
+    return PictureStoreAway(getattr(error, "errno", None), f"the picture store does not answer: {error!r}")
 
 
 def _write_file(path: Path, content: bytes, durably: bool) -> None:

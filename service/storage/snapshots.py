@@ -24,7 +24,7 @@ from service.storage.catalog import Catalog
 from service.storage.records import ComparablePictures, StoredFeatures
 from service.storage.snapshot_file import Records, SnapshotFile, SnapshotRefused
 
-__all__ = ["Snapshots"]
+__all__ = ["Snapshots", "remove_snapshots"]
 
 _log = logging.getLogger(__name__)
 
@@ -187,18 +187,13 @@ class Snapshots:
     def _take_folder(self) -> bool:
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            claim = (self._folder / "owner").open("ab")
+            self._claim = _claimed(self._folder)
         except OSError as error:
             _log.warning("no snapshots can be kept, the next start takes longer: %s", error)
             return False
-        try:
-            fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            claim.close()
+        if self._claim is None:
             _log.warning("no snapshots are kept: another service keeps its own in %s", self._folder)
-            return False
-        self._claim = claim
-        return True
+        return self._claim is not None
 
     def _sweep(self, galleries: Sequence[int]) -> None:
         known = {self._path(gallery) for gallery in galleries}
@@ -246,6 +241,38 @@ class Snapshots:
 
     def _path(self, gallery: int) -> Path:
         return self._folder / f"{gallery}{_SUFFIX}"
+
+
+def remove_snapshots(folder: Path) -> None:
+    """Remove what a service left that kept snapshots: the erasures of one that keeps none do not reach it.
+
+    Another service that keeps its own there now keeps them.
+
+    Raises:
+        OSError: it cannot be removed.
+    """
+    if not folder.exists():
+        return
+    claim = _claimed(folder)
+    if claim is None:
+        _log.warning("the snapshots in %s stay: another service keeps them", folder)
+        return
+    with claim:
+        shutil.rmtree(folder)
+
+
+def _claimed(folder: Path) -> IO[bytes] | None:
+    """The folder's lock, held until it is closed; None where another service holds it."""
+    claim = (folder / "owner").open("ab")
+    try:
+        fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        claim.close()
+        return None
+    except OSError:
+        claim.close()
+        raise
+    return claim
 
 
 def _stored(gallery: int, pictures: ComparablePictures, records: Records) -> StoredFeatures:

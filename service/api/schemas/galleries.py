@@ -89,8 +89,12 @@ class Reindexing(Strict):
         description="Pictures of another model whose bytes were not kept. They stay pending until they are "
         "enrolled again; the gallery's list shows them with `pending` true and `kept` false."
     )
-    failed: int = Field(description="Kept pictures that could not be embedded; the next call tries again.")
-    problem: str | None = Field(description="What went wrong last; null: nothing.")
+    failed: int = Field(
+        description="Kept pictures that could not be embedded, e.g. since their files are lost. They stay "
+        "pending; the next call tries them again, and so does the next start."
+    )
+    failed_images: list[str] = Field(description="Ids of those, up to 100.")
+    problem: str | None = Field(description="What went wrong last, or what is waited for; null: nothing.")
     answers: str = Field(
         description="Fingerprint of the model that answers queries: the previous one, where the service has "
         "it, until all kept pictures are of the present one."

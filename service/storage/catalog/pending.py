@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 from sqlalchemy import func, select, update
@@ -9,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from service.storage.catalog.erased import note_erased
 from service.storage.catalog.previous import keep_before, made_before
-from service.storage.catalog.rows import key_in, made_by
+from service.storage.catalog.rows import CHUNK, key_in, made_by
 from service.storage.database import Database
 from service.storage.records import PendingPicture, PendingPictures
 from service.storage.tables import GalleryRow, ImageRow
@@ -71,6 +73,20 @@ class PendingCatalog:
         )
         with self._database.engine.connect() as connection:
             return [PendingPicture(*row) for row in connection.execute(statement)]
+
+    def kept_among(self, gallery: int, fingerprint: str, numbers: Sequence[int]) -> dict[int, str]:
+        """Which of these kept pictures are still not of this model: number -> public id."""
+        found: dict[int, str] = {}
+        with self._database.engine.connect() as connection:
+            for start in range(0, len(numbers), CHUNK):
+                statement = select(ImageRow.number, ImageRow.id).where(
+                    ImageRow.gallery == gallery,
+                    ImageRow.fingerprint != fingerprint,
+                    ImageRow.kept,
+                    ImageRow.number.in_(numbers[start : start + CHUNK]),
+                )
+                found.update((number, id) for number, id in connection.execute(statement))
+        return found
 
     def renew(
         self,

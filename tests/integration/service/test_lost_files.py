@@ -1,0 +1,220 @@
+"""Kept files that are lost, damaged or unreadable, and a picture store that is away."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from service.client import Client, NewPicture, ProblemError, Reindexing, Retries
+from service.storage.pictures import KeptFileLost, PictureStore, PictureStoreAway
+from service.storage.ulid import new_ulid
+from tests.drawings import encoded, person
+from tests.handmade_bundle import write_handmade_bundle
+from tests.serving import Serving, handmade_settings, serving
+
+
+def pictures(*people: int) -> list[NewPicture]:
+    return [NewPicture(encoded(person(who)), f"p{who}", client_id=f"{who}") for who in people]
+
+
+def file_of(folder: Path, id: str | None) -> Path:
+    (found,) = (folder / "data" / "pictures").rglob(f"{id}.picture")
+    return found
+
+
+def lose(file: Path) -> None:
+    """With its thumbnail."""
+    file.unlink()
+    file.with_suffix(".thumbnail").unlink()
+
+
+def make_unreadable(file: Path) -> None:
+    """For root too, whom no permission keeps from reading a file."""
+    lose(file)
+    file.mkdir()
+
+
+def cut_off(file: Path) -> None:
+    content = file.read_bytes()
+    lose(file)
+    file.write_bytes(content[:20])
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[Serving]:
+    bundle = write_handmade_bundle(tmp_path / "attentive.onnx", attention=True)
+    with serving(handmade_settings(tmp_path, bundle=bundle)) as running:
+        yield running
+
+
+@pytest.fixture
+def client(service: Serving) -> Iterator[Client]:
+    with Client(service.url) as client:
+        client.create_gallery("g", keep_pictures=True)
+        client.enrol("g", pictures(*range(4)))
+        yield client
+
+
+def refusal(client: Client, kind: str, id: str) -> tuple[int, str]:
+    with pytest.raises(ProblemError) as refused:
+        getattr(client, kind)("g", id)
+    assert "/data" not in refused.value.detail
+    return refused.value.status, refused.value.slug
+
+
+@pytest.mark.parametrize("spoil", [lose, make_unreadable, cut_off])
+def test_a_lost_file_is_told_so_and_disturbs_nobody_else(
+    spoil: object, tmp_path: Path, client: Client
+) -> None:
+    lost, whole = (image.id for image in list(client.images("g"))[:2])
+    assert callable(spoil)
+    spoil(file_of(tmp_path, lost))
+    assert refusal(client, "file", lost) == (404, "picture-lost")
+    assert refusal(client, "thumbnail", lost) == (404, "picture-lost")
+    assert client.file("g", whole) == encoded(person(1))
+    answer = client.query("g", [encoded(person(0, 1))], overlays=True, by="image")
+    drawn = {result.image.id: result.overlay for result in answer.results}
+    assert answer.results[0].image.id == lost
+    assert drawn[lost] is not None
+    assert drawn[lost].gallery is None
+    assert drawn[whole] is not None
+    assert drawn[whole].gallery is not None
+    assert client.statistics("g").images == 4
+    client.delete_image("g", lost)
+    assert refusal(client, "file", lost) == (404, "unknown-image")
+
+
+def test_a_store_that_is_away_is_told_so_until_it_is_back(tmp_path: Path, service: Serving) -> None:
+    with Client(service.url) as client:
+        client.create_gallery("g", keep_pictures=True)
+        client.enrol("g", pictures(1))
+        (id,) = (image.id for image in client.images("g"))
+    store, aside = tmp_path / "data" / "pictures", tmp_path / "data" / "elsewhere"
+    store.rename(aside)
+    with Client(service.url, retries=Retries(attempts=1)) as client:
+        assert refusal(client, "file", id) == (503, "unavailable")
+        assert refusal(client, "thumbnail", id) == (503, "unavailable")
+        assert client.query("g", [encoded(person(1, 1))], overlays=True).results[0].person == "p1"
+        aside.rename(store)
+        assert client.file("g", id) == encoded(person(1))
+
+
+def until_done(client: Client) -> Reindexing:
+    while (found := client.reindexing("g")).running:
+        time.sleep(0.02)
+    return found
+
+
+@pytest.mark.parametrize("with_previous", [False, True])
+def test_a_reindex_sets_lost_files_aside_and_takes_them_up_when_they_are_back(
+    tmp_path: Path, with_previous: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = write_handmade_bundle(tmp_path / "handmade.onnx")
+    present = write_handmade_bundle(tmp_path / "present.onnx", dimension=50)
+    with serving(handmade_settings(tmp_path)) as running, Client(running.url) as client:
+        client.create_gallery("g", keep_pictures=True)
+        client.enrol("g", pictures(*range(8)))
+        ids = [image.id for image in client.images("g")]
+    unreadable, lost, damaged = ids[0], ids[3], ids[5]
+    kept = {id: file_of(tmp_path, id).read_bytes() for id in (unreadable, lost)}
+    make_unreadable(file_of(tmp_path, unreadable))
+    lose(file_of(tmp_path, lost))
+    cut_off(file_of(tmp_path, damaged))
+
+    settings = handmade_settings(tmp_path, bundle=present, previous_bundle=before if with_previous else None)
+    with (
+        caplog.at_level(logging.WARNING),
+        serving(settings) as running,
+        Client(running.url) as client,
+    ):
+        fingerprint = client.model().fingerprint
+        client.reindex("g")
+        found = until_done(client)
+        assert (found.done, found.waiting, found.failed, found.answers) == (5, 0, 3, fingerprint)
+        assert set(found.failed_images) == {unreadable, lost, damaged}
+        assert all(id in caplog.text for id in found.failed_images)
+        # The features that the other model made of them are kept, and compared with nobody's.
+        assert {image.id for image in client.images("g") if image.pending} == {unreadable, lost, damaged}
+        index = running.app.state.assembly.galleries._parts.index
+        assert sum(index.parts(1).values()) == 5
+        everybody = client.query("g", [encoded(person(0, 1))], by="image", top_k=100)
+        assert {result.image.id for result in everybody.results} == set(ids) - {unreadable, lost, damaged}
+        client.delete_image("g", damaged)
+        found = client.reindexing("g")
+        assert (found.failed, damaged in found.failed_images) == (2, False)
+        # One file is back: the next reindex takes it up.
+        file_of(tmp_path, unreadable).rmdir()
+        put_back(tmp_path, unreadable, kept[unreadable])
+        client.reindex("g")
+        found = until_done(client)
+        assert (found.done, found.failed, found.failed_images) == (6, 1, (lost,))
+
+    put_back(tmp_path, lost, kept[lost])
+    with serving(settings) as running, Client(running.url) as client:  # and so does the next start
+        found = until_done(client)
+        assert (found.done, found.failed, found.problem) == (7, 0, None)
+        assert client.gallery("g").pending == 0
+        assert client.query("g", [encoded(person(3, 1))]).results[0].person == "p3"
+
+
+def put_back(folder: Path, id: str, content: bytes) -> None:
+    (gallery,) = {path.parent for path in (folder / "data" / "pictures").rglob("*.picture")}
+    (gallery / f"{id}.picture").write_bytes(content)
+
+
+def test_a_reindex_waits_for_a_store_that_is_away_and_sets_nothing_aside(tmp_path: Path) -> None:
+    present = write_handmade_bundle(tmp_path / "present.onnx", dimension=50)
+    with serving(handmade_settings(tmp_path)) as running, Client(running.url) as client:
+        client.create_gallery("g", keep_pictures=True)
+        client.enrol("g", pictures(*range(3)))
+    with serving(handmade_settings(tmp_path, bundle=present)) as running, Client(running.url) as client:
+        store, aside = tmp_path / "data" / "pictures", tmp_path / "data" / "elsewhere"
+        store.rename(aside)
+        client.reindex("g")
+        while (found := client.reindexing("g")).problem is None:
+            time.sleep(0.02)
+        assert (found.running, found.done, found.waiting, found.failed) == (True, 0, 3, 0)
+        assert "picture store" in str(found.problem)
+        aside.rename(store)
+        found = until_done(client)
+        assert (found.done, found.failed, found.problem) == (3, 0, None)
+
+
+def test_a_store_tells_a_lost_file_from_a_folder_that_is_not_mounted(tmp_path: Path) -> None:
+    store, one, other = PictureStore((tmp_path / "kept").as_uri(), "catalog"), new_ulid(), new_ulid()
+    store.write(1, one, b"bytes")
+    with pytest.raises(KeptFileLost):
+        store.read(1, other)
+    (tmp_path / "kept").rename(tmp_path / "aside")
+    (tmp_path / "kept").mkdir()
+    with pytest.raises(PictureStoreAway):
+        store.read(1, one)
+
+
+def test_whatever_a_stores_driver_raises_is_a_store_that_is_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class DriversOwn(Exception):
+        pass
+
+    def fail(*_: object, **__: object) -> None:
+        raise DriversOwn("403, 500, a broken line, or whatever it is")
+
+    store, id = PictureStore(f"memory://{tmp_path.name}", "catalog"), new_ulid()
+    store.write(1, id, b"bytes")
+    for name in ("cat_file", "pipe_file", "rm_file", "rm", "find", "exists"):
+        monkeypatch.setattr(store._files, name, fail)
+    for ask in (
+        lambda: store.read(1, id),
+        lambda: store.write(1, id, b"bytes"),
+        lambda: store.remove(1, id),
+        lambda: store.drop(1),
+        lambda: store.sizes(1),
+    ):
+        with pytest.raises(PictureStoreAway):
+            ask()
+    assert store.read_thumbnail(1, id) is None
