@@ -102,6 +102,12 @@ class Settings(BaseSettings):
         default_factory=_sqlite_under_data_dir,
         description="SQLAlchemy URL of the catalog; SQLite in data_dir unless given.",
     )
+    catalog_rewrite_bytes: int = Field(
+        default=64 * MEBIBYTE,
+        ge=0,
+        description="PostgreSQL: tables up to this size are written anew after an erasure, locked meanwhile: "
+        "nothing of what was erased is then in their files. Larger ones are vacuumed.",
+    )
     pictures_url: str = Field(
         default_factory=_folder_under_data_dir,
         description="fsspec URL of the folder where galleries that keep pictures put them.",

@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 
 from service.storage.tables import AboutRow
 from service.storage.ulid import new_ulid
+from service.storage.vacuum import Vacuum
 
 __all__ = ["CatalogError", "CommitInDoubt", "Database", "migrate", "open_engine"]
 
@@ -51,19 +52,23 @@ class CommitInDoubt(SQLAlchemyError):
 class Database:
     """The database at a SQLAlchemy URL; its schema is made, or brought up to this version's.
 
+    Args:
+        url: where it is.
+        rewritten_up_to: PostgreSQL: size of a table, bytes, up to which it is written anew after an erasure.
+
     Attributes:
         engine: connections to read by.
         id: made with the database, 26 characters; names what belongs to it elsewhere.
-        unforgotten: whether erased rows are still in SQLite's write-ahead log, see :meth:`forget`.
 
     Raises:
         CatalogError: it was written by a later version of the program.
         sqlalchemy.exc.SQLAlchemyError: it cannot be reached.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, rewritten_up_to: int = 0) -> None:
         self.engine: Final = open_engine(url)
-        self.unforgotten = False
+        self._vacuum = None if self.is_sqlite else Vacuum(self.engine, rewritten_up_to)
+        self._log_holds_erased = False
         self._forgetting = threading.Lock()
         migrate(self.engine)
         self.id: Final = self.transact(_introduce)
@@ -101,13 +106,20 @@ class Database:
                     raise
         raise AssertionError("unreachable")
 
+    @property
+    def unforgotten(self) -> bool:
+        """Whether erased rows are still in the database's files, see :meth:`forget`."""
+        return self._log_holds_erased if self._vacuum is None else self._vacuum.owed
+
     def forget(self) -> None:
         """After erasing: empty SQLite's write-ahead log, which still holds the erased rows.
 
         Where that cannot be (a reader holds on to it, the disk refuses), :attr:`unforgotten` says so until
-        a later call succeeds. The erasure itself is committed and stands.
+        a later call succeeds. The erasure itself is committed and stands. In PostgreSQL that takes longer
+        than anybody should wait for: it is noted, and done by :meth:`forget_owed`.
         """
-        if not self.is_sqlite:
+        if self._vacuum is not None:
+            self._vacuum.note()
             return
         with self._forgetting:  # the last word is that of the last to look
             try:
@@ -116,10 +128,19 @@ class Database:
             except SQLAlchemyError as error:
                 _log.warning("erased rows are still in the write-ahead log: %s", error)
                 busy = True
-            self.unforgotten = bool(busy)
+            self._log_holds_erased = bool(busy)
+
+    def forget_owed(self) -> None:
+        """Do what :meth:`forget` could not do at once; in PostgreSQL, begin with it in the background."""
+        if self._vacuum is not None:
+            self._vacuum.go_on()
+        else:
+            self.forget()
 
     def close(self) -> None:
         """Close all connections."""
+        if self._vacuum is not None:
+            self._vacuum.close()
         self.engine.dispose()
 
 
