@@ -85,6 +85,7 @@ def measure_index(
         ids = np.arange(start, start + count, dtype=np.int64)
         entries = Entries(ids, ids, np.zeros(count, dtype=np.int64), features)
         index.add(_GALLERY, entries)
+        index.catch_up(_GALLERY)
         if start < _FLAT:
             flat.add(_GALLERY, entries)
         for code, best in exact.items():

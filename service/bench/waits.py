@@ -77,6 +77,7 @@ def measure_waits(
     for start in range(0, pictures, _AT_ONCE):
         count = min(_AT_ONCE, pictures - start)
         index.add(_GALLERY, _entries(crowd, start, count, start))
+        index.catch_up(_GALLERY)
         if advance is not None:
             advance(count)
     vectors = crowd.queries(searches)[:, occlusion.NONE]

@@ -74,7 +74,7 @@ def clustered(
     faiss.omp_set_num_threads(1)  # this thread's own: searches need the other cores
     alive = [np.flatnonzero(segment.alive[: segment.size]) for segment in segments]
     count = sum(map(len, alive))
-    number = max(1, round(_LISTS * math.sqrt(count)))
+    number = min(count, round(_LISTS * math.sqrt(count)))
     centres = _centres(sample(segments, number * _PER_LIST), number)
     of_list = np.empty(count, dtype=np.int64)
     for start, segment, rows in _blocks(segments, alive):

@@ -55,7 +55,7 @@ _DEAD_LEAST: Final = 64
 """... and no fewer than this."""
 
 _BEHIND: Final = 4
-"""Times ``flat_up_to`` that may be flat; an enrolment beyond waits for the clustering."""
+"""Times ``flat_up_to`` that may be flat; beyond, whoever adds should let the clustering catch up."""
 
 _PAUSE_S: Final = 60.0  # after a clustering failed, e.g. for want of memory
 
@@ -117,7 +117,7 @@ class LocalIndex:
         )
 
     def add(self, gallery: int, entries: Entries) -> None:
-        """See :meth:`VectorIndex.add`. Waits where the clustering is far behind.
+        """See :meth:`VectorIndex.add`. It waits for no clustering: see :meth:`behind`.
 
         Raises:
             ValueError: the arrays do not fit together, a code is not 0 to 8, or an id comes twice.
@@ -142,8 +142,19 @@ class LocalIndex:
                 held = self._galleries[gallery] = _Gallery(self._dimension, self._options, self._halves)
         held.add(entries)
         self._tend(held)
+
+    def behind(self, gallery: int) -> bool:
+        """See :meth:`VectorIndex.behind`."""
         with self._lock:
-            self._lock.wait_for(lambda: self._worker is None or not held.behind())
+            held = self._galleries.get(gallery)
+            return held is not None and self._worker is not None and held.behind()
+
+    def catch_up(self, gallery: int) -> None:
+        """See :meth:`VectorIndex.catch_up`."""
+        held = self._held(gallery)
+        if held is not None:
+            with self._lock:
+                self._lock.wait_for(lambda: self._worker is None or not held.behind())
 
     def remove(self, gallery: int, ids: Sequence[int]) -> None:
         """See :meth:`VectorIndex.remove`. When it returns, the features are overwritten."""

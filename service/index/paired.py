@@ -31,6 +31,15 @@ class PairedIndex:
         """Add pictures to the first."""
         self._first.add(gallery, entries)
 
+    def behind(self, gallery: int) -> bool:
+        """Whether either is."""
+        return self._first.behind(gallery) or self._second.behind(gallery)
+
+    def catch_up(self, gallery: int) -> None:
+        """Wait for both."""
+        self._first.catch_up(gallery)
+        self._second.catch_up(gallery)
+
     def remove(self, gallery: int, ids: Sequence[int]) -> None:
         """Remove pictures from both."""
         self._first.remove(gallery, ids)

@@ -94,6 +94,12 @@ class VectorIndex(Protocol):
     def add(self, gallery: int, entries: Entries) -> None:
         """Add pictures. One whose id is there already replaces what was stored of it."""
 
+    def behind(self, gallery: int) -> bool:
+        """Whether so much of a gallery waits to be put in order that adding more should pause a moment."""
+
+    def catch_up(self, gallery: int) -> None:
+        """Wait, maybe for minutes, until it is no longer behind. For those whom nobody waits for."""
+
     def remove(self, gallery: int, ids: Sequence[int]) -> None:
         """Remove pictures; ids that are not there are passed over."""
 
