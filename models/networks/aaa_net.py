@@ -110,7 +110,8 @@ class AAANet(nn.Module):
             convolutional module (table 3).
         cells: of the grid, along each side.
         hidden: share of the positions that the third stage hides.
-        learnt: with an attention network. Without one the highest responses of f_r are hidden (§4.5).
+        learnt: with an attention network, which weighs f_r before its highest responses are hidden. Without
+            one those of f_r itself are (§4.5).
         frozen: the attention alone is trained, and the batch normalisation of all else keeps its
             statistics.
         head, dropout: for :func:`models.networks.heads.build_head`.
@@ -224,16 +225,15 @@ class AAANet(nn.Module):
         """Algorithm 2, on occluded samples."""
         features = self._lower(pictures)
         seen = features.detach()
-        if self.attention is None:
-            mask = hide_highest(seen.mean(dim=1, keepdim=True), self.hidden)
-        else:
-            weights = self._attend(seen)
-            mask = hide_highest(-weights, self.hidden)
+        weights = torch.ones_like(seen[:, :1]) if self.attention is None else self._attend(seen)
+        # Eq. 4 alone teaches the attention: the cross-entropy would have it keep what it is to take away.
+        kept = weights.detach().clamp_min(0.0)
+        kept = kept * hide_highest((kept * seen).mean(dim=1, keepdim=True), self.hidden)
         # Only whole pictures are compared at test time, so only they move the running statistics. The pass
         # with gradients comes first, since autocast may reuse casts of weights, and those made without
         # gradients lead nowhere.
         with _untracked(self._subsequent()):
-            head = self.head(self._higher(features * mask))
+            head = self.head(self._higher(features * kept))
             with torch.no_grad():
                 before = self._probability(self.head(self._higher(seen)), identities)
         with torch.no_grad():

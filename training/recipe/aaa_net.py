@@ -23,6 +23,8 @@ class AAANetTable(Table):
         start: the stage that the adversarial one starts from. ``"baseline"`` leaves the attention
             assignment network out: the highest responses of the feature map are occluded (table 4).
         hidden: share of the feature map's positions that the 0-1 mask hides.
+        squared: eq. 2 with squared norms, from which an attention learns; False: as it is written
+            (``training.losses.attention_assignment``).
         regulariser, attention: λ1 and λ2 of eq. 4 (table 1).
         gap: ω of eq. 4, a difference of probabilities (table 2); -1 opens the gate for every picture.
         turn: steps on whole pictures before as many on occluded ones.
@@ -32,6 +34,7 @@ class AAANetTable(Table):
     cells: int = Field(default=4, ge=2)
     start: Literal["assignment", "baseline"] = "assignment"
     hidden: float = Field(default=1 / 3, gt=0, lt=1)
+    squared: bool = True
     regulariser: float = Field(default=0.3, ge=0)
     attention: float = Field(default=1.7, ge=0)
     gap: float = Field(default=0.04, ge=-1, le=1)

@@ -159,18 +159,22 @@ def test_a_third_of_the_highest_responses_is_hidden_without_an_attention() -> No
         assert float(response[row][hidden[row]].min()) >= float(response[row][~hidden[row]].max())
 
 
-def test_the_attention_is_hidden_where_it_keeps_least() -> None:
+def test_the_highest_attended_responses_are_hidden_and_the_others_weighed() -> None:
+    """§3.3: f × attention × mask, the mask from f × attention."""
     network = _network(hidden=0.25).train()
+    assert network.attention is not None
+    nn.init.normal_(network.attention.layers[-1].weight, std=0.3)  # type: ignore[arg-type]  # a convolution's
     seen: list[torch.Tensor] = []
     network.backbone.stages[2].register_forward_hook(lambda _m, inputs, _o: seen.append(inputs[0].detach()))
     weights: list[torch.Tensor] = []
-    assert network.attention is not None
-    network.attention.register_forward_hook(lambda _m, _i, output: weights.append(output.detach()[:, 0]))
+    network.attention.register_forward_hook(lambda _m, _i, output: weights.append(output.detach()))
     network(*_batch(), "occluded", 1.0)
-    hidden = (seen[0] == 0).all(dim=1)
-    for row in range(4):
-        assert int(hidden[row].sum()) == 8
-        assert float(weights[0][row][hidden[row]].max()) <= float(weights[0][row][~hidden[row]].min())
+    occluded, whole = seen[:2]
+    kept = weights[0].clamp_min(0.0)
+    assert float(kept.std()) > 0.1
+    response = (kept * whole).mean(dim=1).flatten(1)
+    highest = torch.zeros_like(response).scatter_(1, response.topk(8, dim=1).indices, 1.0).view(4, 1, 8, 4)
+    torch.testing.assert_close(occluded, whole * kept * (1 - highest))
 
 
 def test_only_whole_feature_maps_move_the_statistics_behind_the_occlusion() -> None:

@@ -12,13 +12,14 @@ from typer.testing import CliRunner
 
 from models.networks.aaa_net import AAANet, AssignmentOutput, OccludedOutput
 from models.networks.heads import HeadOutput
+from models.networks.normalisation import normalise
 from tests.drawn_datasets import draw_market1501, draw_partial_ilids
 from training.cli import app
 from training.evaluation import protocols
 from training.evaluation.features import read_pixels
 from training.export import gate
 from training.export.graph import BundleGraph, to_onnx
-from training.fit import FitOptions, fit
+from training.fit import FitOptions, fit, load_training_data
 from training.recipe import Recipe, load_recipe
 from training.systems.aaa_net import AdversarialStage, AssignmentStage
 from training.systems.checkpoint import load_checkpoint, load_network
@@ -106,6 +107,37 @@ def test_a_checkpoint_is_evaluated_by_every_distance_of_the_paper(
     assert row["queries"] > 0
 
 
+def test_the_attention_learns_which_cell_each_identity_hangs_on(run: Path) -> None:
+    stage = AssignmentStage(_recipe())
+    network = stage.network(8)
+    network.load_state_dict(_weights(run, "baseline"), strict=False)
+    store, _ = load_training_data(_recipe(), None, quiet=True)
+    pictures = store.pictures.float()
+    batch = Batch(pictures, store.identities, store.pictures, torch.arange(len(pictures)))
+    optimiser = torch.optim.AdamW([p for p in network.parameters() if p.requires_grad], lr=5e-3)
+    fits = []
+    for _ in range(20):
+        step = stage.step(network.train(), batch)
+        fits.append(step.parts["attention"].item())
+        optimiser.zero_grad()
+        step.total.backward()
+        optimiser.step()
+    assert fits[-1] < 0.3 * fits[0], fits
+
+    with torch.no_grad():
+        output = network(normalise(pictures), store.identities, "assignment")
+        kept = network.train(False).embed(normalise(pictures)).attention
+    occluded = (output.template != output.features).any(dim=1)
+    in_cells = (1 - network.cells).flatten(1)  # [16, h·w]
+    assert kept is not None
+    means = kept.flatten(1) @ in_cells.T / in_cells.sum(dim=1)  # [N, 16]
+    hardest = (occluded.flatten(1).float() @ in_cells.T).argmax(dim=1)
+    assert len(set(hardest.tolist())) > 1
+    assert means.argmin(dim=1).tolist() == hardest.tolist()
+    assert float(means.amin(dim=1).mean()) < 0.7
+    assert float(means.sort(dim=1).values[:, 1:].mean()) > 0.9
+
+
 def test_every_stage_passes_the_gate_and_says_truly_what_it_gives(run: Path, tmp_path: Path) -> None:
     root = draw_partial_ilids(tmp_path, people=6)
     pixels = read_pixels(protocols.load("partial-ilids", root).query, 64, 32)
@@ -160,12 +192,16 @@ def _assignment() -> AssignmentOutput:
     return AssignmentOutput(features, 0.5 * features, template)
 
 
-def test_occluded_samples_cost_equation_4_and_the_cross_entropy_where_the_gate_is_open() -> None:
-    recipe = _recipe(losses={"triplet": 0.0}, aaa_net={"regulariser": 0.3, "attention": 1.7, "gap": 0.04})
+@pytest.mark.parametrize(("squared", "fit_loss"), [(True, 0.25), (False, 0.5)])
+def test_occluded_samples_cost_equation_4_and_the_cross_entropy_where_the_gate_is_open(
+    squared: bool, fit_loss: float
+) -> None:
+    own = {"regulariser": 0.3, "attention": 1.7, "gap": 0.04, "squared": squared}
+    recipe = _recipe(losses={"triplet": 0.0}, aaa_net=own)
     network = _Scripted(_assignment())
     step = AdversarialStage(recipe).step(network, _batch(step=1))
     assert network.asked == [("occluded", 0.04)]
-    fit_loss, regulariser = 0.5, math.log(1 + math.exp(-0.5))
+    regulariser = math.log(1 + math.exp(-0.5 * 4))  # of four positions
     each = math.log(2) + 0.3 * regulariser + 1.7 * fit_loss  # an open picture; two of four are open
     assert float(step.total) == pytest.approx(2 * each / 4, rel=1e-4)
     assert float(step.parts["opened"]) == 0.5
@@ -180,7 +216,7 @@ def test_whole_samples_cost_the_cross_entropy_of_all() -> None:
 
 def test_the_assignment_costs_the_plain_sum_of_equation_1() -> None:
     step = AssignmentStage(_recipe()).step(_Scripted(_assignment()), _batch())
-    assert float(step.total) == pytest.approx(0.5 + math.log(1 + math.exp(-0.5)), rel=1e-4)
+    assert float(step.total) == pytest.approx(0.25 + math.log(1 + math.exp(-0.5 * 4)), rel=1e-4)
 
 
 def test_whole_and_occluded_samples_take_turns() -> None:
@@ -223,7 +259,11 @@ def test_the_recipe_has_the_papers_settings() -> None:
     assert (own.split, own.cells, own.regulariser, own.attention, own.gap) == (2, 4, 0.3, 1.7, 0.04)
     assert own.hidden == pytest.approx(1 / 3)
     assert recipe.stage_names == ("baseline", "assignment", "adversarial")
-    for stage, rate, every in (("baseline", 1e-3, 2), ("assignment", 1e-4, 3), ("adversarial", 1e-4, 3)):
+    for stage, kind, rate, every in (
+        ("baseline", "sgd", 1e-3, 2),
+        ("assignment", "adam", 1e-4, 3),
+        ("adversarial", "sgd", 1e-4, 3),
+    ):
         here = recipe.at(stage)
-        assert (here.epochs, here.optimiser.kind, here.optimiser.rate) == (10, "sgd", rate)
+        assert (here.epochs, here.optimiser.kind, here.optimiser.rate) == (10, kind, rate)
         assert here.optimiser.milestones == tuple(range(every, 10, every))
