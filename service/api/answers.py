@@ -7,6 +7,7 @@ from dataclasses import asdict
 from models import occlusion
 from service import gallery
 from service.api.faults import ProblemDocument, document
+from service.api.schemas.duplicates import Duplicate
 from service.api.schemas.galleries import Gallery, Statistics
 from service.api.schemas.galleries import Reindexing as ReindexingAnswer
 from service.api.schemas.people import Person
@@ -25,7 +26,13 @@ from service.api.schemas.verification import VerifyAnswer
 from service.overlays import QueryOverlays
 from service.reindexing import Reindexing
 from service.storage.pictures import KeptBytes
-from service.storage.records import GalleryRecord, GalleryStatistics, PersonRecord, PictureRecord
+from service.storage.records import (
+    DuplicateRecord,
+    GalleryRecord,
+    GalleryStatistics,
+    PersonRecord,
+    PictureRecord,
+)
 
 
 def grade(graded: gallery.Grade) -> Occlusion:
@@ -81,6 +88,7 @@ def enrolled(outcome: gallery.EnrolOutcome) -> EnrolledItem:
         client_id=outcome.client_id,
         status=outcome.status,
         occlusion=None if outcome.grade is None else grade(outcome.grade),
+        duplicate_of=outcome.duplicate_of,
         problem=None if problem is None else ProblemDocument(**document(problem)),
     )
 
@@ -98,6 +106,17 @@ def picture(record: PictureRecord, fingerprint: str) -> Picture:
         occlusion=grade(gallery.Grade(record.occlusion, record.scores)),
         kept=record.kept,
         pending=record.fingerprint != fingerprint,
+    )
+
+
+def duplicate(record: DuplicateRecord) -> Duplicate:
+    """A picture with the content of an earlier one."""
+    return Duplicate(
+        id=record.id,
+        person=record.person,
+        client_id=record.client_id,
+        duplicate_of=record.first,
+        duplicate_of_person=record.first_person,
     )
 
 

@@ -13,7 +13,20 @@ from fastapi.openapi.utils import get_openapi
 from fastapi_offline import FastAPIOffline
 from starlette.middleware import Middleware
 
-from service.api import batch, embed, faults, galleries, health, images, metrics, model, people, query, verify
+from service.api import (
+    batch,
+    duplicates,
+    embed,
+    faults,
+    galleries,
+    health,
+    images,
+    metrics,
+    model,
+    people,
+    query,
+    verify,
+)
 from service.api.assembly import assemble
 from service.api.audit import Audit
 from service.api.body_limit import BodyLimit
@@ -72,7 +85,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     faults.install(app)
     # They are tried in this order, which costs: what is asked most often comes first.
-    for part in (embed, query, images, verify, batch, people, galleries, model):
+    for part in (embed, query, images, verify, batch, people, duplicates, galleries, model):
         app.include_router(
             part.router, responses=documented(Unauthorised, Forbidden, RateLimited, Unavailable, StorageFull)
         )

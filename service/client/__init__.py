@@ -22,6 +22,7 @@ id that a busy service turned away while it took others of the same call. Nothin
 
 from service.client.answers import (
     BatchAnswer,
+    Duplicate,
     EmbedAnswer,
     Embedding,
     EnrolledPicture,
@@ -78,6 +79,7 @@ __all__ = [
     "Client",
     "ClientError",
     "Decisions",
+    "Duplicate",
     "EmbedAnswer",
     "Embedding",
     "EnrolledPicture",

@@ -143,6 +143,7 @@ class Client:
     enrol = _series(calls.enrolment.enrol)
 
     images = _stream(calls.pictures.images)
+    duplicates = _stream(calls.pictures.duplicates)
     image = _call(calls.pictures.image)
     file = _call(calls.pictures.file)
     thumbnail = _call(calls.pictures.thumbnail)

@@ -78,14 +78,21 @@ def enrol(
     counts = {
         status: sum(o.status == status for o in outcomes) for status in ("enrolled", "exists", "failed")
     }
+    duplicates = [
+        {"client_id": picture.client_id, "id": outcome.id, "duplicate_of": outcome.duplicate_of}
+        for picture, outcome in zip(pictures, outcomes, strict=True)
+        if outcome.duplicate_of is not None
+    ]
     if as_json:
         faults = [{"client_id": client_id, "problem": reason} for client_id, reason in failed]
-        print_json({"gallery": gallery, **counts, "failures": faults})
+        print_json({"gallery": gallery, **counts, "failures": faults, "duplicates": duplicates})
     else:
         typer.echo(
             f"{counts['enrolled']:,} enrolled, {counts['exists']:,} were there already, "
             f"{counts['failed']:,} failed"
         )
+        if duplicates:
+            typer.echo(f"{len(duplicates):,} have the content of an earlier picture of the gallery")
         for client_id, reason in failed:
             typer.echo(f"  {client_id}: {reason}", err=True)
     if failed:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -17,9 +17,11 @@ from service.commands.options import (
     Url,
 )
 from service.commands.reaching import connected
-from service.commands.saying import fail, print_json
+from service.commands.saying import fail, plain, print_json
 
 __all__ = ["galleries_app"]
+
+_NAMED: Final = 5  # of those that could not be embedded, --json has more
 
 galleries_app = typer.Typer(help="List, create and delete galleries.", no_args_is_help=True)
 
@@ -141,6 +143,39 @@ def gallery_statistics(
         typer.echo(f"{what}: {size / 1e6:,.1f} MB")
 
 
+@galleries_app.command("duplicates")
+def gallery_duplicates(
+    name: Annotated[str, typer.Argument(help="The gallery.")],
+    url: Url = SERVICE_URL,
+    as_json: AsJson = False,
+) -> None:
+    """List pictures with the content of one that was enrolled before. Erasing them leaves one of each.
+
+    [bold]Example[/]
+
+      penumbra galleries duplicates station-north --json
+    """
+    with connected(url) as client:
+        found = list(client.duplicates(name))
+    if as_json:
+        print_json([duplicate.model_dump(mode="json") for duplicate in found])
+        return
+    from rich.table import Table
+
+    from service.terminal import tables
+
+    table = Table("picture", "person", "client id", "same as", "of person")
+    for one in found:
+        table.add_row(
+            one.id,
+            plain(one.person),
+            plain(one.client_id or "-"),
+            one.duplicate_of,
+            plain(one.duplicate_of_person),
+        )
+    tables().print(table)
+
+
 @galleries_app.command("reindex")
 def reindex_gallery(
     name: Annotated[str, typer.Argument(help="The gallery.")],
@@ -180,7 +215,11 @@ def reindex_gallery(
         if found.not_kept:
             typer.echo(f"{found.not_kept:,} were not kept: enrol them again")
     if found.failed:
-        fail(f"{found.failed:,} pictures could not be embedded, the last: {found.problem}")
+        fail(
+            f"{found.failed:,} pictures could not be embedded and stay pending "
+            f"({', '.join(found.failed_images[:_NAMED])}{', ...' if found.failed > _NAMED else ''}); "
+            f"the last: {found.problem}"
+        )
 
 
 @galleries_app.command("delete")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +27,12 @@ from service.storage.records import Enrolled, MadeBefore, NewImage
 from service.storage.ulid import new_ulid
 
 __all__ = ["EnrolItem", "EnrolOutcome", "Enrolment", "halves"]
+
+
+_LONGEST_PAUSE_S: Final = 1.0
+"""Of an enrolment where the index is far behind: the index takes it all the same, and memory for it."""
+
+_LOOK_S: Final = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +68,7 @@ class EnrolOutcome:
         client_id: the item's.
         grade: None if failed.
         problem: None unless failed.
+        duplicate_of: public id of the gallery's first picture with the same content, if that is another one.
     """
 
     status: Literal["enrolled", "exists", "failed"]
@@ -68,6 +76,7 @@ class EnrolOutcome:
     client_id: str | None
     grade: Grade | None
     problem: Problem | None = None
+    duplicate_of: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +108,8 @@ class Enrolment:
             for item, result in zip(items, embedded, strict=True)
             if not isinstance(result, Problem)
         ]
+        if good:
+            await self._let_catch_up(key.number)
         stored = iter(
             await self._parts.write(lambda: self._store(key.number, key.keep_pictures, good)) if good else ()
         )
@@ -169,6 +180,12 @@ class Enrolment:
             self._parts.remove_pictures(gallery, [image.id for image in new if image.id not in used])
         return stored
 
+    async def _let_catch_up(self, gallery: int) -> None:
+        """Give an index that is far behind a moment, while no thread or lock is held."""
+        ends = time.monotonic() + _LONGEST_PAUSE_S
+        while self._parts.index.behind(gallery) and time.monotonic() < ends:
+            await asyncio.sleep(_LOOK_S)
+
     def _write_pictures(self, gallery: int, pictures: Sequence[tuple[str, bytes]]) -> None:
         try:
             for id, content in pictures:
@@ -219,4 +236,5 @@ def _outcome(item: EnrolItem, stored: Enrolled) -> EnrolOutcome:
     if stored.status == "conflict":
         problem = ClientIdConflict(f"client_id {item.client_id!r} was used for another picture")
         return EnrolOutcome("failed", None, item.client_id, None, problem)
-    return EnrolOutcome(stored.status, stored.id, item.client_id, Grade(stored.occlusion, stored.scores))
+    grade = Grade(stored.occlusion, stored.scores)
+    return EnrolOutcome(stored.status, stored.id, item.client_id, grade, duplicate_of=stored.duplicate_of)

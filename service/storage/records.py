@@ -14,6 +14,7 @@ from service.matching.decision import NO_WISHES, Rule
 
 __all__ = [
     "ComparablePictures",
+    "DuplicateRecord",
     "Enrolled",
     "ErasedFeatures",
     "GalleryKey",
@@ -135,6 +136,7 @@ class Enrolled:
             is the earlier one; ``conflict``: the client id is known with other bytes, nothing was done.
         id, number, person, occlusion, scores: of the row; of the conflicting row in case of conflict.
         indexable: the new features were stored (new row, or an earlier one that was pending).
+        duplicate_of: public id of the gallery's first picture with the same content, if that is another one.
     """
 
     status: Literal["enrolled", "exists", "conflict"]
@@ -144,6 +146,7 @@ class Enrolled:
     occlusion: int
     scores: npt.NDArray[np.float32] | None
     indexable: bool
+    duplicate_of: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +187,24 @@ class PictureRecord(ImageRecord):
     kept: bool
     enrolled_at: datetime
     fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class DuplicateRecord:
+    """A picture whose content an earlier picture of its gallery has.
+
+    Attributes:
+        number: its id in the index, in the order of enrolment.
+        id, person, client_id: its public id, whom it shows, the caller's.
+        first, first_person: public id of the first picture of that content, and whom that one shows.
+    """
+
+    number: int
+    id: str
+    person: str
+    client_id: str | None
+    first: str
+    first_person: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,6 +108,7 @@ class ImageRow(Base):
     __table_args__ = (
         UniqueConstraint("gallery", "client_id"),
         Index("images_by_person", "person"),
+        Index("images_by_digest", "gallery", "digest"),
         Index("images_by_fingerprint", "gallery", "fingerprint"),
         {"sqlite_autoincrement": True},
     )

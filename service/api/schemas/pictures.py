@@ -59,8 +59,8 @@ class Item(Strict):
     metadata: dict[str, JsonValue] = Field(
         default_factory=dict,
         max_length=MAX_METADATA_MEMBERS,
-        description=f"The caller's own: up to {MAX_METADATA_MEMBERS} members and {MAX_METADATA_BYTES} bytes of "
-        "JSON. Queries can ask for those that are strings, numbers or booleans.",
+        description=f"The caller's own: up to {MAX_METADATA_MEMBERS} members and {MAX_METADATA_BYTES} bytes "
+        "of JSON. Queries can ask for those that are strings, numbers or booleans.",
         examples=[{"shift": "night", "gate": 4}],
     )
 
@@ -80,6 +80,9 @@ class EnrolledItem(Strict):
     client_id: str | None
     status: Literal["enrolled", "exists", "failed"]
     occlusion: Occlusion | None
+    duplicate_of: str | None = Field(
+        description="The gallery's first picture with the same bytes (and box), if that is another one."
+    )
     problem: ProblemDocument | None = Field(default=None, description="Only if it failed.")
 
 
@@ -121,12 +124,14 @@ ENROL_EXAMPLE: Final[dict[str, Any]] = {
                 "type": "none",
                 "scores": {"top": 0.24, "bottom": 0.27, "left": 0.25, "right": 0.24},
             },
+            "duplicate_of": None,
         },
         {
             "id": None,
             "client_id": "notes.txt",
             "status": "failed",
             "occlusion": None,
+            "duplicate_of": None,
             "problem": {
                 "type": "https://penumbra.invalid/problems/not-a-picture",
                 "title": "Not a picture",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from service.client.answers import Picture
+from service.client.answers import Duplicate, Picture
 from service.client.call import Call, gallery_path, nothing, reader
 from service.client.calls.pages import Pages
 
@@ -13,6 +13,11 @@ def images(
     """All pictures in the order of enrolment, of one person or camera if asked, page by page."""
     filters = {"person": person, "camera": camera}
     return Pages(gallery_path(gallery, "images"), Picture, page_size, filters)
+
+
+def duplicates(gallery: str, *, page_size: int = 100) -> Pages[Duplicate]:
+    """All pictures with the content of an earlier one, in the order of enrolment, page by page."""
+    return Pages(gallery_path(gallery, "duplicates"), Duplicate, page_size)
 
 
 def image(gallery: str, image: str) -> Call[Picture]:

@@ -16,6 +16,7 @@ import fcntl
 from pathlib import Path
 from typing import IO, Final
 
+from service.storage.catalog.duplicates import DuplicateCatalog
 from service.storage.catalog.erased import ErasedCatalog
 from service.storage.catalog.features import FeatureCatalog
 from service.storage.catalog.galleries import GalleryCatalog
@@ -31,21 +32,26 @@ __all__ = ["Catalog"]
 class Catalog:
     """Open the catalog at a SQLAlchemy URL; its schema is made, or brought up to this version's.
 
+    Args:
+        url: where it is.
+        rewritten_up_to: see :class:`service.storage.database.Database`.
+
     Attributes:
         database: where it is.
         id: made with the catalog, 26 characters; names what belongs to it elsewhere.
-        galleries, pictures, people, features, pending, previous, erased: what can be asked of it.
+        galleries, pictures, duplicates, people, features, pending, previous, erased: what can be asked of it.
 
     Raises:
         CatalogError: the database was written by a later version of the program.
         sqlalchemy.exc.SQLAlchemyError: the database cannot be reached.
     """
 
-    def __init__(self, url: str) -> None:
-        self.database: Final = Database(url)
+    def __init__(self, url: str, rewritten_up_to: int = 0) -> None:
+        self.database: Final = Database(url, rewritten_up_to)
         self.id: Final = self.database.id
         self.galleries: Final = GalleryCatalog(self.database)
         self.pictures: Final = PictureCatalog(self.database)
+        self.duplicates: Final = DuplicateCatalog(self.database)
         self.people: Final = PeopleCatalog(self.database)
         self.features: Final = FeatureCatalog(self.database)
         self.pending: Final = PendingCatalog(self.database)
@@ -57,12 +63,12 @@ class Catalog:
         """Claim a SQLite catalog for the index of this process, until :meth:`close` or the process's end.
 
         An index follows what its own process writes, so two services on one catalog would each miss the
-        other's pictures. Other databases are not claimed.
+        other's pictures. Other databases are not claimed. Claiming again changes nothing.
 
         Raises:
             CatalogError: another service has claimed it.
         """
-        if not self.database.is_sqlite:
+        if not self.database.is_sqlite or self._claim is not None:
             return
         database = str(self.database.engine.url.database)
         claim = Path(f"{database}.owner").open("ab")  # noqa: SIM115 - held as long as the catalog is open

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from sqlalchemy import insert, select
@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from service.clock import now
 from service.problems import UnknownGallery
+from service.storage.catalog.duplicates import first_of_content
 from service.storage.catalog.previous import keep_before
 from service.storage.catalog.rows import made_by, read_scores
 from service.storage.facts import facts_of
@@ -37,12 +38,13 @@ def enrol_in(session: Session, gallery: int, fingerprint: str, images: Sequence[
             select(PersonRow).where(PersonRow.gallery == gallery, PersonRow.name.in_(names))
         )
     }
+    first = first_of_content(session, gallery, {image.digest for image in images})
     answers = []
     moment = now()
     for image in images:
         row = known.get(image.client_id) if image.client_id is not None else None
         if row is not None:
-            answers.append(_meet_again(session, row, image, fingerprint))
+            answers.append(_meet_again(session, row, image, fingerprint, first))
             continue
         person = people.get(image.person)
         if person is None:
@@ -68,21 +70,24 @@ def enrol_in(session: Session, gallery: int, fingerprint: str, images: Sequence[
         _keep_before(session, row, image)
         if image.client_id is not None:
             known[image.client_id] = row
-        answers.append(_answer("enrolled", row, indexable=True))
+        first.setdefault(image.digest, row.id)
+        answers.append(_answer("enrolled", row, indexable=True, first=first))
     return answers
 
 
-def _meet_again(session: Session, row: ImageRow, image: NewImage, fingerprint: str) -> Enrolled:
+def _meet_again(
+    session: Session, row: ImageRow, image: NewImage, fingerprint: str, first: Mapping[str, str]
+) -> Enrolled:
     """A client id that is known: the same picture again, or another one under its id."""
     if row.digest != image.digest:
-        return _answer("conflict", row, indexable=False)
+        return _answer("conflict", row, indexable=False, first={})
     pending = row.fingerprint != fingerprint
     if pending:
         for column, value in _model_columns(image, fingerprint).items():
             setattr(row, column, value)
         session.flush()
         _keep_before(session, row, image)
-    return _answer("exists", row, indexable=pending)
+    return _answer("exists", row, indexable=pending, first=first)
 
 
 def _model_columns(image: NewImage, fingerprint: str) -> dict[str, Any]:
@@ -102,5 +107,20 @@ def _keep_before(session: Session, row: ImageRow, image: NewImage) -> None:
         keep_before(session, row.number, made)
 
 
-def _answer(status: Literal["enrolled", "exists", "conflict"], row: ImageRow, indexable: bool) -> Enrolled:
-    return Enrolled(status, row.id, row.number, row.person, row.occlusion, read_scores(row.scores), indexable)
+def _answer(
+    status: Literal["enrolled", "exists", "conflict"],
+    row: ImageRow,
+    indexable: bool,
+    first: Mapping[str, str],
+) -> Enrolled:
+    other = first.get(row.digest)
+    return Enrolled(
+        status,
+        row.id,
+        row.number,
+        row.person,
+        row.occlusion,
+        read_scores(row.scores),
+        indexable,
+        None if other == row.id else other,
+    )

@@ -285,6 +285,49 @@ def test_own_metadata_is_told_and_asked_for_from_the_command_line(
     assert [result["person"] for result in found] == ["fay"]
 
 
+def test_what_was_enrolled_before_is_told_at_enrolment_and_listed(
+    client: Client, service: Serving, tmp_path: Path
+) -> None:
+    known = next(picture for picture in client.images("g") if picture.client_id == "3-1")
+    content, frame = encoded(person(3, 1)), encoded(person(60))
+    outcomes = client.enrol(
+        "g",
+        [
+            NewPicture(content, "eve"),
+            NewPicture(frame, "fay"),
+            NewPicture(frame, "fay", client_id="again"),
+            NewPicture(frame, "fay", box=(0, 0, 20, 40)),  # another part of it
+            NewPicture(b"no picture", "fay"),
+        ],
+    )
+    first = outcomes[1].id
+    assert [one.duplicate_of for one in outcomes] == [known.id, None, first, None, None]
+    found = list(client.duplicates("g", page_size=1))
+    assert [(one.id, one.duplicate_of) for one in found] == [
+        (outcomes[0].id, known.id),
+        (outcomes[2].id, first),
+    ]
+    assert [(one.person, one.duplicate_of_person) for one in found] == [("eve", NAMES[3]), ("fay", "fay")]
+
+    def run(*arguments: str) -> str:
+        done = CliRunner().invoke(app, [*arguments, "--url", service.url])
+        assert done.exit_code == 0, done.output
+        return done.stdout
+
+    assert [one["client_id"] for one in json.loads(run("galleries", "duplicates", "g", "--json"))] == [
+        None,
+        "again",
+    ]
+    assert "again" in run("galleries", "duplicates", "g")
+    (tmp_path / "gus").mkdir()
+    (tmp_path / "gus" / "1.png").write_bytes(content)
+    told = json.loads(run("enrol", str(tmp_path), "--gallery", "g", "--json"))
+    assert [one["duplicate_of"] for one in told["duplicates"]] == [known.id]
+    with pytest.raises(ProblemError) as refused:
+        list(client.duplicates("nowhere"))
+    assert_refused(refused, 404, "unknown-gallery")
+
+
 def test_a_line_of_a_batch_asks_for_own_metadata(client: Client) -> None:
     lines = [
         BatchQuery([encoded(person(2, 9))], top_k=100, by="image", filters=Filters(metadata={"view": view}))
