@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from service.api import answers
 from service.api.assembly import assembly_of
+from service.api.audit import note_about
 from service.api.authentication import ADMIN, QUERY, access_of
 from service.api.faults import documented
 from service.api.schemas.decisions import rule_of
@@ -33,6 +34,7 @@ router = APIRouter(prefix="/v1/galleries", tags=["galleries"])
 )
 async def create_gallery(request: Request, response: Response, wanted: GalleryCreate) -> Gallery:
     """A gallery holds people by their pictures; a query searches one gallery."""
+    note_about(request.state, wanted.name)
     made = await assembly_of(request.app.state).galleries.create(
         wanted.name, wanted.keep_pictures, rule_of(wanted), wanted.retention_days
     )

@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 
 from service.api import answers
 from service.api.assembly import assembly_of
-from service.api.audit import note_pictures
+from service.api.audit import note_about, note_pictures
 from service.api.authentication import ENROL, QUERY
 from service.api.faults import PICTURE_PROBLEMS, documented, field_name, problem_response
 from service.api.multipart import read_form
@@ -26,6 +26,8 @@ from service.problems import (
     DeadlineExceeded,
     NoneEnrolled,
     Overloaded,
+    PictureError,
+    PictureLost,
     PictureNotKept,
     Unavailable,
     UnknownGallery,
@@ -94,6 +96,7 @@ async def enrol(request: Request, gallery: str) -> Response:
     201 means that they are stored durably and found by every later query. A bad picture fails alone, with
     its problem in its item; if every picture failed, the answer is a problem that carries the items. A
     single picture that fails is answered with its own problem. Enrolling a `client_id` again is harmless.
+    Bytes that the gallery has already are enrolled all the same, and `duplicate_of` names the first picture.
     """
     assembly = assembly_of(request.app.state)
     form = await read_form(request, max_files=assembly.settings.max_files, fields={"items"})
@@ -142,6 +145,8 @@ async def list_images(
 ) -> PicturePage:
     """In the order in which they were enrolled, a page at a time, whatever is enrolled meanwhile."""
     assembly = assembly_of(request.app.state)
+    if person is not None:
+        note_about(request.state, gallery, person)
     page = await assembly.galleries.pictures.list(gallery, limit, cursor, person, camera)
     return PicturePage(
         items=[answers.picture(record, assembly.embedder.fingerprint) for record in page.items],
@@ -168,7 +173,7 @@ async def get_image(request: Request, gallery: str, image: str) -> Picture:
     response_class=Response,
     responses={
         200: {"content": {"image/*": {"schema": {"type": "string", "format": "binary"}}}},
-        **documented(UnknownGallery, UnknownImage, PictureNotKept),
+        **documented(UnknownGallery, UnknownImage, PictureNotKept, PictureLost),
     },
     summary="Fetch a picture",
     dependencies=[QUERY],
@@ -176,7 +181,11 @@ async def get_image(request: Request, gallery: str, image: str) -> Picture:
 async def get_file(request: Request, gallery: str, image: str) -> Response:
     """The bytes that were enrolled (of a full frame, what was in the box), where the gallery keeps them."""
     content = await assembly_of(request.app.state).galleries.pictures.file(gallery, image)
-    return Response(content, media_type=media_type(content), headers=_PICTURE_HEADERS)
+    try:
+        kind = media_type(content)
+    except PictureError as problem:
+        raise PictureLost(f"the file of image {image!r} is damaged: {problem.detail}") from problem
+    return Response(content, media_type=kind, headers=_PICTURE_HEADERS)
 
 
 @router.get(
@@ -184,7 +193,7 @@ async def get_file(request: Request, gallery: str, image: str) -> Response:
     response_class=Response,
     responses={
         200: {"content": {THUMBNAIL_TYPE: {"schema": {"type": "string", "format": "binary"}}}},
-        **documented(UnknownGallery, UnknownImage, PictureNotKept),
+        **documented(UnknownGallery, UnknownImage, PictureNotKept, PictureLost),
     },
     summary="Fetch a small copy of a picture",
     dependencies=[QUERY],

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query, Request
 
 from service.api import answers
 from service.api.assembly import assembly_of
+from service.api.audit import note_about
 from service.api.authentication import ENROL, QUERY
 from service.api.faults import documented
 from service.api.schemas.people import PeoplePage, Person, PersonChange
@@ -50,6 +51,7 @@ async def get_person(request: Request, gallery: str, person: str) -> Person:
 )
 async def change_person(request: Request, gallery: str, person: str, change: PersonChange) -> Person:
     """Where two names turned out to be one person, `merge` puts all pictures under the new name."""
+    note_about(request.state, gallery, change.name)
     changed = await assembly_of(request.app.state).galleries.people.rename(
         gallery, person, change.name, change.merge
     )

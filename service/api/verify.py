@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from service.api import answers
 from service.api.assembly import assembly_of
-from service.api.audit import note_pictures
+from service.api.audit import note_about, note_pictures
 from service.api.authentication import QUERY, access_of
 from service.api.faults import PICTURE_PROBLEMS, documented
 from service.api.multipart import described, read_boxes, read_form, read_options
@@ -55,6 +55,7 @@ async def verify(request: Request) -> Response:
     boxes = read_boxes(options.boxes, len(form.files))
     note_pictures(request.state, len(form.files))
     if options.gallery is not None:
+        note_about(request.state, options.gallery, *([] if options.person is None else [options.person]))
         access_of(request).check(options.gallery)
     if len(form.files) == 2 and options.gallery is None and options.person is None:
         found = await galleries.verifier.pictures(form.files, options.unify, boxes, rule_of(options))
