@@ -27,6 +27,7 @@ from service.api import (
     query,
     verify,
 )
+from service.api.admission import Admission
 from service.api.assembly import assemble
 from service.api.audit import Audit
 from service.api.body_limit import BodyLimit
@@ -35,7 +36,15 @@ from service.api.observation import Observation
 from service.api.request_id import RequestIds
 from service.api.security_headers import SecurityHeaders
 from service.metrics import Metrics
-from service.problems import Forbidden, RateLimited, StorageFull, Unauthorised, Unavailable
+from service.problems import (
+    DeadlineExceeded,
+    Forbidden,
+    Overloaded,
+    RateLimited,
+    StorageFull,
+    Unauthorised,
+    Unavailable,
+)
 from service.settings import Settings
 
 if TYPE_CHECKING:
@@ -80,6 +89,7 @@ def create_app(settings: Settings) -> FastAPI:
             Middleware(SecurityHeaders),
             Middleware(Observation, metrics=measured),
             Middleware(BodyLimit, max_bytes=settings.max_body_bytes),
+            Middleware(Admission, most=settings.requests_limit, deadline_s=settings.deadline_s),
             Middleware(Audit),
         ],
     )
@@ -87,7 +97,10 @@ def create_app(settings: Settings) -> FastAPI:
     # They are tried in this order, which costs: what is asked most often comes first.
     for part in (embed, query, images, verify, batch, people, duplicates, galleries, model):
         app.include_router(
-            part.router, responses=documented(Unauthorised, Forbidden, RateLimited, Unavailable, StorageFull)
+            part.router,
+            responses=documented(
+                Unauthorised, Forbidden, RateLimited, Overloaded, Unavailable, StorageFull, DeadlineExceeded
+            ),
         )
     for part in (health, metrics):
         app.include_router(part.router)

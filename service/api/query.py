@@ -12,6 +12,7 @@ from service.api import answers
 from service.api.assembly import Assembly, assembly_of
 from service.api.audit import note_pictures
 from service.api.authentication import QUERY
+from service.api.deadline import within
 from service.api.faults import PICTURE_PROBLEMS, documented
 from service.api.multipart import described, read_boxes, read_form, read_options
 from service.api.schemas.decisions import rule_of
@@ -76,27 +77,25 @@ async def answer_query(
     most = assembly.settings.max_top_k
     if asked.top_k > most:
         raise BadRequest(f"top_k: at most {most}, not {asked.top_k}")
-    found = await assembly.galleries.queries.answer(
-        gallery,
-        pictures,
-        QueryOptions(
-            asked.top_k,
-            asked.by,
-            asked.unify,
-            boxes,
-            Filters(
-                cameras=asked.cameras or (),
-                people=asked.people or (),
-                exclude_cameras=asked.exclude_cameras or (),
-                exclude_people=asked.exclude_people or (),
-                time_from=asked.time_from,
-                time_to=asked.time_to,
-                metadata=asked.metadata or {},
-            ),
-            rule_of(asked),
-            asked.rerank,
+    options = QueryOptions(
+        asked.top_k,
+        asked.by,
+        asked.unify,
+        boxes,
+        Filters(
+            cameras=asked.cameras or (),
+            people=asked.people or (),
+            exclude_cameras=asked.exclude_cameras or (),
+            exclude_people=asked.exclude_people or (),
+            time_from=asked.time_from,
+            time_to=asked.time_to,
+            metadata=asked.metadata or {},
         ),
+        rule_of(asked),
+        asked.rerank,
     )
+    async with within(assembly.settings.deadline_s):
+        found = await assembly.galleries.queries.answer(gallery, pictures, options)
     assembly.metrics.search_seconds.observe(found.timings.search / 1000)
     drawn: QueryOverlays | None = None
     if asked.overlays:

@@ -11,6 +11,7 @@ from service.api import answers
 from service.api.assembly import assembly_of
 from service.api.audit import note_about, note_pictures
 from service.api.authentication import QUERY, access_of
+from service.api.deadline import within
 from service.api.faults import PICTURE_PROBLEMS, documented
 from service.api.multipart import described, read_boxes, read_form, read_options
 from service.api.schemas.decisions import rule_of
@@ -49,7 +50,7 @@ _EXAMPLE: Final[dict[str, Any]] = {
 )
 async def verify(request: Request) -> Response:
     """How alike they are, each hidden where the other is; a person counts by their most alike picture."""
-    galleries = assembly_of(request.app.state).galleries
+    assembly = assembly_of(request.app.state)
     form = await read_form(request, max_files=2, fields=VerifyForm.model_fields)
     options = read_options(form, VerifyForm)
     boxes = read_boxes(options.boxes, len(form.files))
@@ -57,12 +58,14 @@ async def verify(request: Request) -> Response:
     if options.gallery is not None:
         note_about(request.state, options.gallery, *([] if options.person is None else [options.person]))
         access_of(request).check(options.gallery)
-    if len(form.files) == 2 and options.gallery is None and options.person is None:
-        found = await galleries.verifier.pictures(form.files, options.unify, boxes, rule_of(options))
-    elif len(form.files) == 1 and options.gallery is not None and options.person is not None:
-        found = await galleries.verifier.person(
-            options.gallery, options.person, form.files[0], options.unify, boxes, rule_of(options)
-        )
-    else:
-        raise BadRequest("Send two pictures, or one picture with the fields 'gallery' and 'person'.")
+    verifier = assembly.galleries.verifier
+    async with within(assembly.settings.deadline_s):
+        if len(form.files) == 2 and options.gallery is None and options.person is None:
+            found = await verifier.pictures(form.files, options.unify, boxes, rule_of(options))
+        elif len(form.files) == 1 and options.gallery is not None and options.person is not None:
+            found = await verifier.person(
+                options.gallery, options.person, form.files[0], options.unify, boxes, rule_of(options)
+            )
+        else:
+            raise BadRequest("Send two pictures, or one picture with the fields 'gallery' and 'person'.")
     return Response(answers.verification(found).model_dump_json(), media_type="application/json")
