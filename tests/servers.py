@@ -179,6 +179,27 @@ class PostgreSQLServer:
             connection.execute(f"CREATE DATABASE {name}")  # type: ignore[arg-type]
         return self._address(name).replace("postgresql://", "postgresql+psycopg://")
 
+    def held(self, url: str) -> bytes:
+        """All bytes of the server's files, but for the write-ahead log and other databases than this.
+
+        Args:
+            url: as :meth:`empty_database` gave it.
+        """
+        with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
+            connection.execute("CHECKPOINT")
+            found = connection.execute(
+                "SELECT oid FROM pg_database WHERE datname = current_database()"
+            ).fetchone()
+        assert found is not None
+        files = [
+            path
+            for path in self._folder.rglob("*")
+            if path.is_file()
+            and "pg_wal" not in path.parts
+            and ("base" not in path.parts or path.parent.name == str(found[0]))
+        ]
+        return b"".join(path.read_bytes() for path in files)
+
     def _connect(self) -> psycopg.Connection[tuple[object, ...]]:
         return psycopg.connect(self._address("postgres"), autocommit=True, connect_timeout=5)
 
