@@ -170,14 +170,14 @@ class Settings(BaseSettings):
     requests_limit: int = Field(
         default=512,
         ge=1,
-        description="Requests that are worked on at a time, whatever they wait for; one more is answered with "
-        "429. A stream of queries is one.",
+        description="Requests that are worked on at a time, whatever they wait for; one more is answered "
+        "with 429. A stream of queries is one.",
     )
     deadline_s: float = Field(
         default=30.0,
         gt=0,
-        description="A request that takes longer, once it has come in whole, is answered with 504, seconds. A "
-        "change that has begun is ended and answered all the same.",
+        description="A request that takes longer, once it has come in whole, is answered with 504, seconds. "
+        "A change that has begun is ended and answered all the same.",
     )
     decode_threads: int = Field(
         default_factory=usable_cores, ge=1, description="Threads that decode pictures, off the event loop."
