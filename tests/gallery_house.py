@@ -15,7 +15,8 @@ from models.bundle import BundleMetadata, Training
 from service.embedding.box import Box
 from service.embedding.features import PictureFeatures, StageTimes
 from service.gallery import EnrolItem, EnrolOutcome, Galleries, QueryOptions
-from service.index.local import LocalIndex
+from service.gallery.parts import Parts
+from service.index.local import FLAT, IndexOptions, LocalIndex
 from service.problems import (
     NotAPicture,
 )
@@ -107,15 +108,16 @@ CROWD = [
 class House:
     """A service's storage in one folder, that can be left and entered again."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, options: IndexOptions = FLAT) -> None:
         self.folder = folder
+        self.options = options
         self.embedder = FakeEmbedder()
 
     async def enter(self) -> Galleries:
         self.catalog = Catalog(f"sqlite:///{self.folder / 'catalog.sqlite3'}")
-        self.index = LocalIndex(DIMENSION)
+        self.index = LocalIndex(DIMENSION, self.options)
         self.pictures = PictureStore((self.folder / "pictures").as_uri(), self.catalog.id)
-        self.galleries = Galleries(self.catalog, self.index, self.embedder, self.pictures)
+        self.galleries = Galleries(Parts(self.catalog, self.index, self.embedder, self.pictures))
         await self.galleries.start()
         return self.galleries
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import shutil
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from service.embedding.embedder import BundleEmbedder
 from service.embedding.engine import Engine
 from service.gallery import Galleries
 from service.gallery.generation import Previous
+from service.gallery.parts import Parts
 from service.index.local import IndexOptions, LocalIndex
 from service.mending import Mender
 from service.metrics import Metrics
@@ -31,7 +31,7 @@ from service.storage.keys import Keys
 from service.storage.memory import MemoryCache
 from service.storage.pictures import PictureStore
 from service.storage.redis import RedisCache
-from service.storage.snapshots import Snapshots
+from service.storage.snapshots import Snapshots, remove_snapshots
 
 log = logging.getLogger(__name__)
 
@@ -150,7 +150,8 @@ async def assemble(settings: Settings, metrics: Metrics) -> AsyncIterator[Assemb
         FileNotFoundError, models.bundle.BundleError: the bundle.
         models.calibration.CalibrationError: the calibration beside it.
         service.embedding.engine.ProviderError: the provider.
-        service.storage.database.CatalogError, sqlalchemy.exc.SQLAlchemyError: the catalog.
+        service.storage.database.CatalogError, sqlalchemy.exc.SQLAlchemyError: the catalog; or another service
+            runs on it, and then nothing of what is stored was changed.
     """
     async with AsyncExitStack() as stack:
         bundle = await asyncio.to_thread(read_bundle, settings.bundle)
@@ -166,8 +167,9 @@ async def assemble(settings: Settings, metrics: Metrics) -> AsyncIterator[Assemb
             cache = RedisCache(settings.redis_url, settings.cache_ttl_s, on_fault=metrics.cache_faults.inc)
         stack.push_async_callback(cache.close)
 
-        catalog = await asyncio.to_thread(Catalog, settings.catalog_url)
+        catalog = await asyncio.to_thread(Catalog, settings.catalog_url, settings.catalog_rewrite_bytes)
         stack.callback(catalog.close)
+        await asyncio.to_thread(catalog.claim)  # before anything is touched that another service may hold
 
         rate_limit = None
         if settings.rate_limit is not None:
@@ -191,19 +193,12 @@ async def assemble(settings: Settings, metrics: Metrics) -> AsyncIterator[Assemb
         if settings.snapshots:
             snapshots = Snapshots(folder, catalog, bundle.fingerprint, dimension)
             stack.push_async_callback(asyncio.to_thread, snapshots.close)
-        elif folder.exists():
-            await asyncio.to_thread(shutil.rmtree, folder)  # an erasure would not reach what is left there
+        else:
+            await asyncio.to_thread(remove_snapshots, folder)
         index = LocalIndex(dimension, _index_options(settings))
         log.info("index: %s", index)
-        galleries = Galleries(
-            catalog,
-            index,
-            embedder,
-            pictures,
-            calibration,
-            snapshots,
-            None if before is None else before.generation,
-        )
+        generation = None if before is None else before.generation
+        galleries = Galleries(Parts(catalog, index, embedder, pictures, calibration, snapshots, generation))
         stack.push_async_callback(galleries.close)
         await galleries.start()
         if snapshots is not None:

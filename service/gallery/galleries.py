@@ -8,24 +8,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from models.calibration import Calibration
 from service.cursor import cursor_after, last_before
-from service.embedding.features import Embedder
+from service.gallery.duplicates import Duplicates
 from service.gallery.enrolment import Enrolment
 from service.gallery.erasure import Erasure
-from service.gallery.generation import Previous
 from service.gallery.parts import Parts
 from service.gallery.people import People
 from service.gallery.pictures import Pictures
 from service.gallery.query import Queries
 from service.gallery.renewal import Renewal
 from service.gallery.verification import Verifier
-from service.index.protocol import Entries, VectorIndex
+from service.index.protocol import Entries
 from service.matching.decision import NO_WISHES, Rule
-from service.storage.catalog import Catalog
-from service.storage.pictures import KeptBytes, PictureStore
+from service.storage.pictures import KeptBytes
 from service.storage.records import GalleryRecord, GalleryStatistics
-from service.storage.snapshots import Snapshots
 
 __all__ = ["Galleries", "GalleryPage"]
 
@@ -44,33 +40,18 @@ class Galleries:
     """All galleries of one service. Call :meth:`start` before anything else, :meth:`close` at the end.
 
     Args:
-        catalog: the truth.
-        index: empty; filled by :meth:`start`.
-        embedder: the present model.
-        pictures: where galleries that keep pictures put them.
-        calibration: what the present model's scores mean; None where nobody knows.
-        snapshots: features for a quick start; None: the catalog's alone.
-        previous: the model that was served before, its index empty and its galleries not yet known; they are
-            found by :meth:`start`.
+        parts: their index empty, filled by :meth:`start`; of the previous model, where there is one, the
+            galleries not yet known.
 
     Attributes:
-        enrolment, pictures, people, queries, verifier, renewal, erasure: what is done in a gallery.
+        enrolment, pictures, duplicates, people, queries, verifier, renewal, erasure: what is done in one.
     """
 
-    def __init__(
-        self,
-        catalog: Catalog,
-        index: VectorIndex,
-        embedder: Embedder,
-        pictures: PictureStore,
-        calibration: Calibration | None = None,
-        snapshots: Snapshots | None = None,
-        previous: Previous | None = None,
-    ) -> None:
-        parts = Parts(catalog, index, embedder, pictures, calibration, snapshots, previous)
+    def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self.enrolment: Final = Enrolment(parts)
         self.pictures: Final = Pictures(parts)
+        self.duplicates: Final = Duplicates(parts)
         self.people: Final = People(parts)
         self.queries: Final = Queries(parts)
         self.verifier: Final = Verifier(parts, self.queries)
@@ -181,6 +162,7 @@ class Galleries:
         for stored in catalog.previous.batches(previous.galleries, fingerprint):
             entries = Entries(stored.ids, stored.people, stored.occlusions, stored.features)
             previous.index.add(stored.gallery, entries)
+            previous.index.catch_up(stored.gallery)  # what waits to be clustered takes twice the memory
         _log.info("the previous model answers for %d galleries", len(previous.galleries))
 
     def _rebuild(self) -> None:
@@ -196,6 +178,7 @@ class Galleries:
             self._parts.index.add(
                 stored.gallery, Entries(stored.ids, stored.people, stored.occlusions, stored.features)
             )
+            self._parts.index.catch_up(stored.gallery)
             count += len(stored.ids)
         orphans = self._parts.pictures.sweep(self._parts.catalog.pictures.kept())
         _log.info(

@@ -54,8 +54,8 @@ class Parts:
         index: VectorIndex,
         embedder: Embedder,
         pictures: PictureStore,
-        calibration: Calibration | None,
-        snapshots: Snapshots | None,
+        calibration: Calibration | None = None,
+        snapshots: Snapshots | None = None,
         previous: Previous | None = None,
     ) -> None:
         self.catalog: Final = catalog
@@ -111,7 +111,7 @@ class Parts:
         if self._unremoved or self._undropped:
             await self.write(self._remove_again)
         if self.catalog.database.unforgotten:
-            await self.write(self.catalog.database.forget)
+            await self.write(self.catalog.database.forget_owed)
         if self.forgetting.owed:
             await self.forgetting.forget()
         left = self._doubts or self._unremoved or self._undropped

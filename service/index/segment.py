@@ -43,7 +43,7 @@ class Lists:
 
     Attributes:
         starts: int64 [L + 1], list l holds the rows from starts[l] up to starts[l + 1].
-        centroids: float32 [9, L, D], the mean of each list's features.
+        centroids: float32 [9, L, D], the mean of each list's features; zeros where none is alive.
         order: int64 [n], rows in the order of their ids.
         share: of the rows that a search looks at, 0 to 1.
     """
@@ -146,8 +146,20 @@ class Segment:
         return replace(self, people=people)
 
     def overwrite(self, rows: Rows) -> None:
-        """Put zeros where these rows' features were, in this segment and all that share its memory."""
+        """Put zeros where these rows' features were, in this segment and all that share its memory.
+
+        The means of their lists become those of the pictures that are left, and zeros where none is: the mean
+        of one picture's features is those features. A search that reads such a mean meanwhile may take its
+        list for nearer or farther than it is.
+        """
         self.codes[:, rows] = 0
+        if self.lists is None:
+            return
+        left, starts = self.alive[: self.size].copy(), self.lists.starts
+        left[rows] = False
+        for one in np.unique(np.searchsorted(starts, rows, side="right") - 1).tolist():
+            members = starts[one] + np.flatnonzero(left[starts[one] : starts[one + 1]])
+            self.lists.centroids[:, one] = self.sums(members) / max(1, len(members))
 
     # Reading
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
 import random
 import shutil
@@ -11,8 +13,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from service.api.app import create_app
 from service.client import Client, NewPicture
+from service.settings import Settings
 from service.storage.catalog import Catalog
+from service.storage.database import CatalogError
 from tests.drawings import encoded, person
 from tests.handmade_bundle import write_handmade_bundle
 from tests.serving import handmade_settings, serving
@@ -169,3 +174,29 @@ def test_a_deleted_gallery_takes_its_snapshot_along(house: Path, caplog: pytest.
         assert not snapshot(house).exists()
 
     restart(house, caplog, delete)
+
+
+@pytest.mark.parametrize("other", [False, True])
+def test_a_second_start_leaves_the_snapshots_of_a_running_service(
+    house: Path, tmp_path_factory: pytest.TempPathFactory, other: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """On its catalog the second does not start; on another one it does, and says what it leaves alone."""
+    changed: dict[str, object] = {"snapshots": False}
+    if other:
+        changed["catalog_url"] = f"sqlite:///{tmp_path_factory.mktemp('other') / 'catalog.sqlite3'}"
+    with serving(handmade_settings(house, snapshots=True)) as running, Client(running.url) as client:
+        refused = contextlib.nullcontext() if other else pytest.raises(CatalogError, match="another service")
+        with caplog.at_level(logging.WARNING), refused:
+            asyncio.run(started_and_stopped(handmade_settings(house, **changed)))
+        assert ("another service keeps them" in caplog.text) == other
+        assert snapshot(house).exists()
+        before = answers(client)
+    found, log = restart(house, caplog)
+    assert "12 from snapshots, 0 from the catalog" in log
+    assert found == before
+
+
+async def started_and_stopped(settings: Settings) -> None:
+    app = create_app(settings)
+    async with app.router.lifespan_context(app):
+        pass

@@ -1,14 +1,19 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from service.embedding.box import Box
 from service.embedding.features import PictureFeatures
-from service.gallery import EnrolItem, QueryOptions
+from service.gallery import EnrolItem, QueryOptions, enrolment
+from service.index import clustering
+from service.index.local import IndexOptions
 from service.problems import (
     ClientIdConflict,
     NotAPicture,
@@ -136,3 +141,37 @@ async def test_pictures_of_another_model_are_pending_and_never_compared(house: H
     assert again.status == "exists"
     assert (await house.galleries.get("shop")).pending == 1
     assert await found(house, CROWD[0]) == [again.id]
+
+
+async def test_enrolments_and_erasures_go_on_while_a_clustering_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However far behind it is: here it does not end before everything else is done."""
+    clustered, go, began = clustering.clustered, threading.Event(), threading.Event()
+
+    def held(*arguments: Any) -> Any:
+        began.set()
+        assert go.wait(60)
+        return clustered(*arguments)
+
+    monkeypatch.setattr(clustering, "clustered", held)
+    monkeypatch.setattr(enrolment, "_LONGEST_PAUSE_S", 0.05)
+    house = House(tmp_path, IndexOptions(flat_up_to=2, bits=16, share=1.0))
+    await house.enter()
+    await house.galleries.create("shop")
+    pictures = [picture(f"p{number}", 0, number) for number in range(16)]
+    outcomes = []
+    for content in pictures:
+        outcomes += await enrol(house, content)
+    assert began.wait(60)
+    assert house.index.behind(1)
+    await house.galleries.erasure.picture("shop", str(outcomes[3].id))
+    left = {str(outcome.id) for outcome in outcomes} - {str(outcomes[3].id)}
+    assert set(await found(house, pictures[0])) == left
+    assert house.index.clustered(1) == 0
+    go.set()
+    house.index.settle()
+    assert house.index.clustered(1) > 0
+    assert not house.index.behind(1)
+    assert set(await found(house, pictures[0])) == left
+    await house.leave()

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from service.gallery import Galleries
+from service.gallery.parts import Parts
 from service.index.local import LocalIndex
 from service.problems import (
     BadRequest,
@@ -16,7 +17,7 @@ from tests.gallery_house import CROWD, DIMENSION, House, enrol, found
 
 async def test_a_second_service_on_the_same_catalog_does_not_start(house: House) -> None:
     catalog = Catalog(f"sqlite:///{house.folder / 'catalog.sqlite3'}")
-    second = Galleries(catalog, LocalIndex(DIMENSION), house.embedder, house.pictures)
+    second = Galleries(Parts(catalog, LocalIndex(DIMENSION), house.embedder, house.pictures))
     with pytest.raises(CatalogError, match="another service"):
         await second.start()
     await second.close()

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import gc
+import itertools
 import threading
+from types import FunctionType, ModuleType
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +15,7 @@ import pytest
 from service.bench.crowd import Crowd
 from service.index.local import IndexOptions, LocalIndex
 from service.index.protocol import Entries, PartSearch
+from service.index.segment import Segment
 
 DIMENSION = 32
 GALLERY = 7
@@ -189,3 +194,63 @@ def test_an_index_filled_again_finds_the_same() -> None:
     assert [found(again, query[0], 10) for query in QUERIES] == [
         found(first, query[0], 10) for query in QUERIES
     ]
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_what_was_removed_is_in_no_byte_of_the_index(bits: Literal[8, 16]) -> None:
+    """Neither as it was stored nor as it was enrolled, nor as the mean of a list that it was alone in."""
+    generator = np.random.default_rng(1)
+    who = np.concatenate([np.arange(20), 20 + np.arange(280) // 7])  # twenty of them have no other picture
+    drawn = generator.normal(size=(60, 1, DIMENSION))[who] + 0.3 * generator.normal(size=(300, 9, DIMENSION))
+    features = (drawn / np.linalg.norm(drawn, axis=2, keepdims=True)).astype(np.float16)
+    index = LocalIndex(DIMENSION, IndexOptions(100, bits, 0.5))
+    index.add(GALLERY, entries(np.arange(300), features))
+    index.settle()
+    (segment,) = segments_of(index)
+    lists = segment.lists
+    assert lists is not None
+    alone = segment.ids[lists.starts[:-1][np.diff(lists.starts) == 1]]
+    others = segment.ids[lists.starts[:-1][np.diff(lists.starts) > 1]]  # the first of each list
+    assert len(alone) > 2
+    assert len(others) > 2
+    gone = np.concatenate([alone, others])
+    traces = {}
+    for id in gone.tolist():
+        (row,) = segment.rows_of(np.array([id]))
+        stored = np.concatenate([segment.features(code, np.array([row])) for code in range(9)])
+        traces[id] = [
+            *(segment.codes[code, row].tobytes() for code in range(9)),
+            *(one.astype(kind).tobytes() for one in stored for kind in ("<f2", "<f4", "<f8")),
+            *(one.astype(kind).tobytes() for one in features[id] for kind in ("<f2", "<f4", "<f8")),
+        ]
+    memory = memory_of(index)
+    assert all(any(trace in memory for trace in found) for found in traces.values())
+
+    index.remove(GALLERY, gone.tolist())
+    memory = memory_of(index)
+    assert [id for id, found in traces.items() if any(trace in memory for trace in found)] == []
+    for one in segments_of(index):
+        if one.lists is not None:
+            for number, (first, end) in enumerate(itertools.pairwise(one.lists.starts.tolist())):
+                rows = first + np.flatnonzero(one.alive[first:end])
+                mean = one.sums(rows) / max(1, len(rows))
+                np.testing.assert_allclose(one.lists.centroids[:, number], mean, atol=1e-6)
+    left = np.setdiff1d(np.arange(300), gone)
+    assert sorted(found(index, QUERIES[0, 0], 300)) == left.tolist()
+
+
+def segments_of(index: LocalIndex) -> list[Segment]:
+    return [one for part in index._galleries[GALLERY]._versions.present.values() for one in part]
+
+
+def memory_of(index: LocalIndex) -> bytes:
+    """Every array that can be reached from the index."""
+    seen: dict[int, object] = {}
+    waiting: list[object] = [index]
+    while waiting:
+        one = waiting.pop()
+        if id(one) in seen or isinstance(one, type | ModuleType | FunctionType):
+            continue
+        seen[id(one)] = one
+        waiting += gc.get_referents(one)
+    return b"\0".join(array.tobytes() for array in seen.values() if isinstance(array, np.ndarray))
