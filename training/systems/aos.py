@@ -35,9 +35,12 @@ Departures:
 
 - ResNet-50's last stride is 1, as in all systems here, instead of 2: one backbone for every comparison;
 - weight decay leaves out biases and normalisation, as in all systems here;
+- ``aos.toml`` trains in mixed precision (bfloat16), for speed; mining is in float32 always;
+- sensitivity maps are made with the mask of §4.2, zero after normalisation, activation maps of the map that
+  is pooled instead of Conv4 (``training.evaluation.report`` says why);
 - embeddings have unit length, as a bundle's must; the paper does not say whether its Euclidean distance
   is one of unit vectors;
-- the ``-scratch`` recipe stands in for machines without ImageNet weights; it says itself what it changes.
+- the recipes for machines without ImageNet weights say themselves what they change.
 """
 
 from __future__ import annotations
@@ -73,13 +76,12 @@ class AOSBaselineStage(BaselineStage):
         super().__init__(recipe)
         model, own = recipe.model, recipe.aos
         self._own = own
-        self._half = recipe.precision == "bf16"
         self._mask = SlidingMask.of_area(own.mask_area, model.height, model.width, own.stride)
 
     def finish(self, network: nn.Module, start: Start) -> None:
         """Mine."""
         folder = start.folder(AOSBaselineStage.name)
-        mine(network, start.store, self._mask, folder, half=self._half, quiet=start.quiet)
+        mine(network, start.store, self._mask, folder, quiet=start.quiet)
 
 
 class AOSRetrainStage(AOSBaselineStage):
@@ -106,7 +108,6 @@ class AOSRetrainStage(AOSBaselineStage):
             start.store,
             self._mask,
             start.folder(AOSBaselineStage.name),
-            half=self._half,
             quiet=start.quiet or others,
         )
         if distributed.is_available() and distributed.is_initialized() and not others:

@@ -3,6 +3,9 @@
 A bundle gives attention as an output where it has one. Its last feature map is no output: the graph is read
 from the embedding backwards to the first pooling over height and width, and what enters that pooling is made
 an output of a copy in memory. A checkpoint is brought into the same graph first.
+
+AOS fig. 1 averages Conv4 of ResNet-50, one stage earlier. Here it is the map that the embedding is pooled
+from: a bundle of any backbone and system has one, while stages have no names in its graph.
 """
 
 from __future__ import annotations

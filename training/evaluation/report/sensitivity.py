@@ -1,8 +1,9 @@
 """How much a model depends on each place of a picture (AOS fig. 3).
 
-A square mask of one grey slides over the picture; the map shows, at the mask's centre, the probability that
-the model then gives to the true person. As in the paper the square is a quarter of the picture's height
-(64 × 64 at 256 × 128), and where it reaches over the border only its inner part covers.
+A square mask slides over the picture; the map shows, at the mask's centre, the probability that the model
+then gives to the true person. As in the paper the square is a quarter of the picture's height (64 × 64 at
+256 × 128), and zero after normalisation (§4.2; §3.2 calls it a constant grey): ImageNet's mean colour, as near
+as whole numbers come to it. Where it reaches over the border only its inner part covers.
 
 The paper takes the classifier's probability of a training picture. A bundle has no classifier, and of people
 who were not trained on there is no class: here a softmax over cosines with prototypes stands in for it, each
@@ -34,7 +35,8 @@ __all__ = [
     "softmax",
 ]
 
-GREY: Final = 128
+MEAN_COLOUR: Final = (124, 116, 104)
+"""``models.networks.normalisation.MEAN`` in whole numbers, at most 0.01 from zero after normalisation."""
 GRID: Final = (16, 8)
 """Rows and columns of mask positions, evenly over the picture."""
 PEOPLE: Final = 100
@@ -55,7 +57,7 @@ def slide(picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
         y = (number // columns + 0.5) * height / rows
         x = (number % columns + 0.5) * width / columns
         top, left = max(0, round(y - side / 2)), max(0, round(x - side / 2))
-        masked[number, top : round(y + side / 2), left : round(x + side / 2)] = GREY
+        masked[number, top : round(y + side / 2), left : round(x + side / 2)] = MEAN_COLOUR
     return masked
 
 
