@@ -197,7 +197,7 @@ def fit(
             typer.echo(json.dumps(record))
 
 
-@app.command(epilog="Example: penumbra-train throughput training/recipes/oamn-scratch.toml --root ~/data")
+@app.command(epilog="Example: penumbra-train throughput training/recipes/small/oamn.toml --root ~/data")
 def throughput(
     recipe: Recipe,
     root: DataRoot = None,
