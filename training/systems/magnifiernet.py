@@ -26,21 +26,25 @@ Where the paper is silent or open to more than one reading, and what was chosen:
   of the identity losses reaches the masks: only L_mask teaches them.
 - The segmentation head's structure: a 3×3 deconvolution and a 1×1 convolution.
 - "We still aggregate the representations of all pixels" predicted as background: background is one more
-  region of eq. 2 that is never drawn (``background``). The fusion branch takes the K parts alone.
+  region of eq. 2 that is never drawn (``background``). The fusion branch takes the K parts alone: §3.3 feeds
+  it "a feature for each body part", to be freed of "noisy backgrounds", and eq. 3 counts pairs of K regions.
 - The adversarial branch is "trained along with original images": one head sees the pictures with all regions
   and their adversarial samples, so that its batch normalisation knows what comes at test time. The regions
-  are drawn once for a batch.
+  are drawn once for a batch. The two halves' losses are averaged (0.5 each), so that the branch counts as
+  much as each other one in eq. 4; the paper gives no weight.
 - Eq. 3 without each part's cosine with itself, see ``training.losses.semantic_diversity``.
 - The width of the two part branches (``dimension``), and the terms of the single parts: identity and
   triplet loss as for every branch, their mean over the parts weighed by ``part_losses``.
 - At test the branches' embeddings after their necks are put side by side and scaled to unit length together.
 - The second stage's learning rate is constant.
 
-Departures: the framework that the paper builds on has random erasing and a centre loss by default, of which
-the paper says nothing; both are left out, as in every other system here. Where a data set has no label maps
-(here: Market-1501), a stated prior stands in for the human parser (``training.data.part_prior``), and the
-``-scratch`` recipe weighs L_mask less and takes the predicted masks in training too: the masks then lie where
-the network sees the parts, not where the prior guesses them. Drawn people with exact maps teach it that.
+The paper takes framework and optimiser settings from reid-strong-baseline (Luo et al., CVPRW 2019) without
+repeating them. It never mentions random erasing, which that framework has with probability 0.5, nor its
+optional centre loss, of which eq. 4 has no term: both are left out. Nor does it speak of weight decay: biases
+and normalisation have none, as in all systems here.
+
+Departures: ``magnifiernet.toml`` trains in mixed precision (bfloat16), for speed. Where a data set has no
+label maps (here: Market-1501), a stated prior stands in for the human parser (``training.data.part_prior``).
 """
 
 from __future__ import annotations

@@ -22,11 +22,22 @@ Where the paper is silent, and what was chosen:
 - how the masked feature map enters the grader's fully-connected layer: flattened;
 - whether flip and crop come before or after the copies are made: before, so that the four copies and
   their original show the same pixels and eq. 2 and 3 compare like with like;
+- a patch longer than its picture (ε = 0.2, r = 0.3 and 256×128 make one of 148 pixels' width): its side is
+  cut down to the picture's, its other side stays;
 - the head: a BNNeck.
 
-The paper starts from ImageNet weights and optimises with SGD. The ``-scratch`` recipes stand in for
-machines without such weights: they start from a baseline trained on the same data, use AdamW, label
-smoothing, the unsquared triplet distance and mask losses as ratios. They also show stretched parts of
+Departures:
+
+- eq. 6 sums over the anchors of a group; here their mean is taken, as eq. 7 and 9 do with their pictures: by
+  the paper's λ2 and λ3 a sum over 64 pictures would weigh 32 times what the identity loss does, and λ2 would
+  mean something else for each batch size;
+- ResNet-50's last stride is 1, and weight decay leaves out biases and normalisation, as in all systems here;
+- ``oamn.toml`` trains in mixed precision (bfloat16), for speed.
+
+The paper starts from ImageNet weights and optimises with SGD. ``oamn-scratch.toml`` stands in where there are
+no such weights: AdamW, a longer schedule and mask losses as ratios. The small recipes, for machines without a
+GPU, start from a baseline trained on the same data, use AdamW, label smoothing, the unsquared triplet
+distance and mask losses as ratios. They also show stretched parts of
 pictures and change the light (``training.data.transforms``), since weights that never saw ImageNet carry
 less to other cameras; the baseline that they are held against does the same.
 """

@@ -22,6 +22,9 @@ Where the paper is silent or can be read in two ways, and what was chosen:
   §5.5 finds results stable over α but small ones weak, as it must be with distances up to 2; with
   distances that grow with the number of channels, exp(-α d) would vanish for all but small α. On the
   other side, the limits of eq. 4 speak of d → ∞: ``single_scale.unit_length = false`` reads it so.
+- "The batch size" of 64 may be B or the 2B of X_full (§3.2). It is B here: 64 different pictures, 128 in the
+  one pass that both copies take together. The paper does not say how many pictures of a person a batch has;
+  FastReID's Base-SBS.yml, whose values stand in the recipe, has 16 (NUM_INSTANCE).
 - L_bed is given for one pair. All pairs of a batch count alike (``bounded_exponential`` says why);
   ``single_scale.balanced = true`` gives pairs of one person and pairs of two equal weight in sum.
 - Metric losses act before the BNNeck of the paper's baseline (FastReID) and identity losses behind it, as
@@ -41,7 +44,7 @@ Where the paper is silent or can be read in two ways, and what was chosen:
 
 From FastReID's baseline are not taken: freezing the backbone for its first 1000 steps, AutoAugment and the
 circle softmax. Not from the paper: a bundle gives as ``attention`` what the last disentangled block finds
-salient. The ``-scratch`` recipes stand in for machines without ImageNet weights, as OAMN's do.
+salient. The ``-scratch`` and small recipes stand in for machines without ImageNet weights, as OAMN's do.
 """
 
 from __future__ import annotations
