@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
 import shutil
@@ -191,14 +192,13 @@ class PostgreSQLServer:
                 "SELECT oid FROM pg_database WHERE datname = current_database()"
             ).fetchone()
         assert found is not None
-        files = [
-            path
-            for path in self._folder.rglob("*")
-            if path.is_file()
-            and "pg_wal" not in path.parts
-            and ("base" not in path.parts or path.parent.name == str(found[0]))
-        ]
-        return b"".join(path.read_bytes() for path in files)
+        contents = []
+        for path in self._folder.rglob("*"):
+            elsewhere = "base" in path.parts and path.parent.name != str(found[0])
+            if not elsewhere and "pg_wal" not in path.parts and path.is_file():
+                with contextlib.suppress(FileNotFoundError):  # the server removes files at any moment
+                    contents.append(path.read_bytes())
+        return b"".join(contents)
 
     def _connect(self) -> psycopg.Connection[tuple[object, ...]]:
         return psycopg.connect(self._address("postgres"), autocommit=True, connect_timeout=5)

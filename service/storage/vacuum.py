@@ -31,7 +31,19 @@ _SHARE: Final = 0.05
 _NOBODYS: Final = {row.__tablename__ for row in (AboutRow, AuditRow, GalleryRow, KeyRow)}
 """Tables that say nothing of anybody who can be erased; the audit trail has keyed hashes."""
 
+_SEEN_FOR_S: Final = 10.0
+"""How long to wait for those who began to read before the erasure: what they see is not taken away."""
+
 _SIZE: Final = text("SELECT pg_total_relation_size(to_regclass(:name))")
+_NOW: Final = text("SELECT pg_snapshot_xmax(pg_current_snapshot())::xid::text")
+_STILL_SEEN: Final = text(
+    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
+    "AND pid <> pg_backend_pid() AND age(backend_xmin) > age(CAST(:now AS xid))"
+)
+
+
+class _StillSeen(RuntimeError):
+    """Somebody still reads the database as it was before the erasure."""
 
 
 class Vacuum:
@@ -94,11 +106,12 @@ class Vacuum:
                 connection = connection.execution_options(isolation_level="AUTOCOMMIT")
                 self._driver = connection.connection.driver_connection
                 connection.detach()  # what is set below must not reach others through the pool
+                self._until_nobody_sees(connection)
                 for table in Base.metadata.sorted_tables:
                     if table.name not in _NOBODYS and not self._closed:
                         self._vacuum(connection, table.name)
             done = not self._closed
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, _StillSeen) as error:
             _log.info("erased rows are still in PostgreSQL's files, trying again: %s", error)
         except Exception:
             _log.exception("PostgreSQL's tables could not be vacuumed")
@@ -109,6 +122,15 @@ class Vacuum:
                 self._not_before = ended + (ended - began) * (1 / _SHARE - 1)
                 self._driver = None
                 self._thread = None
+
+    def _until_nobody_sees(self, connection: Connection) -> None:
+        """Wait for who began before this moment, such as a dump."""
+        now = connection.execute(_NOW).scalar_one()
+        give_up = time.monotonic() + _SEEN_FOR_S
+        while connection.execute(_STILL_SEEN, {"now": now}).scalar_one() and not self._closed:
+            if time.monotonic() > give_up:
+                raise _StillSeen("a transaction from before the erasure goes on")
+            time.sleep(0.05)
 
     def _vacuum(self, connection: Connection, name: str) -> None:
         size = connection.execute(_SIZE, {"name": name}).scalar_one()

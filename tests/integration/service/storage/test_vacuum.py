@@ -126,6 +126,25 @@ def test_a_reader_delays_it_and_is_not_itself_delayed(
     assert "name" not in found(erased, postgresql_server, url)
 
 
+def test_a_transaction_from_before_delays_it(
+    catalog: Catalog, postgresql_server: PostgreSQLServer, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a dump does, of other tables by now: what it may still read cannot be taken away."""
+    monkeypatch.setattr("service.storage.vacuum._SEEN_FOR_S", 0.1)
+    number = gallery(catalog)
+    erased = picture(ERASED, 1)
+    catalog.pictures.enrol(number, MODEL, [erased])
+    until(lambda: forgotten(catalog))
+    with catalog.database.engine.connect().execution_options(isolation_level="REPEATABLE READ") as dump:
+        dump.execute(text("SELECT * FROM about")).all()
+        catalog.people.delete("shop", ERASED)
+        for _ in range(5):
+            assert not forgotten(catalog)
+            time.sleep(0.1)
+    until(lambda: forgotten(catalog))
+    assert found(erased, postgresql_server, url) <= {"digest"}  # which Redis has yet to forget
+
+
 def test_tables_beyond_the_size_are_vacuumed_where_they_lie(url: str) -> None:
     catalog = Catalog(url, 0)
     number = gallery(catalog)
