@@ -49,8 +49,9 @@ def classifier_of(network: nn.Module) -> Classifier:
     """The fastest way to a network's logits in float32 on the device where it stands.
 
     In float32 whatever the network was trained in: eq. 4 subtracts probabilities near 1 from each other, and
-    bfloat16 keeps eight bits of a logit. On a CPU that is the network traced to ONNX, in ONNX Runtime with one
-    thread for each of PyTorch's; it takes over the weights as they are, so it must be made anew after training.
+    bfloat16 keeps eight bits of a logit. On a CPU that is the network traced to ONNX, in ONNX Runtime with
+    one thread for each of PyTorch's; it takes over the weights as they are, so it must be made anew after
+    training.
 
     Args:
         network: answers with ``logits``, or with a ``head`` that has them; put into evaluation mode.

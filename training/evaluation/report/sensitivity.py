@@ -2,8 +2,8 @@
 
 A square mask slides over the picture; the map shows, at the mask's centre, the probability that the model
 then gives to the true person. As in the paper the square is a quarter of the picture's height (64 × 64 at
-256 × 128), and zero after normalisation (§4.2; §3.2 calls it a constant grey): ImageNet's mean colour, as near
-as whole numbers come to it. Where it reaches over the border only its inner part covers.
+256 × 128), and zero after normalisation (§4.2; §3.2 calls it a constant grey): ImageNet's mean colour, as
+near as whole numbers come to it. Where it reaches over the border only its inner part covers.
 
 The paper takes the classifier's probability of a training picture. A bundle has no classifier, and of people
 who were not trained on there is no class: here a softmax over cosines with prototypes stands in for it, each
