@@ -10,9 +10,10 @@ from __future__ import annotations
 import ipaddress
 import os
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field
+from limits import parse
+from pydantic import AfterValidator, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 import models
@@ -41,6 +42,17 @@ def _catalog_is_elsewhere(data: dict[str, Any]) -> bool:
 
 def _folder_under_data_dir(data: dict[str, Any]) -> str:
     return (Path(data["data_dir"]).absolute() / "pictures").as_uri()
+
+
+def _a_rate(rate: str) -> str:
+    try:
+        parse(rate)
+    except ValueError as error:
+        raise ValueError(f"{rate!r} is no rate such as '600/minute'") from error
+    return rate
+
+
+Rate = Annotated[str, AfterValidator(_a_rate)]
 
 
 class Settings(BaseSettings):
@@ -89,9 +101,14 @@ class Settings(BaseSettings):
         default=False,
         description="Show /metrics, which names galleries, without a key.",
     )
-    rate_limit: str | None = Field(
+    rate_limit: Rate | None = Field(
         default=None,
         description='How often one key (without keys: one address) may ask, e.g. "600/minute"; beyond: 429.',
+    )
+    refusal_limit: Rate = Field(
+        default="100/minute",
+        description="How many calls of one address (of IPv6: of one /64) are refused with 401; beyond: 429. "
+        "Each process counts for itself.",
     )
 
     # What is kept

@@ -174,7 +174,12 @@ async def assemble(settings: Settings, metrics: Metrics) -> AsyncIterator[Assemb
         rate_limit = None
         if settings.rate_limit is not None:
             rate_limit = RateLimit(settings.rate_limit, settings.redis_url)
-        gatekeeper = Gatekeeper(Keys(catalog.database), rate_limit, anonymous=settings.anonymous_may_ask)
+        gatekeeper = Gatekeeper(
+            Keys(catalog.database),
+            rate_limit,
+            RateLimit(settings.refusal_limit, None),
+            anonymous=settings.anonymous_may_ask,
+        )
         audit: AuditTrail | None = None
         if settings.audit:
             audit = await asyncio.to_thread(AuditTrail, catalog.database, metrics.audit_faults.inc)

@@ -7,6 +7,7 @@ first key on, everybody is.
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import logging
 import time
 from collections.abc import Awaitable, Callable
@@ -20,13 +21,26 @@ from limits.aio.storage import MemoryStorage, Storage
 from limits.aio.strategies import MovingWindowRateLimiter
 from limits.storage import storage_from_string
 from sqlalchemy.exc import SQLAlchemyError
+from starlette.types import Scope
 
 from service.clock import jumps, now, seconds_until
 from service.problems import Forbidden, RateLimited, Unauthorised, Unavailable
 from service.storage.breaker import CircuitBreaker
 from service.storage.keys import KeyRecord, Keys, Role
 
-__all__ = ["ADMIN", "ANONYMOUS", "ENROL", "QUERY", "Access", "Gatekeeper", "RateLimit", "access_of", "may"]
+__all__ = [
+    "ADMIN",
+    "ANONYMOUS",
+    "ENROL",
+    "QUERY",
+    "Access",
+    "Gatekeeper",
+    "RateLimit",
+    "access_of",
+    "address_of",
+    "may",
+    "network_of",
+]
 
 _log = logging.getLogger(__name__)
 
@@ -34,6 +48,8 @@ _REMEMBERED_S: Final = 1.0
 """How long a key's state is taken for granted: a revoked key ends within this time."""
 
 _MOST_REMEMBERED: Final = 10_000
+
+_NOT_ACTIVE: Final = "the key is unknown, revoked or expired"
 
 _SHARED_S: Final = 0.5
 """Longest that counting in Redis may take; then it is left alone for a while."""
@@ -82,29 +98,32 @@ class RateLimit:
             assert isinstance(storage, Storage)
             self._shared = MovingWindowRateLimiter(storage)
 
-    async def check(self, who: str) -> None:
+    async def check(self, who: str, *, count: bool = True) -> None:
         """Count a request.
+
+        Args:
+            count: False: only look whether one more would be too many.
 
         Raises:
             RateLimited: there were too many in the window.
         """
-        wait = await self._count_together(who)
+        wait = await self._count_together(who, count)
         if wait is None:
             if self._jumps != (seen := jumps()):
                 # requests are counted by the wall clock: after a jump back they would be in the future
                 self._jumps = seen
                 self._own = MovingWindowRateLimiter(MemoryStorage())
-            wait = await self._count(self._own, who)
+            wait = await self._count(self._own, who, count)
         if wait:
             raise RateLimited(f"more than {self._rate}", retry_after_s=wait)
 
-    async def _count_together(self, who: str) -> int | None:
+    async def _count_together(self, who: str, count: bool) -> int | None:
         """As :meth:`_count`, in Redis; None where there is none, or it does not answer."""
         if self._shared is None or not self._breaker.allows():
             return None
         try:
             async with asyncio.timeout(_SHARED_S):
-                wait = await self._count(self._shared, who)
+                wait = await self._count(self._shared, who, count)
         except Exception as error:  # whatever the driver raises: Redis is away
             if self._breaker.failed():
                 _log.warning("requests are counted in this process alone: %r", error)
@@ -112,9 +131,9 @@ class RateLimit:
         self._breaker.succeeded()
         return wait
 
-    async def _count(self, limiter: MovingWindowRateLimiter, who: str) -> int:
+    async def _count(self, limiter: MovingWindowRateLimiter, who: str, count: bool) -> int:
         """0 where it is within the rate, else how long to wait, seconds."""
-        if await limiter.hit(self._rate, who):
+        if await (limiter.hit if count else limiter.test)(self._rate, who):
             return 0
         reset = (await limiter.get_window_stats(self._rate, who)).reset_time
         return max(1, min(round(seconds_until(reset)), self._rate.get_expiry()))
@@ -126,15 +145,20 @@ class Gatekeeper:
     Args:
         keys: the truth.
         rate_limit: or None for no limit.
+        refusals: how many calls from one address are refused for want of a key before the address is told to
+            wait; keys are then looked up only of tokens that were found good here before.
         anonymous: whether anybody may ask while there is no active key. Where other machines reach the
             service, the last key's end must not open it to them.
     """
 
-    def __init__(self, keys: Keys, rate_limit: RateLimit | None, *, anonymous: bool) -> None:
+    def __init__(
+        self, keys: Keys, rate_limit: RateLimit | None, refusals: RateLimit, *, anonymous: bool
+    ) -> None:
         self._keys = keys
+        self._refusals = refusals
         self._anonymous = anonymous
         self._rate_limit = rate_limit
-        self._found: dict[str, tuple[float, KeyRecord | None]] = {}
+        self._found: dict[str, tuple[float, KeyRecord]] = {}
         self._any: tuple[float, bool] | None = None
 
     async def admit(self, token: str | None, address: str) -> Access:
@@ -142,7 +166,7 @@ class Gatekeeper:
 
         Args:
             token: as sent, or None.
-            address: of the caller, counted where nobody is asked for a key.
+            address: of the caller, counted where nobody is asked for a key, or the caller is refused.
 
         Raises:
             Unauthorised: a key is needed and there is none, or it is unknown, revoked or expired.
@@ -150,7 +174,10 @@ class Gatekeeper:
             Unavailable: the catalog cannot be asked.
         """
         try:
-            access = await self._admit(token)
+            access = await self._admit(token, network_of(address))
+        except Unauthorised:
+            await self._refusals.check(network_of(address))
+            raise
         except SQLAlchemyError as error:
             _log.exception("keys cannot be looked up")
             raise Unavailable("The catalog does not answer, so no key can be checked; try again.") from error
@@ -158,7 +185,7 @@ class Gatekeeper:
             await self._rate_limit.check(access.key.id if access.key is not None else address)
         return access
 
-    async def _admit(self, token: str | None) -> Access:
+    async def _admit(self, token: str | None, network: str) -> Access:
         moment = time.monotonic()
         if token is None:
             if self._any is None or moment - self._any[0] > _REMEMBERED_S:
@@ -168,14 +195,37 @@ class Gatekeeper:
             return ANONYMOUS
         remembered = self._found.get(token)
         if remembered is None or moment - remembered[0] > _REMEMBERED_S:
-            remembered = (moment, await asyncio.to_thread(self._keys.find, token))
+            if remembered is None:
+                await self._refusals.check(network, count=False)
+            found = await asyncio.to_thread(self._keys.find, token)
+            if found is None:
+                raise Unauthorised(_NOT_ACTIVE)
             if len(self._found) >= _MOST_REMEMBERED:
                 self._found.clear()
-            self._found[token] = remembered
+            remembered = self._found[token] = (moment, found)
         key = remembered[1]
-        if key is None or not key.active(now()):
-            raise Unauthorised("the key is unknown, revoked or expired")
+        if not key.active(now()):
+            raise Unauthorised(_NOT_ACTIVE)
         return Access(key)
+
+
+def network_of(address: str) -> str:
+    """What calls are counted by: an IPv4 address, or the /64 that one caller has of IPv6."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:  # a socket of this machine has none
+        return address
+    if parsed.version == 4:
+        return str(parsed)
+    if parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return str(ipaddress.ip_network((parsed, 64), strict=False))
+
+
+def address_of(scope: Scope) -> str:
+    """Who sent a request: the other end of its connection."""
+    client = scope.get("client")
+    return "unknown" if client is None else str(client[0])
 
 
 def may(role: Role) -> Callable[..., Awaitable[None]]:
@@ -186,7 +236,7 @@ def may(role: Role) -> Callable[..., Awaitable[None]]:
         credentials: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)],
     ) -> None:
         gatekeeper: Gatekeeper = request.app.state.assembly.gatekeeper
-        address = request.client.host if request.client is not None else "unknown"
+        address = address_of(request.scope)
         token = credentials.credentials if credentials is not None else None
         access = await gatekeeper.admit(token, address)
         request.state.access = access

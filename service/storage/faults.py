@@ -10,10 +10,10 @@ import errno
 import sqlite3
 from typing import Final
 
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DataError, DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as NoFreeConnection
 
-from service.problems import PicturesAway, Problem, StorageFull, Unavailable
+from service.problems import BadRequest, PicturesAway, Problem, StorageFull, Unavailable
 from service.storage.database import CommitInDoubt
 from service.storage.pictures import PictureStoreAway
 
@@ -43,7 +43,10 @@ _SQLSTATES_AWAY: Final = ("08", "25006", "40", "53", "57P", "58")
 
 
 def storage_problem(error: BaseException) -> Problem | None:
-    """The problem to answer with; None where the error is no fault of the storage."""
+    """The problem to answer with; None where the error is a fault of this program.
+
+    A text with a NUL, say, is what PostgreSQL does not take and SQLite does: that is the caller's.
+    """
     if isinstance(error, SQLAlchemyError):
         return _catalog_problem(error)
     if isinstance(error, OSError) and error.errno in _FULL:
@@ -63,6 +66,8 @@ def _catalog_problem(error: SQLAlchemyError) -> Problem | None:
         )
     if isinstance(error, NoFreeConnection):
         return Unavailable("The catalog has no connection to spare for now; try again.")
+    if isinstance(error, DataError):
+        return BadRequest("The catalog can neither hold nor look for one of the texts or numbers sent.")
     if not isinstance(error, DBAPIError):
         return None
     code = getattr(error.orig, "sqlite_errorcode", None)

@@ -1,0 +1,133 @@
+"""Who is not let in is told to wait before long and cannot fill the trail; what the trail has of faults."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from service.api import audit
+from service.api.authentication import network_of
+from service.client import Client
+from service.storage.audit import AuditTrail, Event
+from service.storage.keys import Keys
+from tests.serving import Serving, handmade_settings, serving
+
+if TYPE_CHECKING:
+    from tests.servers import PostgreSQLServer
+
+REFUSALS = 5
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[Serving]:
+    with serving(handmade_settings(tmp_path, refusal_limit=f"{REFUSALS}/hour")) as running:
+        yield running
+
+
+def keys(service: Serving) -> Keys:
+    return Keys(service.app.state.assembly.galleries._parts.catalog.database)
+
+
+def get(service: Serving, token: str | None, path: str = "/v1/galleries") -> httpx.Response:
+    headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+    return httpx.get(service.url + path, headers=headers, timeout=60)
+
+
+def events(service: Serving, until: Callable[[list[Event]], bool]) -> list[Event]:
+    """The trail, once it has what is waited for: what changed nothing is written a moment later."""
+    trail = AuditTrail(service.app.state.assembly.galleries._parts.catalog.database)
+    ends = time.monotonic() + 30
+    while not until(found := trail.events(1000)) and time.monotonic() < ends:
+        time.sleep(0.05)
+    return found
+
+
+def test_an_address_that_is_refused_too_often_is_told_to_wait_and_known_keys_go_on(
+    service: Serving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good, new = (keys(service).create("good", "admin").token for _ in range(2))
+    assert get(service, good).status_code == 200
+    wrong = [good[:-1] + "~", good[:-8] + "A" * 8, None, "pen_", good[:-8] + "B" * 8]
+    assert len(wrong) == REFUSALS
+    time.sleep(1.1)  # what was known of the keys is taken for granted for a second
+    assert [get(service, token).status_code for token in wrong] == [401] * REFUSALS
+
+    looked_up = []
+    find = Keys.find
+    monkeypatch.setattr(Keys, "find", lambda self, token: looked_up.append(token) or find(self, token))
+    for token in (*wrong, good[:-8] + "C" * 8):
+        answer = get(service, token)
+        assert answer.status_code == 429
+        assert 1 <= int(answer.headers["Retry-After"]) <= 3600
+    assert looked_up == []
+    assert get(service, new).status_code == 429  # nobody knows yet that it is good
+    time.sleep(1.1)
+    assert get(service, good).status_code == 200
+    assert looked_up == [good]
+
+
+def test_strangers_get_one_line_a_minute_and_none_of_their_words(service: Serving) -> None:
+    good = keys(service).create("good", "admin").token
+    assert get(service, good).status_code == 200
+    for number in range(40):
+        get(service, None, f"/v1/galleries/g{number}/people/somebody")
+    assert get(service, good, "/v1/galleries/g/people/somebody").status_code == 404
+    found = events(service, lambda found: any(event.action == "get_person" and event.key for event in found))
+    strangers = [event for event in found if event.key is None]
+    assert 1 <= len(strangers) <= 2  # a minute may have ended meanwhile
+    assert {(event.status, event.gallery, event.subject) for event in strangers} <= {
+        (401, None, None),
+        (429, None, None),
+    }
+
+
+def test_strangers_from_many_addresses_are_bounded_too() -> None:
+    trail = audit.Audit(app=None)  # type: ignore[arg-type]
+    written = sum(trail._first_in_minute(f"10.0.{number}.1") for number in range(200))
+    assert audit._STRANGERS <= written <= 2 * audit._STRANGERS
+
+
+def test_a_gallery_name_that_no_gallery_can_have_does_not_stop_the_trail(
+    tmp_path: Path, postgresql_server: PostgreSQLServer
+) -> None:
+    """PostgreSQL refuses texts that are too long for a column, and those with a NUL."""
+    settings = handmade_settings(tmp_path, catalog_url=postgresql_server.empty_database())
+    with serving(settings) as running, Client(running.url) as client:
+        for name in ("x" * 300, "a%00b", "%F0%9F%A6%8A"):
+            assert get(running, None, f"/v1/galleries/{name}").status_code in (404, 422)
+        client.create_gallery("g")
+        found = events(running, lambda found: len(found) >= 4)
+    assert [event.gallery for event in found if event.action == "get_gallery"] == [None] * 3
+    assert [event.status for event in found if event.action == "create_gallery"] == [201]
+
+
+def test_a_fault_of_the_service_is_in_the_trail(service: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Client(service.url) as client:
+        client.create_gallery("g")
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("nobody foresaw this")
+
+    monkeypatch.setattr(service.app.state.assembly.galleries, "get", fail)
+    assert get(service, None, "/v1/galleries/g").status_code == 500
+    found = events(service, lambda found: any(event.action == "get_gallery" for event in found))
+    assert [(event.gallery, event.status) for event in found if event.action == "get_gallery"] == [("g", 500)]
+
+
+@pytest.mark.parametrize(
+    ("address", "network"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("2001:db8:1:2:aaaa::1", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2:bbbb::9", "2001:db8:1:2::/64"),
+        ("unknown", "unknown"),
+    ],
+)
+def test_addresses_of_one_caller_are_counted_as_one(address: str, network: str) -> None:
+    assert network_of(address) == network
