@@ -1,17 +1,29 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+import onnx
 import pytest
 import torch
+from onnx import numpy_helper
 from pydantic import ValidationError
 
+from models.bundle import GRADES, read_bundle
 from models.networks.heads import HeadOutput
 from models.networks.oamn import OAMN, OAMNOutput
 from models.occlusion import PLACES, TYPES, visibility_masks
+from tests.drawn_datasets import draw_partial_ilids
+from training.evaluation import protocols
+from training.evaluation.features import read_pixels
+from training.export import gate
+from training.export.graph import BundleGraph
+from training.fit import FitOptions, fit
 from training.losses.grouped_triplet import grouped_triplet
 from training.losses.triplet import batch_hard_triplet
 from training.recipe import Recipe
+from training.systems.checkpoint import load_network
 from training.systems.oamn import OAMNStage
 from training.systems.stage import Batch
 
@@ -152,3 +164,32 @@ def test_a_network_says_truly_what_the_recipe_gave_it(
 def test_combinations_that_cannot_be_are_refused_with_the_recipe(own: dict[str, Any], names: str) -> None:
     with pytest.raises(ValidationError, match=names):
         _recipe(oamn=own)
+
+
+def test_a_trained_grader_reaches_the_bundle_and_the_gate_holds_it(tmp_path: Path) -> None:
+    root = draw_partial_ilids(tmp_path, people=6)
+    recipe = _recipe(
+        epochs=1,
+        model={"backbone": "osnet_x0_25", "height": 64, "width": 32, "dimension": 32},
+        data=[{"kind": "synthetic", "people": 4, "cameras": 2, "per_camera": 2}],
+        sampling={"people": 4, "pictures": 2},
+        optimiser={"kind": "adamw", "rate": 2e-3},
+        validate_on="partial-ilids",
+    )
+    fit(recipe, FitOptions(root=root, out=tmp_path / "run", device="cpu", quiet=True))
+    bundle = read_bundle(tmp_path / "run" / "tiny.onnx")
+    assert bundle.metadata.has_grader
+    assert bundle.metadata.gate.batches == [1, 2, 7, 32]
+
+    network, _ = load_network(tmp_path / "run" / "checkpoint.pt")
+    graph = BundleGraph(network)
+    pixels = read_pixels(protocols.load("partial-ilids", root).query, 64, 32)
+    gate.compare_batches(graph, bundle.session(), pixels)
+
+    model = onnx.load(tmp_path / "run" / "tiny.onnx")
+    bias = next(weight for weight in model.graph.initializer if weight.name.endswith("grader.score.bias"))
+    moved = numpy_helper.to_array(bias) + np.array([0.1, 0.0, 0.0, 0.0], dtype=np.float32)
+    bias.CopyFrom(numpy_helper.from_array(moved, bias.name))
+    changed = gate.embedder_of("changed", graph, model.SerializeToString())
+    with pytest.raises(gate.GateError, match=f"{GRADES} differ from PyTorch"):
+        gate.compare_batches(graph, changed.session, pixels)
