@@ -53,6 +53,7 @@ def gallery_record(record: GalleryRecord) -> Gallery:
         pending=record.pending,
         keep_pictures=record.keep_pictures,
         retention_days=record.retention_days,
+        index=record.index,
         created_at=record.created_at,
         match_rate=record.rule.match_rate,
         uncertain_rate=record.rule.uncertain_rate,

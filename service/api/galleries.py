@@ -36,7 +36,7 @@ async def create_gallery(request: Request, response: Response, wanted: GalleryCr
     """A gallery holds people by their pictures; a query searches one gallery."""
     note_about(request.state, wanted.name)
     made = await assembly_of(request.app.state).galleries.create(
-        wanted.name, wanted.keep_pictures, rule_of(wanted), wanted.retention_days
+        wanted.name, wanted.keep_pictures, rule_of(wanted), wanted.retention_days, wanted.index
     )
     response.headers["Location"] = f"/v1/galleries/{made.name}"
     return answers.gallery_record(made)

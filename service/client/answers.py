@@ -29,6 +29,8 @@ class Problem(Answer):
 class Gallery(Answer):
     """One gallery: ``images``, ``people`` and ``pending`` (of another model) are counts.
 
+    ``index`` says how its index keeps the pictures: ``auto``, ``flat`` or ``clustered``.
+
     How it decides, unless a call says otherwise, is in ``match_rate``, ``uncertain_rate`` and ``prior``;
     None: as the model's calibration says.
     """
@@ -39,6 +41,7 @@ class Gallery(Answer):
     pending: int = 0
     keep_pictures: bool
     created_at: datetime
+    index: str = "auto"
     retention_days: int | None = None
     match_rate: float | None = None
     uncertain_rate: float | None = None

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 import typer
 
 from service.commands.options import (
     SERVICE_URL,
     AsJson,
+    IndexKind,
     MatchRate,
     Prior,
     RetentionDays,
@@ -63,17 +64,22 @@ def create_gallery(
         bool, typer.Option("--keep-pictures", help="Store the pictures too, not only their features.")
     ] = False,
     retention_days: RetentionDays = None,
+    index: IndexKind = None,
     url: Url = SERVICE_URL,
     as_json: AsJson = False,
 ) -> None:
     """Make a gallery.
 
-    [bold]Example[/]
+    [bold]Examples[/]
 
       penumbra galleries create station-north --retention-days 30
+
+      penumbra galleries create watch-list --index flat
     """
     with connected(url) as client:
-        gallery = client.create_gallery(name, keep_pictures=keep_pictures, retention_days=retention_days)
+        gallery = client.create_gallery(
+            name, keep_pictures=keep_pictures, retention_days=retention_days, index=_index(index) or "auto"
+        )
     if as_json:
         print_json(gallery.model_dump(mode="json"))
     else:
@@ -87,22 +93,26 @@ def change_gallery(
     uncertain_rate: UncertainRate = None,
     prior: Prior = None,
     retention_days: RetentionDays = None,
+    index: IndexKind = None,
     url: Url = SERVICE_URL,
     as_json: AsJson = False,
 ) -> None:
-    """Say how a gallery decides, where a query does not say so itself, and how long it keeps pictures.
+    """Say how a gallery decides, where a query does not say so, how long it keeps pictures, and its index.
 
     [bold]Examples[/]
 
       penumbra galleries change station-north --match-rate 0.001 --prior 0.05
 
       penumbra galleries change station-north --retention-days 30
+
+      penumbra galleries change station-north --index clustered
     """
-    given = {
+    given: dict[str, float | str | None] = {
         "match_rate": match_rate,
         "uncertain_rate": uncertain_rate,
         "prior": prior,
         "retention_days": retention_days,
+        "index": _index(index),
     }
     changes = {name: value for name, value in given.items() if value is not None}
     with connected(url) as client:
@@ -110,8 +120,16 @@ def change_gallery(
     if as_json:
         print_json(gallery.model_dump(mode="json"))
         return
-    said = [f"{option} {value:g}" for option in given if (value := getattr(gallery, option)) is not None]
+    kept = {option: getattr(gallery, option) for option in given}
+    said = [f"{option} {value}" for option, value in kept.items() if value not in (None, "auto")]
     typer.echo(f"{gallery.name}: {', '.join(said) or 'decides as the calibration says'}")
+
+
+def _index(kind: str | None) -> Literal["auto", "flat", "clustered"] | None:
+    match kind:
+        case None | "auto" | "flat" | "clustered":
+            return kind
+    fail(f"--index is auto, flat or clustered, not {kind!r}", code=2)
 
 
 @galleries_app.command("statistics")

@@ -16,6 +16,10 @@ RetentionDays = Annotated[
 ]
 GalleryName = Annotated[str, typer.Option("--gallery", "-g", help="Name of the gallery.")]
 
+IndexKind = Annotated[
+    str | None,
+    typer.Option("--index", help="flat: exact; clustered: less memory and time; auto: as the service says."),
+]
 OwnMetadata = Annotated[
     list[str] | None,
     typer.Option("--metadata", help="key=text, or key:=value for a number, true or false; may be repeated."),

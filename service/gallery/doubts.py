@@ -16,11 +16,12 @@ from service.index.protocol import Entries
 if TYPE_CHECKING:
     from service.gallery.parts import Parts
 
-__all__ = ["Doubt", "settle"]
+__all__ = ["AT_ONCE", "Doubt", "index_again", "settle"]
 
 _log = logging.getLogger(__name__)
 
-_AT_ONCE: Final = 500  # pictures, with their features
+AT_ONCE: Final = 500
+"""Pictures, with their features, that are held at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,22 +39,32 @@ class Doubt:
     files: Sequence[str] = ()
 
 
+def index_again(parts: Parts, gallery: int, pictures: Sequence[int]) -> set[int]:
+    """Add to the index what the catalog has of some pictures. To be called with the lock held.
+
+    Returns:
+        Those that the catalog has, of the present model.
+    """
+    found, _ = parts.catalog.features.graded(gallery, pictures, parts.embedder.fingerprint)
+    if len(found.ids):
+        parts.index.add(gallery, Entries(found.ids, found.people, found.occlusions, found.features))
+    return set(found.ids.tolist())
+
+
 def settle(parts: Parts, doubt: Doubt) -> None:
     """Bring index, snapshot and kept pictures to what the catalog says. To be called with the lock held.
 
     Raises:
         sqlalchemy.exc.SQLAlchemyError: the catalog does not answer; the doubt stays.
     """
-    if doubt.gallery not in parts.catalog.galleries.numbers():
+    kind = parts.catalog.galleries.kinds().get(doubt.gallery)
+    if kind is None:
         parts.drop(doubt.gallery)
         return
+    parts.index.keep(doubt.gallery, kind)
     there: set[int] = set()
-    for start in range(0, len(doubt.pictures), _AT_ONCE):
-        some = doubt.pictures[start : start + _AT_ONCE]
-        found, _ = parts.catalog.features.graded(doubt.gallery, some, parts.embedder.fingerprint)
-        if len(found.ids):
-            parts.index.add(doubt.gallery, Entries(found.ids, found.people, found.occlusions, found.features))
-            there.update(found.ids.tolist())
+    for start in range(0, len(doubt.pictures), AT_ONCE):
+        there |= index_again(parts, doubt.gallery, doubt.pictures[start : start + AT_ONCE])
     if parts.snapshots is not None:
         parts.snapshots.note(doubt.gallery, sorted(there))
     if gone := [number for number in doubt.pictures if number not in there]:
@@ -62,14 +73,14 @@ def settle(parts: Parts, doubt: Doubt) -> None:
             parts.snapshots.erase(doubt.gallery, gone)
     previous = parts.previous
     if previous is not None and doubt.gallery in previous.galleries:
-        for start in range(0, len(doubt.pictures), _AT_ONCE):
-            some = doubt.pictures[start : start + _AT_ONCE]
+        for start in range(0, len(doubt.pictures), AT_ONCE):
+            some = doubt.pictures[start : start + AT_ONCE]
             found, _ = parts.catalog.previous.graded(doubt.gallery, some, previous.embedder.fingerprint)
             if len(found.ids):
                 entries = Entries(found.ids, found.people, found.occlusions, found.features)
                 previous.index.add(doubt.gallery, entries)
-    for start in range(0, len(doubt.files), _AT_ONCE):
-        files = doubt.files[start : start + _AT_ONCE]
+    for start in range(0, len(doubt.files), AT_ONCE):
+        files = doubt.files[start : start + AT_ONCE]
         kept = parts.catalog.pictures.among(doubt.gallery, files)
         parts.remove_pictures(doubt.gallery, [id for id in files if id not in kept])
     _log.info(

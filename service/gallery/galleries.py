@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from service.cursor import cursor_after, last_before
+from service.gallery.doubts import AT_ONCE, Doubt, index_again
 from service.gallery.duplicates import Duplicates
 from service.gallery.enrolment import Enrolment
 from service.gallery.erasure import Erasure
@@ -18,7 +19,7 @@ from service.gallery.pictures import Pictures
 from service.gallery.query import Queries
 from service.gallery.renewal import Renewal
 from service.gallery.verification import Verifier
-from service.index.protocol import Entries
+from service.index.protocol import Entries, IndexKind
 from service.matching.decision import NO_WISHES, Rule
 from service.storage.pictures import KeptBytes
 from service.storage.records import GalleryRecord, GalleryStatistics
@@ -91,24 +92,26 @@ class Galleries:
         keep_pictures: bool = False,
         rule: Rule = NO_WISHES,
         retention_days: int | None = None,
+        index: IndexKind = "auto",
     ) -> GalleryRecord:
         """Make an empty gallery.
 
         Raises:
             GalleryExists: the name is taken.
         """
-        return await self._parts.write(
-            lambda: self._parts.catalog.galleries.create(name, keep_pictures, rule, retention_days)
-        )
+        return await self._parts.write(lambda: self._create(name, keep_pictures, rule, retention_days, index))
 
-    async def change(self, name: str, changes: Mapping[str, bool | float | None]) -> GalleryRecord:
+    async def change(self, name: str, changes: Mapping[str, bool | float | str | None]) -> GalleryRecord:
         """Change a gallery's settings; ``keep_pictures`` counts for what is enrolled from then on.
+
+        A gallery that is clustered becomes flat before this returns, which takes as long as enrolling its
+        features; it is found throughout. One that is flat is clustered in the background.
 
         Raises:
             UnknownGallery: there is none.
             BadRequest: its rates would contradict each other.
         """
-        await self._parts.write(lambda: self._parts.catalog.galleries.change(name, changes))
+        await self._parts.write(lambda: self._change(name, changes))
         return await self.get(name)
 
     async def get(self, name: str) -> GalleryRecord:
@@ -150,6 +153,26 @@ class Galleries:
         page = tuple(records[:limit])
         return GalleryPage(page, cursor_after(page[-1].name) if len(records) > limit else None)
 
+    def _create(
+        self, name: str, keep_pictures: bool, rule: Rule, retention_days: int | None, index: IndexKind
+    ) -> GalleryRecord:
+        with self._parts.step(lambda key: Doubt(key.number)):
+            made = self._parts.catalog.galleries.create(name, keep_pictures, rule, retention_days, index)
+            if index != "auto":
+                self._parts.index.keep(self._parts.catalog.galleries.key(name).number, index)
+        return made
+
+    def _change(self, name: str, changes: Mapping[str, bool | float | str | None]) -> None:
+        with self._parts.step(lambda key: Doubt(key.number)):
+            key = self._parts.catalog.galleries.change(name, changes)
+            add_again = "index" in changes and self._parts.index.keep(key.number, key.index)
+        if add_again:
+            fingerprint = self._parts.embedder.fingerprint
+            numbers = self._parts.catalog.features.comparable(key.number, fingerprint).numbers.tolist()
+            for start in range(0, len(numbers), AT_ONCE):
+                with self._parts.step(lambda _: Doubt(key.number)):  # erasures between are not undone
+                    index_again(self._parts, key.number, numbers[start : start + AT_ONCE])
+
     def _find_previous(self) -> None:
         catalog, previous = self._parts.catalog, self._parts.previous
         catalog.previous.restore(self._parts.embedder.fingerprint)
@@ -168,6 +191,8 @@ class Galleries:
     def _rebuild(self) -> None:
         began = time.perf_counter()
         self._parts.catalog.claim()
+        for gallery, kind in self._parts.catalog.galleries.kinds().items():
+            self._parts.index.keep(gallery, kind)
         self._find_previous()
         count = 0
         if self._parts.snapshots is None:

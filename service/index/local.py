@@ -31,7 +31,7 @@ from models import occlusion
 from models.fusion import Cohort
 from service.index import clustering
 from service.index.codec import Bits, Codec
-from service.index.protocol import Entries, Hits, PartSearch, Products
+from service.index.protocol import Entries, Hits, IndexKind, PartSearch, Products
 from service.index.segment import Segment
 from service.index.versions import Versions
 
@@ -76,11 +76,23 @@ class IndexOptions:
         flat_up_to: pictures of a part that are searched exactly; None: all, always.
         bits: of a component in clustered segments.
         share: of a clustered segment's pictures that a search looks at, above 0, to 1.
+        least_clustered: instead of ``flat_up_to``, unless that is less, where a gallery's kind is
+            ``clustered``; lists of fewer would save nothing.
     """
 
     flat_up_to: int | None = 100_000
     bits: Bits = 8
     share: float = 0.2
+    least_clustered: int = _BLOCK
+
+    def of_kind(self, kind: IndexKind) -> IndexOptions:
+        """The options of a gallery of this kind."""
+        if kind == "flat":
+            return replace(self, flat_up_to=None)
+        if kind == "clustered":
+            least = self.least_clustered
+            return replace(self, flat_up_to=min(least, self.flat_up_to or least))
+        return self
 
 
 FLAT: Final = IndexOptions(flat_up_to=None)
@@ -101,6 +113,7 @@ class LocalIndex:
         self._options = options
         self._halves = Codec(dimension)
         self._galleries: dict[int, _Gallery] = {}
+        self._kinds: dict[int, IndexKind] = {}
         self._lock = threading.Condition()  # of the dictionary and the worker, never held during a search
         self._worker: threading.Thread | None = None
         self._not_before = 0.0
@@ -139,7 +152,8 @@ class LocalIndex:
         with self._lock:
             held = self._galleries.get(gallery)
             if held is None:
-                held = self._galleries[gallery] = _Gallery(self._dimension, self._options, self._halves)
+                options = self._options.of_kind(self._kinds.get(gallery, "auto"))
+                held = self._galleries[gallery] = _Gallery(self._dimension, options, self._halves)
         held.add(entries)
         self._tend(held)
 
@@ -173,6 +187,18 @@ class LocalIndex:
         """See :meth:`VectorIndex.drop`. A search that runs meanwhile still ends on the old gallery."""
         with self._lock:
             self._galleries.pop(gallery, None)
+            self._kinds.pop(gallery, None)
+
+    def keep(self, gallery: int, kind: IndexKind) -> bool:
+        """See :meth:`VectorIndex.keep`. What is flat is clustered in the background, never the other way."""
+        with self._lock:
+            self._kinds[gallery] = kind
+            held = self._galleries.get(gallery)
+            if held is None:
+                return False
+            held.options = self._options.of_kind(kind)
+        self._tend(held)
+        return held.options.flat_up_to is None and held.clustered() > 0
 
     def parts(self, gallery: int) -> dict[int, int]:
         """See :meth:`VectorIndex.parts`."""
@@ -254,7 +280,7 @@ class _Gallery:
 
     def __init__(self, dimension: int, options: IndexOptions, halves: Codec) -> None:
         self._dimension = dimension
-        self._options = options
+        self.options = options  # replaced as a whole
         self._halves = halves
         # its steps hold for the gallery as long as they reach, so that bytes are copied as they are
         self._bytes: Codec | None = None
@@ -333,7 +359,7 @@ class _Gallery:
     # Rewriting
 
     def behind(self) -> bool:
-        limit = self._options.flat_up_to
+        limit = self.options.flat_up_to
         return limit is not None and any(
             sum(segment.count for segment in segments if segment.lists is None) > _BEHIND * limit
             for segments in self._versions.present.values()
@@ -349,6 +375,8 @@ class _Gallery:
             if chosen := self._to_cluster(segments):
                 return partial(self._rewrite, part, chosen, True)
             for one in segments:
+                if one.lists is not None and self.options.flat_up_to is None:
+                    continue  # its pictures are being added again, and it ends with the last
                 dead = one.size - one.count
                 if dead * _DEAD >= one.size and dead >= _DEAD_LEAST:
                     return partial(self._rewrite, part, [one], one.lists is not None)
@@ -359,7 +387,7 @@ class _Gallery:
         return None
 
     def _to_cluster(self, segments: Sequence[Segment]) -> Sequence[Segment]:
-        limit = self._options.flat_up_to
+        limit = self.options.flat_up_to
         if limit is None:
             return ()
         flat = [segment for segment in segments if segment.lists is None]
@@ -382,7 +410,7 @@ class _Gallery:
         try:
             began = time.perf_counter()
             if cluster:
-                made, places = clustering.clustered(chosen, self._codec(chosen), self._options.share)
+                made, places = clustering.clustered(chosen, self._codec(chosen), self.options.share)
             else:
                 made, places = clustering.compacted(chosen)
             with self._writing:
@@ -410,7 +438,7 @@ class _Gallery:
         )
 
     def _codec(self, chosen: Sequence[Segment]) -> Codec:
-        if self._options.bits == 16:
+        if self.options.bits == 16:
             return self._halves
         if halves := [segment for segment in chosen if segment.codec is self._halves]:
             self._bytes = Codec.reaching(clustering.largest(halves), self._bytes)

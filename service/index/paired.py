@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.fusion import Cohort
-from service.index.protocol import Entries, Hits, PartSearch, Products, VectorIndex
+from service.index.protocol import Entries, Hits, IndexKind, PartSearch, Products, VectorIndex
 
 __all__ = ["PairedIndex"]
 
@@ -54,6 +54,11 @@ class PairedIndex:
         """Remove a gallery from both."""
         self._first.drop(gallery)
         self._second.drop(gallery)
+
+    def keep(self, gallery: int, kind: IndexKind) -> bool:
+        """Keep both so; the answer is the first's, since the second goes when the first is whole."""
+        self._second.keep(gallery, kind)
+        return self._first.keep(gallery, kind)
 
     def parts(self, gallery: int) -> dict[int, int]:
         """The first's parts."""

@@ -9,12 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from models.fusion import Cohort
+
+IndexKind: TypeAlias = Literal["auto", "flat", "clustered"]
+"""How a gallery's pictures are kept. flat: every search is exact; clustered: in less memory and time, most of
+the best are found; auto: as the index is set for all galleries."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +112,13 @@ class VectorIndex(Protocol):
 
     def drop(self, gallery: int) -> None:
         """Remove a gallery with all its pictures."""
+
+    def keep(self, gallery: int, kind: IndexKind) -> bool:
+        """Keep a gallery's pictures in this way from here on; unless said, or once it is dropped, it is auto.
+
+        Returns:
+            Whether pictures that are there stay as they are until they are added again.
+        """
 
     def parts(self, gallery: int) -> dict[int, int]:
         """The non-empty parts: c(i) -> number of pictures, in order of c(i)."""

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from service.index.protocol import IndexKind
 from service.matching.decision import NO_WISHES, Rule
 
 __all__ = [
@@ -35,11 +36,12 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class GalleryKey:
-    """What a gallery's name stands for: number, whether its pictures are kept, and how it decides."""
+    """What a gallery's name stands for: its number, whether it keeps pictures, how it decides, its index."""
 
     number: int
     keep_pictures: bool
     rule: Rule = NO_WISHES
+    index: IndexKind = "auto"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,7 @@ class GalleryRecord:
         created_at: aware, UTC.
         retention_days: pictures enrolled longer ago are erased; None: kept until somebody erases them.
         rule: how it decides, unless a call says otherwise.
+        index: how its index keeps the pictures.
     """
 
     name: str
@@ -65,6 +68,7 @@ class GalleryRecord:
     created_at: datetime
     retention_days: int | None = None
     rule: Rule = NO_WISHES
+    index: IndexKind = "auto"
 
 
 @dataclass(frozen=True, slots=True)

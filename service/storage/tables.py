@@ -23,6 +23,8 @@ from sqlalchemy import (
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
+from service.index.protocol import IndexKind
+
 __all__ = [
     "AboutRow",
     "AuditRow",
@@ -87,6 +89,7 @@ class GalleryRow(Base):
     uncertain_rate: Mapped[float | None] = mapped_column(Float)
     prior: Mapped[float | None] = mapped_column(Float)
     retention_days: Mapped[int | None] = mapped_column(Integer)
+    index: Mapped[IndexKind] = mapped_column(String(16), server_default="auto")
     reindexed_to: Mapped[str | None] = mapped_column(String(64))  # a fingerprint; None: nothing is under way
 
 

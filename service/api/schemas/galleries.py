@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import ConfigDict, Field
 
 from service.api.schemas.decisions import Decisive
 from service.api.schemas.strict import NEXT_CURSOR, GalleryName, Strict
+from service.index.protocol import IndexKind
+
+INDEX: Final = (
+    "flat: every search is exact; clustered: in less memory and time, most of the best are found; auto: as "
+    "PENUMBRA_INDEX says."
+)
 
 Days = Annotated[int, Field(ge=1, le=36500)]
 
@@ -25,6 +31,7 @@ class GalleryCreate(Decisive):
     retention_days: Days | None = Field(
         default=None, description="Erase pictures that were enrolled longer ago; null: keep them."
     )
+    index: IndexKind = Field(default="auto", description=INDEX)
 
 
 class GalleryChange(Decisive):
@@ -37,6 +44,11 @@ class GalleryChange(Decisive):
     )
     retention_days: Days | None = Field(
         default=None, description="Erase pictures that were enrolled longer ago; null: keep them."
+    )
+    index: IndexKind = Field(
+        default="auto",
+        description=f"{INDEX} What was clustered is flat when the answer comes; what was flat is clustered "
+        "later.",
     )
 
 
@@ -55,6 +67,7 @@ class Gallery(Strict):
     retention_days: int | None = Field(
         description="Pictures that were enrolled longer ago are erased, within the hour; null: kept."
     )
+    index: IndexKind = Field(description=INDEX)
     created_at: datetime
     match_rate: float | None = Field(description="The gallery's own; null: the calibration's.")
     uncertain_rate: float | None = Field(description="The gallery's own; null: the calibration's.")

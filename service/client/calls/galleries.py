@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from service.client.answers import Gallery, Reindexing, Statistics
 from service.client.call import Call, gallery_path, nothing, reader
 from service.client.calls.pages import Pages
 
 
 def create_gallery(
-    name: str, *, keep_pictures: bool = False, retention_days: int | None = None
+    name: str,
+    *,
+    keep_pictures: bool = False,
+    retention_days: int | None = None,
+    index: Literal["auto", "flat", "clustered"] = "auto",
 ) -> Call[Gallery]:
     """Make a gallery. ``ProblemError`` 409 if the name is taken."""
-    body = {"name": name, "keep_pictures": keep_pictures, "retention_days": retention_days}
+    body = {
+        "name": name,
+        "keep_pictures": keep_pictures,
+        "retention_days": retention_days,
+        "index": index,
+    }
     return Call("POST", "/v1/galleries", reader(Gallery), repeatable=False, json=body)
 
 
@@ -25,9 +36,10 @@ def gallery(name: str) -> Call[Gallery]:
     return Call("GET", gallery_path(name), reader(Gallery), repeatable=True)
 
 
-def change_gallery(name: str, **changes: bool | float | None) -> Call[Gallery]:
-    """Change ``keep_pictures``, ``retention_days``, ``match_rate``, ``uncertain_rate`` or ``prior``.
+def change_gallery(name: str, **changes: bool | float | str | None) -> Call[Gallery]:
+    """Change a gallery's settings.
 
+    They are ``keep_pictures``, ``retention_days``, ``index``, ``match_rate``, ``uncertain_rate``, ``prior``.
     Only what is named changes; None leaves a rate or the prior to the model's calibration again.
     """
     return Call("PATCH", gallery_path(name), reader(Gallery), repeatable=False, json=changes)

@@ -13,6 +13,7 @@ from sqlalchemy import Select, bindparam, delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from service.clock import now
+from service.index.protocol import IndexKind
 from service.matching.decision import NO_WISHES, Rule
 from service.problems import BadRequest, GalleryExists, Problem
 from service.storage.catalog.rows import KEY, RULE, key_in, key_of, unknown_gallery
@@ -35,8 +36,8 @@ class GalleryCatalog:
         """Remember all names from here on, until :meth:`ask_again`: nobody else may change galleries."""
         with self._naming, self._database.engine.connect() as connection:
             self._keys = {
-                name: key_of(number, keep_pictures, *rule)
-                for name, number, keep_pictures, *rule in connection.execute(_KEYS)
+                name: key_of(number, keep_pictures, index, *rule)
+                for name, number, keep_pictures, index, *rule in connection.execute(_KEYS)
             }
 
     def ask_again(self) -> None:
@@ -49,6 +50,7 @@ class GalleryCatalog:
         keep_pictures: bool,
         rule: Rule = NO_WISHES,
         retention_days: int | None = None,
+        index: IndexKind = "auto",
     ) -> GalleryRecord:
         """Make an empty gallery.
 
@@ -65,21 +67,22 @@ class GalleryCatalog:
                 keep_pictures=keep_pictures,
                 created_at=created_at,
                 retention_days=retention_days,
+                index=index,
                 **asdict(rule),
             )
             session.add(row)
             session.flush()
-            return GalleryKey(row.number, keep_pictures, rule)
+            return GalleryKey(row.number, keep_pictures, rule, index)
 
         with self._renamed() as keys:
             keys[name] = self._database.transact(work)
-        return GalleryRecord(name, 0, 0, 0, keep_pictures, created_at, retention_days, rule)
+        return GalleryRecord(name, 0, 0, 0, keep_pictures, created_at, retention_days, rule, index)
 
-    def change(self, name: str, changes: Mapping[str, bool | float | None]) -> None:
+    def change(self, name: str, changes: Mapping[str, bool | float | str | None]) -> GalleryKey:
         """Change a gallery's settings.
 
         Args:
-            changes: new values of ``keep_pictures``, ``retention_days``, ``match_rate``,
+            changes: new values of ``keep_pictures``, ``retention_days``, ``index``, ``match_rate``,
                 ``uncertain_rate`` and ``prior``, of those that change.
 
         Raises:
@@ -100,6 +103,7 @@ class GalleryCatalog:
 
         with self._renamed() as keys:
             keys[name] = self._database.transact(work)
+        return keys[name]
 
     def key_at_hand(self, name: str) -> GalleryKey | None:
         """What a name stands for, without asking the database; None where only :meth:`key` can tell.
@@ -189,8 +193,13 @@ class GalleryCatalog:
 
     def numbers(self) -> list[int]:
         """The numbers of all galleries, ascending."""
+        return list(self.kinds())
+
+    def kinds(self) -> dict[int, IndexKind]:
+        """The numbers of all galleries, ascending, and how the index keeps each."""
+        statement = select(GalleryRow.number, GalleryRow.index).order_by(GalleryRow.number)
         with self._database.engine.connect() as connection:
-            return list(connection.execute(select(GalleryRow.number).order_by(GalleryRow.number)).scalars())
+            return {number: kind for number, kind in connection.execute(statement)}  # noqa: C416 - typed
 
     @contextmanager
     def _renamed(self) -> Iterator[dict[str, GalleryKey]]:
@@ -218,11 +227,12 @@ def _record_of(
     keep_pictures: bool,
     created_at: datetime,
     retention_days: int | None,
+    index: IndexKind,
     *rule: float | None,
 ) -> GalleryRecord:
     """A row of :func:`_counted`."""
     return GalleryRecord(
-        name, images, people, pending, keep_pictures, created_at, retention_days, Rule(*rule)
+        name, images, people, pending, keep_pictures, created_at, retention_days, Rule(*rule), index
     )
 
 
@@ -238,12 +248,13 @@ def _counted() -> Select[Any]:
         GalleryRow.keep_pictures,
         GalleryRow.created_at,
         GalleryRow.retention_days,
+        GalleryRow.index,
         *RULE,
     )
 
 
 # Made once: building a statement costs more than SQLite takes to answer it.
-_KEYS: Final = select(GalleryRow.name, GalleryRow.number, GalleryRow.keep_pictures, *RULE)
+_KEYS: Final = select(GalleryRow.name, GalleryRow.number, GalleryRow.keep_pictures, GalleryRow.index, *RULE)
 _GALLERY: Final = _counted().where(GalleryRow.name == bindparam("name"))
 _GALLERIES: Final = (
     _counted().where(GalleryRow.name > bindparam("after")).order_by(GalleryRow.name).limit(bindparam("limit"))

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
+from service.index.protocol import IndexKind
 from service.matching.decision import Rule
 from service.problems import UnknownGallery, UnknownImage, UnknownPerson
 from service.storage.records import GalleryKey
@@ -33,7 +34,7 @@ CHUNK: Final = 5000
 """Bound parameters in one statement; SQLite takes 32,766, PostgreSQL 65,535."""
 
 RULE: Final = tuple(getattr(GalleryRow, rule.name) for rule in fields(Rule))
-KEY: Final = select(GalleryRow.number, GalleryRow.keep_pictures, *RULE).where(
+KEY: Final = select(GalleryRow.number, GalleryRow.keep_pictures, GalleryRow.index, *RULE).where(
     GalleryRow.name == bindparam("name")
 )
 """Number and settings of a gallery, by its ``name``; a row is read by :func:`key_of`."""
@@ -42,9 +43,9 @@ REMOVED: Final = select(ImageRow.number, ImageRow.id, ImageRow.kept, ImageRow.di
 """The fields of a :class:`service.storage.records.RemovedImage`."""
 
 
-def key_of(number: int, keep_pictures: bool, *rule: float | None) -> GalleryKey:
+def key_of(number: int, keep_pictures: bool, index: IndexKind, *rule: float | None) -> GalleryKey:
     """A row of :data:`KEY`."""
-    return GalleryKey(number, keep_pictures, Rule(*rule))
+    return GalleryKey(number, keep_pictures, Rule(*rule), index)
 
 
 def key_in(session: Session, name: str) -> GalleryKey:

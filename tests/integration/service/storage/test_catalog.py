@@ -224,6 +224,19 @@ def test_a_taken_name_is_refused(catalog: Catalog) -> None:
         catalog.galleries.create("shop", keep_pictures=True)
 
 
+def test_an_index_kind_is_kept_and_changed_alone(catalog: Catalog, url: str) -> None:
+    catalog.galleries.create("shop", keep_pictures=False, index="clustered")
+    gallery(catalog, "station")
+    assert catalog.galleries.change("shop", {"retention_days": 3}).index == "clustered"
+    assert catalog.galleries.get("shop", MODEL).index == catalog.galleries.key("shop").index == "clustered"
+    assert catalog.galleries.change("shop", {"index": "flat"}).index == "flat"
+    catalog.close()
+    again = Catalog(url)
+    assert list(again.galleries.kinds().values()) == ["flat", "auto"]
+    assert [record.index for record in again.galleries.page(MODEL, 2)] == ["flat", "auto"]
+    again.close()
+
+
 def test_paging_is_by_name_and_does_not_shift(catalog: Catalog) -> None:
     for name in ("d", "b", "a", "c"):
         gallery(catalog, name)

@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest_asyncio
+
+from service.index.local import IndexOptions
+from tests.gallery_house import House, enrol, found, picture
+
+PICTURES = [picture(f"p{number % 12}", 0, number) for number in range(90)]
+QUERY = picture("p3", 0, 1000)
+
+
+@pytest_asyncio.fixture
+async def clustering(tmp_path: Path) -> AsyncIterator[House]:
+    """Where every gallery is flat unless it says otherwise, and one that does is clustered soon."""
+    made = House(tmp_path, IndexOptions(flat_up_to=None, share=0.01, least_clustered=40))
+    await made.enter()
+    yield made
+    await made.leave()
+
+
+async def test_a_gallery_is_clustered_and_flat_again_as_its_setting_says(clustering: House) -> None:
+    house = clustering
+    for name in ("shop", "reference"):
+        await house.galleries.create(name, index="clustered" if name == "shop" else "auto")
+        await enrol(house, *PICTURES, gallery=name)
+    await asyncio.to_thread(house.index.settle)
+    assert (await house.galleries.get("shop")).index == "clustered"
+    assert (house.index.clustered(1) > 0, house.index.clustered(2)) == (True, 0)
+
+    await house.leave()
+    await house.enter()
+    await asyncio.to_thread(house.index.settle)
+    assert house.index.clustered(1) > 0
+
+    changed = await house.galleries.change("shop", {"index": "flat"})
+    assert (changed.index, changed.images, house.index.clustered(1)) == ("flat", 90, 0)
+    reference = await found(house, QUERY, "reference")
+    contents = {
+        id: place
+        for name in ("shop", "reference")
+        for place, id in enumerate(one.id for one in (await house.galleries.pictures.list(name)).items)
+    }
+    assert [contents[id] for id in await found(house, QUERY)] == [contents[id] for id in reference]
+
+    await house.galleries.change("shop", {"retention_days": 3})
+    assert (await house.galleries.get("shop")).index == "flat"
+    await house.galleries.change("shop", {"index": "clustered"})
+    await asyncio.to_thread(house.index.settle)
+    assert house.index.clustered(1) > 0
+
+
+async def test_pictures_erased_while_a_gallery_becomes_flat_do_not_come_back(clustering: House) -> None:
+    house = clustering
+    await house.galleries.create("shop", index="clustered")
+    outcomes = await enrol(house, *PICTURES)
+    await asyncio.to_thread(house.index.settle)
+    gone = [str(one.id) for one in outcomes[::7]]
+    await asyncio.gather(
+        house.galleries.change("shop", {"index": "flat"}),
+        *(house.galleries.erasure.picture("shop", id) for id in gone),
+    )
+    assert set(await found(house, QUERY)) == {str(one.id) for one in outcomes} - set(gone)
+    assert house.index.clustered(1) == 0
