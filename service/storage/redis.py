@@ -17,6 +17,7 @@ what it should is passed over.
 
 Redis may vanish, hang or forget at any moment. Every fault is a miss; the first of a row is logged and
 opens a circuit breaker, so that a Redis that hangs delays one round of calls by ``timeout_s`` and no more.
+Beyond 16 round trips at a time callers wait their turn before their time is counted.
 What is to be forgotten meanwhile is not lost: :meth:`RedisCache.forget` says that it was not done, and who
 asked (:mod:`service.gallery.forgetting`) asks again.
 """
@@ -56,6 +57,9 @@ _GRADE_FIELD: Final = b"grade"
 _DIGEST_BYTES: Final = 32
 _MOST_AT_ONCE: Final = 64  # pictures in one round trip: 64 x 18 KiB at D = 512
 
+_CONNECTIONS: Final = 16
+"""Round trips at a time, all on one event loop. A burst of more waits its turn, and is no fault of Redis."""
+
 _MOST_FORGOTTEN: Final = 1000  # keys in one command
 _LATE_S: Final = 1.0
 """After a fault, how long a write from before it may still arrive once Redis answers again."""
@@ -90,7 +94,7 @@ class RedisCache:
             socket_timeout=timeout_s,
             socket_connect_timeout=timeout_s,
             retry=Retry(NoBackoff(), 0),
-            max_connections=64,
+            max_connections=_CONNECTIONS,
         )
         self._ttl_s = ttl_s
         self._timeout_s = timeout_s
@@ -99,6 +103,8 @@ class RedisCache:
         self._last_fault_at = -math.inf
         self._waiting: list[tuple[str, str, asyncio.Future[PictureFeatures | None]]] = []
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._writes: set[asyncio.Task[None]] = set()
+        self._turns = asyncio.Semaphore(_CONNECTIONS)
 
     async def get(self, fingerprint: str, digest: str) -> PictureFeatures | None:
         """See :meth:`FeatureCache.get`."""
@@ -111,22 +117,22 @@ class RedisCache:
 
     async def put(self, fingerprint: str, features: PictureFeatures) -> None:
         """See :meth:`FeatureCache.put`."""
-        if not self._breaker.allows():
-            return
         key = _key(fingerprint, features.digest)
         values: dict[_Value, _Value] = {
             _GRADE_FIELD: _pack_grade(features),
             **{b"%d" % code: _pack(_VECTOR, vector) for code, vector in features.embeddings.items()},
         }
         # its own task: a caller that is cancelled must not leave a connection half read
-        await asyncio.shield(self._spawn(self._write(key, values)))
+        write = self._spawn(self._write(key, values))
+        self._writes.add(write)
+        write.add_done_callback(self._writes.discard)
+        await asyncio.shield(write)
 
     async def forget(self, fingerprint: str, digests: Collection[str]) -> bool:
         """See :meth:`FeatureCache.forget`."""
         keys = [_key(fingerprint, digest) for digest in digests]
+        await asyncio.gather(*self._writes)  # on another connection, one of them could arrive after this
         for start in range(0, len(keys), _MOST_FORGOTTEN):
-            if not self._breaker.allows():
-                return False
             if not await asyncio.shield(self._spawn(self._delete(keys[start : start + _MOST_FORGOTTEN]))):
                 return False
         # A write that was given up lies in its connection, and Redis does it when it comes to itself.
@@ -152,8 +158,9 @@ class RedisCache:
     async def _look_up(self, asked: list[tuple[str, str, asyncio.Future[PictureFeatures | None]]]) -> None:
         found: list[PictureFeatures | None] = [None] * len(asked)
         try:
-            if self._breaker.allows():
-                found = await self._read([(fingerprint, digest) for fingerprint, digest, _ in asked])
+            async with self._turns:
+                if self._breaker.allows():
+                    found = await self._read([(fingerprint, digest) for fingerprint, digest, _ in asked])
         finally:
             for (_, _, answer), features in zip(asked, found, strict=True):
                 if not answer.done():  # its caller may have been cancelled
@@ -174,26 +181,32 @@ class RedisCache:
         return [_unpack(digest, reply) for (_, digest), reply in zip(keys, replies, strict=True)]
 
     async def _write(self, key: str, values: dict[_Value, _Value]) -> None:
-        try:
-            async with asyncio.timeout(self._timeout_s):
-                async with self._redis.pipeline(transaction=True) as pipeline:
-                    pipeline.hset(key, mapping=values)
-                    pipeline.expire(key, self._ttl_s)
-                    await pipeline.execute()
-        except (RedisError, OSError, TimeoutError) as fault:
-            await self._fault(fault)
-        else:
-            self._fine()
+        async with self._turns:
+            if not self._breaker.allows():
+                return
+            try:
+                async with asyncio.timeout(self._timeout_s):
+                    async with self._redis.pipeline(transaction=True) as pipeline:
+                        pipeline.hset(key, mapping=values)
+                        pipeline.expire(key, self._ttl_s)
+                        await pipeline.execute()
+            except (RedisError, OSError, TimeoutError) as fault:
+                await self._fault(fault)
+            else:
+                self._fine()
 
     async def _delete(self, keys: list[str]) -> bool:
-        try:
-            async with asyncio.timeout(self._timeout_s):
-                await self._redis.delete(*keys)
-        except (RedisError, OSError, TimeoutError) as fault:
-            await self._fault(fault)
-            return False
-        self._fine()
-        return True
+        async with self._turns:
+            if not self._breaker.allows():
+                return False
+            try:
+                async with asyncio.timeout(self._timeout_s):
+                    await self._redis.delete(*keys)
+            except (RedisError, OSError, TimeoutError) as fault:
+                await self._fault(fault)
+                return False
+            self._fine()
+            return True
 
     async def _fault(self, fault: Exception) -> None:
         self._on_fault()

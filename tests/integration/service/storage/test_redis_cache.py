@@ -8,7 +8,7 @@ import logging
 import struct
 import time
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -315,3 +315,39 @@ async def test_forgetting_is_not_certain_while_a_write_from_before_a_fault_may_a
     assert await cache.forget(MODEL, [digest(1), digest(2)])
     for number in (1, 2):
         assert await cache.get(MODEL, digest(number)) is None
+
+
+async def test_a_burst_is_no_outage(cache: RedisCache, faults: Faults, redis_server: RedisServer) -> None:
+    """However many ask at once: nothing is missed, and Redis is not left alone for it."""
+    known = [features(number) for number in range(300)]
+    await asyncio.gather(*(cache.put(MODEL, one) for one in known))
+
+    async def late(number: int) -> PictureFeatures | None:
+        for _ in range(number % 7):  # in turns of their own, so that they are round trips of their own
+            await asyncio.sleep(0)
+        return await cache.get(MODEL, digest(number))
+
+    for one, found in zip(known, await asyncio.gather(*map(late, range(300))), strict=True):
+        assert_same(found, one)
+    assert faults.count == 0
+    with redis_server.client() as client:
+        assert client.info("stats")["rejected_connections"] == 0
+
+
+async def test_forgetting_comes_after_every_write_that_was_begun_before_it(
+    cache: RedisCache, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = cache._write
+
+    async def slow(*arguments: Any) -> None:
+        await asyncio.sleep(0.1)  # as long as it takes to open a connection, say
+        await write(*arguments)
+
+    monkeypatch.setattr(cache, "_write", slow)
+    writing = asyncio.create_task(cache.put(MODEL, features(1)))
+    await asyncio.sleep(0)
+    writing.cancel()  # its caller goes; the write goes on
+    assert await cache.forget(MODEL, [digest(1)])
+    await asyncio.sleep(0.2)
+    with redis_server.client() as client:
+        assert client.dbsize() == 0
