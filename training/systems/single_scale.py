@@ -21,7 +21,8 @@ Where the paper is silent or can be read in two ways, and what was chosen:
 - z of eq. 3 has unit length. The text says that features are normalised after the global pooling, and
   §5.5 finds results stable over α but small ones weak, as it must be with distances up to 2; with
   distances that grow with the number of channels, exp(-α d) would vanish for all but small α. On the
-  other side, the limits of eq. 4 speak of d → ∞: ``single_scale.unit_length = false`` reads it so.
+  other side, the limits of eq. 4 speak of d → ∞: ``single_scale.unit_length = false`` reads it so. What each
+  reading led to on a few drawn people stands in ``bounded_exponential``.
 - "The batch size" of 64 may be B or the 2B of X_full (§3.2). It is B here: 64 different pictures, 128 in the
   one pass that both copies take together. The paper does not say how many pictures of a person a batch has;
   FastReID's Base-SBS.yml, whose values stand in the recipe, has 16 (NUM_INSTANCE).

@@ -67,6 +67,27 @@ def test_it_pulls_pictures_of_a_person_together_and_people_apart() -> None:
     assert step[0, 1] < 0.0 < step[2, 1]
 
 
+@pytest.mark.parametrize("people", [16, 32])
+def test_at_unit_length_nothing_is_below_people_spread_evenly(people: int) -> None:
+    """The bound in the docstring, and descent from anywhere ends near it."""
+    centres = torch.eye(people, dtype=torch.float64) - 1 / people  # a simplex
+    identities = torch.arange(people).repeat_interleave(4)
+    least = float(bounded_exponential(centres[identities], identities, 0.3))
+    apart = math.exp(-0.3 * math.sqrt(2 * people / (people - 1)))
+    assert least == pytest.approx(apart * (4 * people - 4) / (4 * people - 1), abs=1e-5)
+    assert least == pytest.approx({16: 0.614, 32: 0.634}[people], abs=5e-4)
+    torch.manual_seed(0)
+    points = torch.randn(4 * people, people, requires_grad=True)
+    optimiser = torch.optim.Adam([points], lr=0.05)
+    for _ in range(100):
+        loss = bounded_exponential(points, identities, 0.3)
+        assert loss.item() >= least - 1e-6
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    assert loss.item() < least + 0.003
+
+
 def test_pictures_that_coincide_give_finite_gradients() -> None:
     points = torch.ones(4, 3, requires_grad=True)
     bounded_exponential(points, torch.tensor([0, 0, 1, 1]), 0.3).backward()
