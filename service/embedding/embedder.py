@@ -20,6 +20,7 @@ from service.embedding.batcher import Batcher
 from service.embedding.box import Box
 from service.embedding.decode import decode
 from service.embedding.features import PictureFeatures, StageTimes
+from service.embedding.under_way import Run, UnderWay
 from service.metrics import Metrics
 from service.problems import DeadlineExceeded, EmptyPicture, Overloaded, PictureTooLarge, Problem
 from service.storage.cache import FeatureCache
@@ -71,6 +72,7 @@ class BundleEmbedder:
         self._in_work = 0
         self._usual_seconds = 0.0
         self._pixels: OrderedDict[str, npt.NDArray[np.uint8]] = OrderedDict()
+        self._under_way = UnderWay()
 
     @property
     def metadata(self) -> BundleMetadata:
@@ -117,6 +119,7 @@ class BundleEmbedder:
         by_model: dict[str, list[str]] = {}
         for fingerprint, digest in seen:
             self._pixels.pop(digest, None)
+            self._under_way.forget(digest)
             by_model.setdefault(fingerprint, []).append(digest)
         return all([await self._cache.forget(model, digests) for model, digests in by_model.items()])
 
@@ -128,6 +131,12 @@ class BundleEmbedder:
         digest = await self._digest(content)
         if box is not None:
             digest = box.digest(digest)
+        with self._under_way.run(digest) as run:
+            return await self._features(content, digest, codes, box, run)
+
+    async def _features(
+        self, content: bytes, digest: str, codes: Sequence[int], box: Box | None, run: Run
+    ) -> PictureFeatures:
         known = await self._cache.get(self.fingerprint, digest)
         missing = [code for code in dict.fromkeys(codes) if known is None or code not in known.embeddings]
         graded = self.metadata.has_grader
@@ -139,7 +148,7 @@ class BundleEmbedder:
             missing.insert(0, occlusion.NONE)  # the grade is of the whole picture
 
         decoding = time.perf_counter()
-        image = await self._decode(content, digest, box)
+        image = await self._decode(content, digest, box, run)
         decode_s = time.perf_counter() - decoding
         rows = await self._batcher.submit(image, missing)
 
@@ -165,8 +174,9 @@ class BundleEmbedder:
         self._metrics.decode_seconds.observe(times.decode)
         self._metrics.queue_seconds.observe(times.queue)
         self._metrics.embed_seconds.observe(times.embed)
-        # What is cached carries no times: whoever finds it there did not spend them.
-        await self._cache.put(self.fingerprint, PictureFeatures(digest, grade, scores, embeddings))
+        if not run.forgotten:
+            # What is cached carries no times: whoever finds it there did not spend them.
+            await self._cache.put(self.fingerprint, PictureFeatures(digest, grade, scores, embeddings))
         return PictureFeatures(digest, grade, scores, embeddings, times)
 
     async def _digest(self, content: bytes) -> str:
@@ -182,7 +192,7 @@ class BundleEmbedder:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, lambda: hashlib.sha256(content).hexdigest())
 
-    async def _decode(self, content: bytes, digest: str, box: Box | None) -> npt.NDArray[np.uint8]:
+    async def _decode(self, content: bytes, digest: str, box: Box | None, run: Run) -> npt.NDArray[np.uint8]:
         kept = self._pixels.get(digest)
         if kept is not None:
             self._pixels.move_to_end(digest)
@@ -190,7 +200,8 @@ class BundleEmbedder:
         image = await asyncio.get_running_loop().run_in_executor(
             self._threads, decode, content, self.metadata.height, self.metadata.width, self._max_pixels, box
         )
-        self._pixels[digest] = image
+        if not run.forgotten:
+            self._pixels[digest] = image
         if len(self._pixels) > _PIXELS_KEPT:
             self._pixels.popitem(last=False)
         return image

@@ -75,6 +75,8 @@ class Embedder(Protocol):
     async def forget(self, seen: Collection[tuple[str, str]]) -> bool:
         """Let nothing derived of these pictures be found again: (model's fingerprint, digest) of each.
 
+        What is being embedded at this moment is given to those who asked, and not remembered either.
+
         Returns:
             False where that is not certain, see :meth:`service.storage.cache.FeatureCache.forget`.
         """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -28,6 +29,8 @@ from service.storage.ulid import new_ulid
 
 __all__ = ["EnrolItem", "EnrolOutcome", "Enrolment", "halves"]
 
+
+_log = logging.getLogger(__name__)
 
 _LONGEST_PAUSE_S: Final = 1.0
 """Of an enrolment where the index is far behind: the index takes it all the same, and memory for it."""
@@ -110,15 +113,29 @@ class Enrolment:
         ]
         if good:
             await self._let_catch_up(key.number)
-        stored = iter(
-            await self._parts.write(lambda: self._store(key.number, key.keep_pictures, good)) if good else ()
-        )
+        stored: Sequence[Enrolled] = ()
+        try:
+            if good:
+                stored = await self._parts.write(lambda: self._store(key.number, key.keep_pictures, good))
+        except Problem:  # the gallery was deleted
+            await self._forget([made for _, made in good])
+            raise
+        if refused := [made for (_, made), one in zip(good, stored, strict=True) if one.status == "conflict"]:
+            await self._forget(refused)
+        answers = iter(stored)
         return tuple(
             EnrolOutcome("failed", None, item.client_id, None, result)
             if isinstance(result, Problem)
-            else _outcome(item, next(stored))
+            else _outcome(item, next(answers))
             for item, result in zip(items, embedded, strict=True)
         )
+
+    async def _forget(self, embedded: Sequence[_Made]) -> None:
+        """Pictures that got no row: their features are in the cache, and no erasure would find them there."""
+        try:
+            await self._parts.forgetting.forget_unstored({made.features.digest for made in embedded})
+        except SQLAlchemyError as error:
+            _log.warning("the catalog does not answer; the cache keeps what was not enrolled: %s", error)
 
     async def _embed_alone(self, gallery: int, item: EnrolItem) -> _Made | Problem:
         """A picture that cannot be embedded is a result here: its neighbours go on."""

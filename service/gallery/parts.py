@@ -66,8 +66,8 @@ class Parts:
         self.snapshots: Final = snapshots
         self.present: Final = Generation(embedder, self.index, calibration)
         self.previous: Final = previous
-        others = () if previous is None else (previous.embedder.fingerprint,)
-        self.forgetting: Final = Forgetting(catalog, embedder, others)
+        embedders = [embedder] if previous is None else [embedder, previous.embedder]
+        self.forgetting: Final = Forgetting(catalog, embedders)
         self._writes = threading.Lock()
         self._doubts: list[Doubt] = []
         self._unremoved: list[tuple[int, str]] = []
@@ -167,6 +167,7 @@ class Parts:
         while self._doubts:
             settle(self, self._doubts[0])
             self._doubts.pop(0)
+            self.forgetting.owed = True  # who looked for notes before may have come before the commit
 
     async def close(self) -> None:
         """Finish what was begun. Catalog, embedder and cache are closed by whoever made them."""

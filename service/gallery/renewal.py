@@ -40,9 +40,9 @@ class Renewal:
         if not renewed or features.digest != picture.digest:
             # Of a frame its part in the box was kept, which has another digest. An erasure forgets what the
             # catalog names, so nothing may be cached under any other name.
-            stale = [(self._parts.embedder.fingerprint, features.digest)]
-            await self._parts.write(lambda: self._parts.catalog.erased.note(stale))
-        await self._parts.forgetting.forget()
+            await self._parts.forgetting.forget_unstored([features.digest])
+        else:
+            await self._parts.forgetting.forget()
 
     async def finish(self, gallery: int) -> None:
         """What could be brought to the present model is: from here on it answers, and no other."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import threading
 from collections.abc import AsyncIterator
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +18,7 @@ from PIL import Image
 
 from models.bundle import fit_picture, read_bundle
 from service.embedding.batcher import Batcher
+from service.embedding.decode import decode
 from service.embedding.embedder import BundleEmbedder
 from service.embedding.engine import Engine
 from service.metrics import Metrics
@@ -52,10 +55,11 @@ class Bench:
         self.engine = HeldEngine(path)
         self.metrics = Metrics()
         self.batcher = Batcher(self.engine, self.metrics, max_rows=8)
+        self.cache = MemoryCache(1_000_000)
         self.embedder = BundleEmbedder(
             self.engine.bundle,
             self.batcher,
-            MemoryCache(1_000_000),
+            self.cache,
             self.metrics,
             decode_threads=2,
             queue_limit=queue_limit,
@@ -180,3 +184,42 @@ async def test_bad_pictures_fail_alone_among_good_ones(bench: Bench) -> None:
         bench.metrics.registry.get_sample_value("penumbra_picture_faults_total", {"fault": "not-a-picture"})
         == 1
     )
+
+
+async def test_what_is_forgotten_while_it_is_embedded_is_kept_nowhere(bench: Bench) -> None:
+    content, other = png(drawing(1)), png(drawing(2))
+    bench.engine.go.clear()
+    asked = [asyncio.create_task(bench.embedder.embed(one, [0, 4])) for one in (content, content, other)]
+    while len(bench.embedder._pixels) < 2:
+        await asyncio.sleep(0.01)  # all are decoded, and wait for the model
+    digest = hashlib.sha256(content).hexdigest()
+    assert await bench.embedder.forget([(bench.embedder.fingerprint, digest)])
+    bench.engine.go.set()
+    answers = await asyncio.gather(*asked)
+    assert [sorted(answer.embeddings) for answer in answers] == [[0, 4]] * 3
+    kept = {hashlib.sha256(other).hexdigest()}
+    assert {known for _, known in bench.cache._entries} == kept
+    assert set(bench.embedder._pixels) == kept
+    await bench.embedder.embed(content, [0])  # asked about anew, after it was forgotten
+    assert digest in {known for _, known in bench.cache._entries}
+
+
+async def test_what_is_forgotten_while_it_is_decoded_is_kept_nowhere(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go = threading.Event(), threading.Event()
+
+    def slowly(*arguments: Any) -> npt.NDArray[np.uint8]:
+        begun.set()
+        assert go.wait(20)
+        return decode(*arguments)
+
+    monkeypatch.setattr("service.embedding.embedder.decode", slowly)
+    content = png(drawing(1))
+    asked = asyncio.create_task(bench.embedder.embed(content, [0]))
+    await asyncio.to_thread(begun.wait, 20)
+    await bench.embedder.forget([(bench.embedder.fingerprint, hashlib.sha256(content).hexdigest())])
+    go.set()
+    await asked
+    assert not bench.embedder._pixels
+    assert not bench.cache._entries
