@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from io import BytesIO
 
+import numpy as np
 from PIL import Image, ImageOps
 
 from service.problems import BoxOutside
@@ -57,7 +58,11 @@ def cut_file(content: bytes, box: Box) -> bytes:
     """
     with Image.open(BytesIO(content)) as frame:
         part = box.cut(ImageOps.exif_transpose(frame))
-        if part.mode not in ("1", "L", "LA", "P", "RGB", "RGBA", "I;16"):
+        if part.mode.startswith("I;16"):
+            part = Image.fromarray(
+                np.asarray(part).astype(np.uint16)
+            )  # Pillow makes RGB of I;16B by clipping
+        elif part.mode not in ("1", "L", "LA", "P", "RGB", "RGBA"):
             part = part.convert("RGB")  # what else PNG cannot hold
         file = BytesIO()
         part.save(file, "PNG", icc_profile=None)

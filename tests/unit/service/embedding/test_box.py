@@ -57,6 +57,19 @@ def test_a_kept_cut_is_seen_as_it_was_through_the_box(mode: str) -> None:
         assert cut.size == (64, 128)
 
 
+@pytest.mark.parametrize("mode", ["I;16", "I;16B"])
+def test_a_box_in_sixteen_bits_shows_what_the_cut_picture_would(mode: str) -> None:
+    """Of either byte order: each pixel's upper byte, through the box and in what is kept of the frame."""
+    grey = np.asarray(FRAME.convert("L")).astype(np.uint16) * 256 + 17
+    order = ">u2" if mode == "I;16B" else "<u2"
+    frame = encoded(Image.frombytes(mode, FRAME.size, grey.astype(order).tobytes()), "TIFF")
+    with Image.open(BytesIO(frame)) as opened:
+        assert opened.mode == mode
+    expected = decode(encoded(person(3).convert("L")), 128, 64, 10**6)
+    np.testing.assert_array_equal(decode(frame, 128, 64, 10**6, BOX), expected)
+    np.testing.assert_array_equal(decode(cut_file(frame, BOX), 128, 64, 10**6), expected)
+
+
 def test_frames_and_boxes_have_digests_of_their_own() -> None:
     digests = {BOX.digest("a"), BOX.digest("b"), Box(100, 50, 64, 127).digest("a")}
     assert len(digests) == 3
