@@ -10,10 +10,15 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import psycopg
 import redis
+
+_ENOUGH = 4 * 1024**3
 
 
 class ServerMissing(RuntimeError):
@@ -102,6 +107,19 @@ class RedisServer:
         return redis.Redis.from_url(self.url)
 
 
+@contextmanager
+def folder_for_postgresql() -> Iterator[Path]:
+    """An empty folder, for as long as the context lasts; in memory where there is room.
+
+    pytest's own folders are closed to the user that PostgreSQL runs as. And a server with a database for each
+    test makes and removes thousands of files.
+    """
+    memory = Path("/dev/shm")
+    roomy = memory.is_dir() and os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > _ENOUGH
+    with TemporaryDirectory(prefix="penumbra-postgresql-", dir=memory if roomy else None) as folder:
+        yield Path(folder)
+
+
 class PostgreSQLServer:
     """A PostgreSQL server that tests may stop and start; it refuses to run as root, so root gives it away.
 
@@ -139,6 +157,8 @@ class PostgreSQLServer:
         """Start it with what it held before, and wait until it answers."""
         command = [self._binaries / "postgres", "-D", self._folder, "-p", str(self._port)]
         command += ["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="]
+        # What it has written outlives it, however it ends: only the machine's end would need the disk.
+        command += ["-c", "fsync=off"]
         self._process = subprocess.Popen(
             command, user=self._user, cwd=self._folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )

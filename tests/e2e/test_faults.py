@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 
-from tests.servers import PostgreSQLServer
+from tests.servers import PostgreSQLServer, folder_for_postgresql
 from tests.serving import serving
 from tests.soak.clock_jumps import clock_jumps
 from tests.soak.disk_faults import NotPermitted, disk_faults
@@ -19,9 +18,8 @@ from tests.soak.redis_faults import redis_faults
 
 @pytest.fixture
 def postgresql() -> Iterator[PostgreSQLServer]:
-    # pytest's own folders are closed to the user that PostgreSQL runs as.
-    with TemporaryDirectory(prefix="penumbra-postgresql-") as folder:
-        server = PostgreSQLServer(Path(folder))
+    with folder_for_postgresql() as folder:
+        server = PostgreSQLServer(folder)
         server.start()
         yield server
         server.stop()

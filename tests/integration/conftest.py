@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 
-from tests.servers import PostgreSQLServer, RedisServer
+from tests.servers import PostgreSQLServer, RedisServer, folder_for_postgresql
 
 
 @pytest.fixture
@@ -32,9 +31,8 @@ def catalog_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 @pytest.fixture(scope="session")
 def postgresql_server() -> Iterator[PostgreSQLServer]:
     """A running PostgreSQL; each test takes a database of its own."""
-    # pytest's own folders are closed to the user that PostgreSQL runs as.
-    with TemporaryDirectory(prefix="penumbra-postgresql-") as folder:
-        server = PostgreSQLServer(Path(folder))
+    with folder_for_postgresql() as folder:
+        server = PostgreSQLServer(folder)
         server.start()
         yield server
         server.stop()
