@@ -54,6 +54,29 @@ def client(service: BackgroundService) -> Iterator[Client]:
             client.delete_gallery(gallery.name)
 
 
+def test_a_gallery_s_index_is_chosen_shown_and_changed(service: BackgroundService, client: Client) -> None:
+    def run(*arguments: str) -> tuple[int, str]:
+        done = CliRunner().invoke(app, ["galleries", *arguments, "--url", service.url])
+        return done.exit_code, done.output
+
+    assert client.create_gallery("shop").index == "auto"
+    assert client.create_gallery("exact", index="flat").index == "flat"
+    assert client.change_gallery("exact", index="clustered").index == "clustered"
+    assert client.change_gallery("exact", retention_days=3).index == "clustered"
+    assert json.loads(run("create", "yard", "--index", "flat", "--json")[1])["index"] == "flat"
+    assert run("change", "shop", "--index", "clustered") == (0, "shop: index clustered\n")
+    assert {gallery.name: gallery.index for gallery in client.galleries()} == {
+        "exact": "clustered",
+        "shop": "clustered",
+        "yard": "flat",
+    }
+    assert run("change", "shop", "--index", "tree")[0] == 2
+    for wrong in ("tree", None):
+        with pytest.raises(ProblemError) as refused:
+            client.change_gallery("shop", index=wrong)
+        assert (refused.value.status, refused.value.slug) == (422, "invalid-request")
+
+
 def test_enrolled_person_is_found_behind_an_occluder(client: Client) -> None:
     client.create_gallery("shop")
     moment = datetime(2026, 11, 20, 12, tzinfo=UTC)

@@ -99,6 +99,7 @@ def test_gallery_is_made_listed_shown_and_deleted(http: httpx.Client) -> None:
         "uncertain_rate": None,
         "prior": None,
         "retention_days": None,
+        "index": "auto",
     }
     assert_problem(http.post("/v1/galleries", json={"name": "shop"}), 409, "gallery-exists", "shop")
     assert http.get("/v1/galleries/shop").json()["name"] == "shop"
@@ -163,6 +164,7 @@ def test_enrolled_people_are_found_by_other_pictures_of_them(http: httpx.Client,
         "uncertain_rate": None,
         "prior": None,
         "retention_days": None,
+        "index": "auto",
     }
     for who in range(5):
         answer = query(http, gallery, encoded(person(who, view=99), "JPEG"))
@@ -459,6 +461,7 @@ def test_description_names_every_call_and_loads_without_another_host(http: httpx
     assert set(schema["paths"]) == {
         "/v1/galleries",
         "/v1/galleries/{gallery}",
+        "/v1/galleries/{gallery}/duplicates",
         "/v1/galleries/{gallery}/images",
         "/v1/galleries/{gallery}/images/{image}",
         "/v1/galleries/{gallery}/images/{image}/file",

@@ -188,6 +188,7 @@ def test_folder_enrolled_twice_is_enrolled_once(played: Played, people: Path) ->
         "exists": 0,
         "failed": 0,
         "failures": [],
+        "duplicates": [],
     }
     assert json.loads(again.stdout)["exists"] == 3
     assert played.galleries["shop"] == {"anna/1.jpg", "anna/2.jpg", "bo/1.jpg"}
