@@ -63,6 +63,11 @@ class Metrics:
             "Times the feature cache did not answer and was passed over.",
             registry=self.registry,
         )
+        self.gpu_faults: Final = Counter(
+            "penumbra_gpu_faults",
+            "Times FAISS on a GPU failed; the index is searched on the CPU from then on.",
+            registry=self.registry,
+        )
         self.audit_faults: Final = Counter(
             "penumbra_audit_faults",
             "Times the audit trail could not be written and was tried again.",

@@ -17,6 +17,7 @@ from service.embedding.engine import Engine
 from service.gallery import Galleries
 from service.gallery.generation import Previous
 from service.gallery.parts import Parts
+from service.index.gpu import GpuFlats
 from service.index.local import IndexOptions, LocalIndex
 from service.mending import Mender
 from service.metrics import Metrics
@@ -200,7 +201,8 @@ async def assemble(settings: Settings, metrics: Metrics) -> AsyncIterator[Assemb
             stack.push_async_callback(asyncio.to_thread, snapshots.close)
         else:
             await asyncio.to_thread(remove_snapshots, folder)
-        index = LocalIndex(dimension, _index_options(settings))
+        gpu = await asyncio.to_thread(GpuFlats.of_this_machine, dimension, metrics.gpu_faults.inc)
+        index = LocalIndex(dimension, _index_options(settings), gpu)
         log.info("index: %s", index)
         generation = None if before is None else before.generation
         galleries = Galleries(Parts(catalog, index, embedder, pictures, calibration, snapshots, generation))

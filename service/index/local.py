@@ -31,6 +31,7 @@ from models import occlusion
 from models.fusion import Cohort
 from service.index import clustering
 from service.index.codec import Bits, Codec
+from service.index.gpu import GpuFlats
 from service.index.protocol import Entries, Hits, IndexKind, PartSearch, Products
 from service.index.segment import Segment
 from service.index.versions import Versions
@@ -104,13 +105,15 @@ class LocalIndex:
     Args:
         dimension: D of the embeddings.
         options: how it keeps and searches.
+        gpu: where flat segments are searched; None: on the CPU.
     """
 
-    def __init__(self, dimension: int, options: IndexOptions = FLAT) -> None:
+    def __init__(self, dimension: int, options: IndexOptions = FLAT, gpu: GpuFlats | None = None) -> None:
         if dimension < 1:
             raise ValueError(f"dimension must be positive, not {dimension}")
         self._dimension = dimension
         self._options = options
+        self._gpu = gpu
         self._halves = Codec(dimension)
         self._galleries: dict[int, _Gallery] = {}
         self._kinds: dict[int, IndexKind] = {}
@@ -124,10 +127,8 @@ class LocalIndex:
         kept = f"flat{beyond}"
         if options.flat_up_to is not None:
             kept += f", then clustered in {options.bits} bits, of which {options.share:.0%} are looked at"
-        seen = faiss.get_num_gpus()
-        return (
-            f"FAISS {faiss.__version__} on the CPU{f' ({seen} GPUs seen, not used)' if seen else ''}: {kept}"
-        )
+        where = "the CPU" if self._gpu is None else "the CPU, flat segments on the GPU"
+        return f"FAISS {faiss.__version__} on {where}: {kept}"
 
     def add(self, gallery: int, entries: Entries) -> None:
         """See :meth:`VectorIndex.add`. It waits for no clustering: see :meth:`behind`.
@@ -153,7 +154,7 @@ class LocalIndex:
             held = self._galleries.get(gallery)
             if held is None:
                 options = self._options.of_kind(self._kinds.get(gallery, "auto"))
-                held = self._galleries[gallery] = _Gallery(self._dimension, options, self._halves)
+                held = self._galleries[gallery] = _Gallery(self._dimension, options, self._halves, self._gpu)
         held.add(entries)
         self._tend(held)
 
@@ -278,8 +279,11 @@ class LocalIndex:
 class _Gallery:
     """One gallery: its parts, in versions. Writers take turns."""
 
-    def __init__(self, dimension: int, options: IndexOptions, halves: Codec) -> None:
+    def __init__(
+        self, dimension: int, options: IndexOptions, halves: Codec, gpu: GpuFlats | None = None
+    ) -> None:
         self._dimension = dimension
+        self._gpu = gpu
         self.options = options  # replaced as a whole
         self._halves = halves
         # its steps hold for the gallery as long as they reach, so that bytes are copied as they are
@@ -355,6 +359,8 @@ class _Gallery:
             self._versions.settle()
             for segment, rows in gone:
                 segment.overwrite(rows)
+                if self._gpu is not None:
+                    self._gpu.forget(segment)
 
     # Rewriting
 
@@ -456,7 +462,7 @@ class _Gallery:
 
     def search(self, searches: Sequence[PartSearch], k: int) -> list[Hits]:
         with self._versions.read() as state:
-            return [_search(state.get(search.part, ()), search, k) for search in searches]
+            return [_search(state.get(search.part, ()), search, k, self._gpu) for search in searches]
 
     def cohort(self) -> Cohort:
         total = np.zeros((occlusion.COUNT, self._dimension))
@@ -487,11 +493,12 @@ def _present(segments: Sequence[Segment], then: Segment) -> Segment:
     return replace(then, alive=np.zeros_like(then.alive), count=0)
 
 
-def _search(segments: Sequence[Segment], search: PartSearch, k: int) -> Hits:
+def _search(segments: Sequence[Segment], search: PartSearch, k: int, gpu: GpuFlats | None) -> Hits:
     ids, people, scores = [], [], []
     for segment in segments:
         among = None if search.among is None else segment.rows_of(search.among)
-        values, rows = segment.nearest(search.terms, k, among)
+        found = gpu.nearest(segment, search.terms, k) if gpu is not None and among is None else None
+        values, rows = segment.nearest(search.terms, k, among) if found is None else found
         ids.append(segment.ids[rows])
         people.append(segment.people[rows])
         scores.append(values)
