@@ -1,7 +1,7 @@
 """Flat segments searched on a GPU, where FAISS has one: copies of their features, made when first searched.
 
 What cannot be done there is done on the CPU, which has everything: a sum over several codes, a search among
-few pictures, a segment that a copy does not fit. The first fault ends the use of the GPU until the next start.
+few pictures, a segment that a copy does not fit. The first fault ends the GPU's use until the next start.
 """
 
 from __future__ import annotations
