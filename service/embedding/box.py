@@ -59,9 +59,8 @@ def cut_file(content: bytes, box: Box) -> bytes:
     with Image.open(BytesIO(content)) as frame:
         part = box.cut(ImageOps.exif_transpose(frame))
         if part.mode.startswith("I;16"):
-            part = Image.fromarray(
-                np.asarray(part).astype(np.uint16)
-            )  # Pillow makes RGB of I;16B by clipping
+            # as PNG has them; Pillow would make RGB of big-endian ones, and all of it white
+            part = Image.fromarray(np.asarray(part).astype(np.uint16))
         elif part.mode not in ("1", "L", "LA", "P", "RGB", "RGBA"):
             part = part.convert("RGB")  # what else PNG cannot hold
         file = BytesIO()

@@ -16,7 +16,7 @@ from tests.serving import handmade_settings
 from tests.soak.rounds import Count
 from tests.soak.watched_load import Serve, WatchedLoad, in_a_process, prepare, right_answers
 
-__all__ = ["DiskFaults", "NotPermitted", "disk_faults"]
+__all__ = ["DiskFaults", "NotPermitted", "disk_faults", "no_file_grows"]
 
 _ENOUGH_MIB = 48
 
@@ -86,19 +86,41 @@ def disk_faults(folder: Path, rounds: int, serve: Serve = in_a_process, count: C
                         with _no_file_grows(service.process.pid):
                             _refused_but_for_queries(load, "no file grows")
                         load.run("files grow again", at_least=2)
-            amiss = load.check()
-            return DiskFaults(
-                rounds=rounds,
-                requests=dict(load.done),
-                refused=dict(load.refused),
-                faults=len(load.faults),
-                wrong=len(load.wrong),
-                kept=len(load.kept),
-                erased=len(load.erased),
-                amiss=len(amiss),
-                left_over=load.left_over(pictures),
-                examples=load.examples(amiss),
-            )
+            return _counted(load, rounds, pictures)
+
+
+def no_file_grows(folder: Path, rounds: int) -> DiskFaults:
+    """What of it anybody may do: a service that may write to no file, in a process of its own."""
+    folder.mkdir(parents=True, exist_ok=True)
+    pictures = folder / "pictures"
+    settings = handmade_settings(folder, data_dir=folder / "data", pictures_url=pictures.as_uri())
+    with in_a_process(settings) as service:
+        assert isinstance(service, BackgroundService)
+        prepare(service.url)
+        probes = right_answers(service.url)
+        with WatchedLoad(service.url, probes, refusals={503}) as load:
+            for _ in range(rounds):
+                load.run("calm", at_least=2)
+                with _no_file_grows(service.process.pid):
+                    _refused_but_for_queries(load, "no file grows")
+                load.run("files grow again", at_least=2)
+        return _counted(load, rounds, pictures)
+
+
+def _counted(load: WatchedLoad, rounds: int, pictures: Path) -> DiskFaults:
+    amiss = load.check()
+    return DiskFaults(
+        rounds=rounds,
+        requests=dict(load.done),
+        refused=dict(load.refused),
+        faults=len(load.faults),
+        wrong=len(load.wrong),
+        kept=len(load.kept),
+        erased=len(load.erased),
+        amiss=len(amiss),
+        left_over=load.left_over(pictures),
+        examples=load.examples(amiss),
+    )
 
 
 def _refused_but_for_queries(load: WatchedLoad, phase: str) -> None:
