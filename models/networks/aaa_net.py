@@ -222,7 +222,7 @@ class AAANet(nn.Module):
         return features * masks[probabilities.argmin(dim=0)]
 
     def _occluded(self, pictures: torch.Tensor, identities: torch.Tensor, gap: float) -> OccludedOutput:
-        """Algorithm 2, on occluded samples."""
+        """Algorithm 2, on occluded samples: f_r × attention × mask (§3.3)."""
         features = self._lower(pictures)
         seen = features.detach()
         weights = torch.ones_like(seen[:, :1]) if self.attention is None else self._attend(seen)

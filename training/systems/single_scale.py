@@ -44,8 +44,9 @@ Where the paper is silent or can be read in two ways, and what was chosen:
   (``models.networks.single_scale``).
 
 From FastReID's baseline are not taken: freezing the backbone for its first 1000 steps, AutoAugment and the
-circle softmax. Not from the paper: a bundle gives as ``attention`` what the last disentangled block finds
-salient. The ``-scratch`` and small recipes stand in for machines without ImageNet weights, as OAMN's do.
+circle softmax. Its mixed precision is (bfloat16 here). Weight decay leaves out biases and normalisation, as
+in all systems here. Not from the paper: a bundle gives as ``attention`` what the last disentangled block
+finds salient. The ``-scratch`` and small recipes stand in where there are no ImageNet weights, as OAMN's do.
 """
 
 from __future__ import annotations
