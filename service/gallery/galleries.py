@@ -64,6 +64,7 @@ class Galleries:
 
         Raises:
             CatalogError: another service runs on the same catalog.
+            PictureStoreAway: the picture store does not answer, so nobody knows what is left there.
         """
         await self._parts.write(self._rebuild)
 

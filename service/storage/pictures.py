@@ -182,15 +182,19 @@ class PictureStore:
 
         Returns:
             How many files were removed.
+
+        Raises:
+            PictureStoreAway: the store does not answer.
         """
         removed = 0
-        for path in self._files.find(self._root):
-            name = _NAME.fullmatch(str(path).removeprefix(self._root).lstrip("/"))
-            if name is None:
-                continue  # not written by this class
-            if (int(name[1]), name[2]) not in known or path.endswith(".part"):
-                self._files.rm_file(path)
-                removed += 1
+        with _asked():
+            for path in self._files.find(self._root):
+                name = _NAME.fullmatch(str(path).removeprefix(self._root).lstrip("/"))
+                if name is None:
+                    continue  # not written by this class
+                if (int(name[1]), name[2]) not in known or path.endswith(".part"):
+                    self._files.rm_file(path)
+                    removed += 1
         return removed
 
     def _path(self, gallery: int, image: str, kind: str) -> str:
