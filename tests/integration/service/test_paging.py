@@ -106,7 +106,7 @@ def test_what_stays_is_listed_once_whatever_comes_and_goes(
         seen: list[str] = []
         with writers.at_work(), httpx.Client(base_url=f"{running.url}/v1/galleries/g", timeout=60) as http:
             for page in _pages(http, path):
-                assert 0 < len(page) <= 3 or not seen
+                assert len(page) <= 3  # none, where what the cursor was made for went meanwhile
                 seen += [item[named] for item in page]
                 if going:
                     client.delete_person("g", going.pop(0))
