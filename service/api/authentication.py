@@ -145,8 +145,9 @@ class Gatekeeper:
     Args:
         keys: the truth.
         rate_limit: or None for no limit.
-        refusals: how many calls from one address are refused for want of a key before the address is told to
-            wait; keys are then looked up only of tokens that were found good here before.
+        refusals: how many calls of one address are refused for want of a key, and how many of one key that
+            does not permit them, before the answer is to wait. Keys are then looked up only for tokens that
+            were found good here before.
         anonymous: whether anybody may ask while there is no active key. Where other machines reach the
             service, the last key's end must not open it to them.
     """
@@ -184,6 +185,15 @@ class Gatekeeper:
         if self._rate_limit is not None:
             await self._rate_limit.check(access.key.id if access.key is not None else address)
         return access
+
+    async def count_refusal(self, access: Access) -> None:
+        """Count a call that a key does not permit, among those of the key.
+
+        Raises:
+            RateLimited: there were too many.
+        """
+        if access.key is not None:
+            await self._refusals.check(access.key.id)
 
     async def _admit(self, token: str | None, network: str) -> Access:
         moment = time.monotonic()
@@ -241,15 +251,20 @@ def may(role: Role) -> Callable[..., Awaitable[None]]:
         access = await gatekeeper.admit(token, address)
         request.state.access = access
         request.state.readmit = lambda: gatekeeper.admit(token, address)
-        if access.key is not None and not access.key.may(role):
-            raise Forbidden(
-                f"the key {access.key.id} has the role {access.key.role}; this needs the role {role}"
-            )
-        gallery = request.path_params.get("gallery")
-        if gallery is not None:
-            access.check(gallery)
+        try:
+            _permit(access, role, request.path_params.get("gallery"))
+        except Forbidden:
+            await gatekeeper.count_refusal(access)
+            raise
 
     return check
+
+
+def _permit(access: Access, role: Role, gallery: str | None) -> None:
+    if access.key is not None and not access.key.may(role):
+        raise Forbidden(f"the key {access.key.id} has the role {access.key.role}; this needs the role {role}")
+    if gallery is not None:
+        access.check(gallery)
 
 
 async def may_watch(

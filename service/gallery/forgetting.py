@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Collection, Sequence
 from typing import Final
 
@@ -11,8 +10,6 @@ from service.embedding.features import Embedder
 from service.storage.catalog import Catalog
 
 __all__ = ["Forgetting"]
-
-_log = logging.getLogger(__name__)
 
 _AT_ONCE: Final = 1000
 

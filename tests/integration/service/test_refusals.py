@@ -71,6 +71,16 @@ def test_an_address_that_is_refused_too_often_is_told_to_wait_and_known_keys_go_
     assert looked_up == [good]
 
 
+def test_a_key_that_does_not_permit_what_is_asked_is_told_to_wait_and_may_do_what_it_permits(
+    service: Serving,
+) -> None:
+    keys(service).create("operator", "admin")
+    bound = keys(service).create("bound", "query", ["g"]).token
+    asked = [get(service, bound, "/v1/galleries/other").status_code for _ in range(REFUSALS + 2)]
+    assert asked == [403] * REFUSALS + [429] * 2
+    assert get(service, bound).status_code == 200
+
+
 def test_strangers_get_one_line_a_minute_and_none_of_their_words(service: Serving) -> None:
     good = keys(service).create("good", "admin").token
     assert get(service, good).status_code == 200
