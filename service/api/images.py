@@ -41,6 +41,10 @@ _ITEMS: Final = TypeAdapter(list[Item])
 # what a browser makes of a picture must not depend on what is in it, and what is erased must not stay with it
 _PICTURE_HEADERS: Final = {"X-Content-Type-Options": "nosniff", "Cache-Control": "private, no-store"}
 
+_ITEMS_EXAMPLE: Final = (
+    '[{"person": "anna", "camera": "entrance", "client_id": "anna-1", "metadata": {"shift": "night"}}]'
+)
+
 _FORM: Final[dict[str, Any]] = {
     "requestBody": {
         "required": True,
@@ -64,13 +68,13 @@ _FORM: Final[dict[str, Any]] = {
                             "description": "A JSON array with one object per file, in order: "
                             "`person` (required), `camera`, `time` (RFC 3339), `client_id`, `box` "
                             "[x, y, width, height] in a full frame, `metadata`.",
-                            "example": '[{"person": "anna", "camera": "entrance", "client_id": "anna-1"}]',
+                            "example": _ITEMS_EXAMPLE,
                         },
                     },
                 },
                 "example": {
                     "files": ["anna-1.jpg"],
-                    "items": '[{"person": "anna", "camera": "entrance", "client_id": "anna-1"}]',
+                    "items": _ITEMS_EXAMPLE,
                 },
             }
         },

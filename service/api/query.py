@@ -40,7 +40,15 @@ _FILES: Final = {
         **documented(*PICTURE_PROBLEMS, UnknownGallery),
     },
     openapi_extra=described(
-        _FILES, QueryForm, {"files": ["anna-2.jpg"], "top_k": "3", "rerank": "true", "overlays": "true"}
+        _FILES,
+        QueryForm,
+        {
+            "files": ["anna-2.jpg"],
+            "top_k": "3",
+            "metadata": '{"shift": "night"}',
+            "rerank": "true",
+            "overlays": "true",
+        },
     ),
     summary="Find a person",
     dependencies=[QUERY],
