@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,7 @@ from service.storage.pictures import KeptFileLost, PictureStore, PictureStoreAwa
 from service.storage.ulid import new_ulid
 from tests.drawings import encoded, person
 from tests.handmade_bundle import write_handmade_bundle
-from tests.serving import Serving, handmade_settings, serving
+from tests.serving import handmade_settings, serving
 
 
 def pictures(*people: int) -> list[NewPicture]:
@@ -44,21 +43,6 @@ def cut_off(file: Path) -> None:
     file.write_bytes(content[:20])
 
 
-@pytest.fixture
-def service(tmp_path: Path) -> Iterator[Serving]:
-    bundle = write_handmade_bundle(tmp_path / "attentive.onnx", attention=True)
-    with serving(handmade_settings(tmp_path, bundle=bundle)) as running:
-        yield running
-
-
-@pytest.fixture
-def client(service: Serving) -> Iterator[Client]:
-    with Client(service.url) as client:
-        client.create_gallery("g", keep_pictures=True)
-        client.enrol("g", pictures(*range(4)))
-        yield client
-
-
 def refusal(client: Client, kind: str, id: str) -> tuple[int, str]:
     with pytest.raises(ProblemError) as refused:
         getattr(client, kind)("g", id)
@@ -66,41 +50,34 @@ def refusal(client: Client, kind: str, id: str) -> tuple[int, str]:
     return refused.value.status, refused.value.slug
 
 
-@pytest.mark.parametrize("spoil", [lose, make_unreadable, cut_off])
-def test_a_lost_file_is_told_so_and_disturbs_nobody_else(
-    spoil: object, tmp_path: Path, client: Client
-) -> None:
-    lost, whole = (image.id for image in list(client.images("g"))[:2])
-    assert callable(spoil)
-    spoil(file_of(tmp_path, lost))
-    assert refusal(client, "file", lost) == (404, "picture-lost")
-    assert refusal(client, "thumbnail", lost) == (404, "picture-lost")
-    assert client.file("g", whole) == encoded(person(1))
-    answer = client.query("g", [encoded(person(0, 1))], overlays=True, by="image")
-    drawn = {result.image.id: result.overlay for result in answer.results}
-    assert answer.results[0].image.id == lost
-    assert drawn[lost] is not None
-    assert drawn[lost].gallery is None
-    assert drawn[whole] is not None
-    assert drawn[whole].gallery is not None
-    assert client.statistics("g").images == 4
-    client.delete_image("g", lost)
-    assert refusal(client, "file", lost) == (404, "unknown-image")
-
-
-def test_a_store_that_is_away_is_told_so_until_it_is_back(tmp_path: Path, service: Serving) -> None:
-    with Client(service.url) as client:
+def test_a_lost_file_is_told_so_and_disturbs_nobody_else_until_the_store_is_away(tmp_path: Path) -> None:
+    bundle = write_handmade_bundle(tmp_path / "attentive.onnx", attention=True)
+    settings = handmade_settings(tmp_path, bundle=bundle)
+    with serving(settings) as running, Client(running.url, retries=Retries(attempts=1)) as client:
         client.create_gallery("g", keep_pictures=True)
-        client.enrol("g", pictures(1))
-        (id,) = (image.id for image in client.images("g"))
-    store, aside = tmp_path / "data" / "pictures", tmp_path / "data" / "elsewhere"
-    store.rename(aside)
-    with Client(service.url, retries=Retries(attempts=1)) as client:
-        assert refusal(client, "file", id) == (503, "unavailable")
-        assert refusal(client, "thumbnail", id) == (503, "unavailable")
-        assert client.query("g", [encoded(person(1, 1))], overlays=True).results[0].person == "p1"
+        client.enrol("g", pictures(*range(4)))
+        *spoilt, whole = (image.id for image in client.images("g"))
+        for spoil, id in zip((lose, make_unreadable, cut_off), spoilt, strict=True):
+            spoil(file_of(tmp_path, id))
+        for who, id in enumerate(spoilt):
+            assert refusal(client, "file", id) == (404, "picture-lost")
+            assert refusal(client, "thumbnail", id) == (404, "picture-lost")
+            answer = client.query("g", [encoded(person(who, 1))], overlays=True, by="image")
+            assert answer.results[0].image.id == id
+            drawn = {result.image.id: result.overlay for result in answer.results if result.overlay}
+            assert [drawn[image].gallery is None for image in (*spoilt, whole)] == [True, True, True, False]
+        assert client.file("g", whole) == encoded(person(3))
+        assert client.statistics("g").images == 4
+        client.delete_image("g", spoilt[0])
+        assert refusal(client, "file", spoilt[0]) == (404, "unknown-image")
+
+        store, aside = tmp_path / "data" / "pictures", tmp_path / "data" / "elsewhere"
+        store.rename(aside)
+        assert refusal(client, "file", whole) == (503, "unavailable")
+        assert refusal(client, "thumbnail", whole) == (503, "unavailable")
+        assert client.query("g", [encoded(person(3, 1))], overlays=True).results[0].person == "p3"
         aside.rename(store)
-        assert client.file("g", id) == encoded(person(1))
+        assert client.file("g", whole) == encoded(person(3))
 
 
 def until_done(client: Client) -> Reindexing:
@@ -109,9 +86,8 @@ def until_done(client: Client) -> Reindexing:
     return found
 
 
-@pytest.mark.parametrize("with_previous", [False, True])
 def test_a_reindex_sets_lost_files_aside_and_takes_them_up_when_they_are_back(
-    tmp_path: Path, with_previous: bool, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     before = write_handmade_bundle(tmp_path / "handmade.onnx")
     present = write_handmade_bundle(tmp_path / "present.onnx", dimension=50)
@@ -125,7 +101,7 @@ def test_a_reindex_sets_lost_files_aside_and_takes_them_up_when_they_are_back(
     lose(file_of(tmp_path, lost))
     cut_off(file_of(tmp_path, damaged))
 
-    settings = handmade_settings(tmp_path, bundle=present, previous_bundle=before if with_previous else None)
+    settings = handmade_settings(tmp_path, bundle=present, previous_bundle=before)
     with (
         caplog.at_level(logging.WARNING),
         serving(settings) as running,
@@ -164,24 +140,6 @@ def test_a_reindex_sets_lost_files_aside_and_takes_them_up_when_they_are_back(
 def put_back(folder: Path, id: str, content: bytes) -> None:
     (gallery,) = {path.parent for path in (folder / "data" / "pictures").rglob("*.picture")}
     (gallery / f"{id}.picture").write_bytes(content)
-
-
-def test_a_reindex_waits_for_a_store_that_is_away_and_sets_nothing_aside(tmp_path: Path) -> None:
-    present = write_handmade_bundle(tmp_path / "present.onnx", dimension=50)
-    with serving(handmade_settings(tmp_path)) as running, Client(running.url) as client:
-        client.create_gallery("g", keep_pictures=True)
-        client.enrol("g", pictures(*range(3)))
-    with serving(handmade_settings(tmp_path, bundle=present)) as running, Client(running.url) as client:
-        store, aside = tmp_path / "data" / "pictures", tmp_path / "data" / "elsewhere"
-        store.rename(aside)
-        client.reindex("g")
-        while (found := client.reindexing("g")).problem is None:
-            time.sleep(0.02)
-        assert (found.running, found.done, found.waiting, found.failed) == (True, 0, 3, 0)
-        assert "picture store" in str(found.problem)
-        aside.rename(store)
-        found = until_done(client)
-        assert (found.done, found.failed, found.problem) == (3, 0, None)
 
 
 def test_a_store_tells_a_lost_file_from_a_folder_that_is_not_mounted(tmp_path: Path) -> None:

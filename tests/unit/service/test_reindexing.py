@@ -93,3 +93,19 @@ async def test_a_file_on_a_bad_spot_of_the_disk_is_set_aside(
     found = await reindexed.done()
     assert (found.done, found.failed) == (6, 0)
     await reindexed.house.leave()
+
+
+async def test_a_store_that_is_away_is_waited_for_and_nothing_is_set_aside(reindexed: Reindexed) -> None:
+    store, aside = reindexed.house.folder / "pictures", reindexed.house.folder / "elsewhere"
+    store.rename(aside)
+    found = await reindexed.reindexer.begin("archive")
+    async with asyncio.timeout(60):
+        while found.problem is None:
+            await asyncio.sleep(0.01)
+            found = await reindexed.reindexer.state("archive")
+    assert (found.running, found.done, found.waiting, found.failed) == (True, 0, 6, 0)
+    assert "picture store" in found.problem
+    aside.rename(store)
+    found = await reindexed.done()
+    assert (found.done, found.failed, found.problem) == (6, 0, None)
+    await reindexed.house.leave()
