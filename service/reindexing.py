@@ -34,13 +34,14 @@ __all__ = ["Reindexer", "Reindexing"]
 
 _log = logging.getLogger(__name__)
 
-_MOST_NAMED: Final = 100
+_AT_ONCE: Final = 4
+"""Pictures in work at a time: enough to fill a batch, few enough to leave queries their turn."""
 
 _DEATHS: Final = 3
 """Times that workers may die over a picture until it is set aside."""
 
-_AT_ONCE: Final = 4
-"""Pictures in work at a time: enough to fill a batch, few enough to leave queries their turn."""
+_MOST_NAMED: Final = 100
+"""Pictures set aside that the state names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +147,7 @@ class Reindexer:
     def _run(self, name: str) -> None:
         if not self._running(name):
             self._failed[name] = {}
+            self._waits_for.pop(name, None)
             self._tasks[name] = asyncio.create_task(self._work(name))
 
     async def _work(self, name: str) -> None:
@@ -202,7 +204,7 @@ class Reindexer:
             await asyncio.sleep(self._pause_s)  # those who wait for an answer come first
 
     def _wait_for(self, name: str, problem: Problem) -> None:
-        if name not in self._waits_for:
+        if name not in self._waits_for and not isinstance(problem, Overloaded | DeadlineExceeded):
             _log.warning("bringing gallery %r to the present model waits: %s", name, problem.detail)
         self._waits_for[name] = problem.detail
 

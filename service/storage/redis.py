@@ -131,7 +131,8 @@ class RedisCache:
     async def forget(self, fingerprint: str, digests: Collection[str]) -> bool:
         """See :meth:`FeatureCache.forget`."""
         keys = [_key(fingerprint, digest) for digest in digests]
-        await asyncio.gather(*self._writes)  # on another connection, one of them could arrive after this
+        if self._writes:  # on another connection, one of them could arrive after this
+            await asyncio.wait(set(self._writes))
         for start in range(0, len(keys), _MOST_FORGOTTEN):
             if not await asyncio.shield(self._spawn(self._delete(keys[start : start + _MOST_FORGOTTEN]))):
                 return False
