@@ -104,9 +104,9 @@ async def answer_query(
     )
     async with within(assembly.settings.deadline_s):
         found = await assembly.galleries.queries.answer(gallery, pictures, options)
-    assembly.metrics.search_seconds.observe(found.timings.search / 1000)
-    drawn: QueryOverlays | None = None
-    if asked.overlays:
-        box = boxes[0] if boxes else None
-        drawn = await assembly.overlays.draw(gallery, pictures[0], box, asked.unify, found)
+        assembly.metrics.search_seconds.observe(found.timings.search / 1000)
+        drawn: QueryOverlays | None = None
+        if asked.overlays:
+            box = boxes[0] if boxes else None
+            drawn = await assembly.overlays.draw(gallery, pictures[0], box, asked.unify, found)
     return answers.query_answer(found, drawn)
