@@ -16,7 +16,8 @@ from service.embedding.box import Box
 from service.embedding.features import PictureFeatures, StageTimes
 from service.gallery import EnrolItem, EnrolOutcome, Galleries, QueryOptions
 from service.gallery.parts import Parts
-from service.index.local import FLAT, IndexOptions, LocalIndex
+from service.index.local import LocalIndex
+from service.index.options import FLAT, IndexOptions
 from service.problems import (
     NotAPicture,
 )

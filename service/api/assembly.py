@@ -18,7 +18,8 @@ from service.gallery import Galleries
 from service.gallery.generation import Previous
 from service.gallery.parts import Parts
 from service.index.gpu import GpuFlats
-from service.index.local import IndexOptions, LocalIndex
+from service.index.local import LocalIndex
+from service.index.options import IndexOptions
 from service.mending import Mender
 from service.metrics import Metrics
 from service.overlays import Overlays

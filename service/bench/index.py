@@ -19,7 +19,8 @@ import numpy.typing as npt
 
 from models import occlusion
 from service.bench.crowd import PER_PERSON, Crowd
-from service.index.local import IndexOptions, LocalIndex
+from service.index.local import LocalIndex
+from service.index.options import IndexOptions
 from service.index.protocol import Entries, PartSearch
 from service.matching.fused import FusedPicture, fused_search
 

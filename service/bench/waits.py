@@ -19,7 +19,8 @@ import numpy as np
 
 from models import occlusion
 from service.bench.crowd import PER_PERSON, Crowd
-from service.index.local import IndexOptions, LocalIndex
+from service.index.local import LocalIndex
+from service.index.options import IndexOptions
 from service.index.protocol import Entries, PartSearch
 
 __all__ = ["WaitFigures", "Waits", "measure_waits"]

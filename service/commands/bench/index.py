@@ -77,7 +77,7 @@ def bench_index(
     from dataclasses import asdict
 
     from service.bench.index import measure_index
-    from service.index.local import IndexOptions
+    from service.index.options import IndexOptions
 
     if bits not in (8, 16):
         fail(f"--bits must be 8 or 16, not {bits}")
@@ -116,7 +116,7 @@ def bench_waits(
     from dataclasses import asdict
 
     from service.bench.waits import measure_waits
-    from service.index.local import IndexOptions
+    from service.index.options import IndexOptions
 
     with _filling(pictures) as advance:
         found = measure_waits(pictures, dimension, searches, IndexOptions(flat_up_to), advance)

@@ -8,7 +8,7 @@ from service.bench.index import measure_index
 from service.bench.search import measure_search
 from service.bench.waits import measure_waits
 from service.cli import app
-from service.index.local import FLAT, IndexOptions
+from service.index.options import FLAT, IndexOptions
 
 
 def test_both_ways_are_timed_on_the_same_index() -> None:

@@ -13,7 +13,7 @@ from service.embedding.box import Box
 from service.embedding.features import PictureFeatures
 from service.gallery import EnrolItem, QueryOptions, enrolment
 from service.index import clustering
-from service.index.local import IndexOptions
+from service.index.options import IndexOptions
 from service.problems import (
     ClientIdConflict,
     NotAPicture,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest_asyncio
 
-from service.index.local import IndexOptions
+from service.index.options import IndexOptions
 from tests.gallery_house import House, enrol, found, picture
 
 PICTURES = [picture(f"p{number % 12}", 0, number) for number in range(90)]

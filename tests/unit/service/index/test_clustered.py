@@ -13,7 +13,8 @@ import numpy.typing as npt
 import pytest
 
 from service.bench.crowd import Crowd
-from service.index.local import IndexOptions, LocalIndex
+from service.index.local import LocalIndex
+from service.index.options import IndexOptions
 from service.index.protocol import Entries, PartSearch
 from service.index.segment import Segment
 

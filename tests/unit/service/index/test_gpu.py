@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from service.index.gpu import GpuFlats
-from service.index.local import IndexOptions, LocalIndex
+from service.index.local import LocalIndex
+from service.index.options import IndexOptions
 from service.index.protocol import Entries, PartSearch
 
 DIMENSION = 16

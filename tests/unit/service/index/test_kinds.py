@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from service.bench.crowd import Crowd
-from service.index.local import FLAT, IndexOptions, LocalIndex
+from service.index.local import LocalIndex
+from service.index.options import FLAT, IndexOptions
 from service.index.paired import PairedIndex
 from service.index.protocol import Entries, IndexKind, PartSearch
 

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.index.local import IndexOptions, LocalIndex
+from service.index.local import LocalIndex
+from service.index.options import IndexOptions
 from service.index.protocol import Entries, PartSearch
 
 DIMENSION = 24
