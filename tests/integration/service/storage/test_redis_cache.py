@@ -73,6 +73,14 @@ async def cache(redis_server: RedisServer, faults: Faults) -> AsyncIterator[Redi
     await made.close()
 
 
+@pytest_asyncio.fixture
+async def patient(redis_server: RedisServer, faults: Faults) -> AsyncIterator[RedisCache]:
+    """A cache that waits as long as a machine with other work may take, where no call may fail."""
+    made = RedisCache(redis_server.url, ttl_s=600, timeout_s=30.0, on_fault=faults)
+    yield made
+    await made.close()
+
+
 async def until_back(cache: RedisCache, probe: PictureFeatures) -> None:
     for _ in range(200):
         await cache.put(MODEL, probe)
@@ -317,15 +325,15 @@ async def test_forgetting_is_not_certain_while_a_write_from_before_a_fault_may_a
         assert await cache.get(MODEL, digest(number)) is None
 
 
-async def test_a_burst_is_no_outage(cache: RedisCache, faults: Faults, redis_server: RedisServer) -> None:
+async def test_a_burst_is_no_outage(patient: RedisCache, faults: Faults, redis_server: RedisServer) -> None:
     """However many ask at once: nothing is missed, and Redis is not left alone for it."""
     known = [features(number) for number in range(300)]
-    await asyncio.gather(*(cache.put(MODEL, one) for one in known))
+    await asyncio.gather(*(patient.put(MODEL, one) for one in known))
 
     async def late(number: int) -> PictureFeatures | None:
         for _ in range(number % 7):  # in turns of their own, so that they are round trips of their own
             await asyncio.sleep(0)
-        return await cache.get(MODEL, digest(number))
+        return await patient.get(MODEL, digest(number))
 
     for one, found in zip(known, await asyncio.gather(*map(late, range(300))), strict=True):
         assert_same(found, one)
@@ -335,19 +343,19 @@ async def test_a_burst_is_no_outage(cache: RedisCache, faults: Faults, redis_ser
 
 
 async def test_forgetting_comes_after_every_write_that_was_begun_before_it(
-    cache: RedisCache, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+    patient: RedisCache, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write = cache._write
+    write = patient._write
 
     async def slow(*arguments: Any) -> None:
         await asyncio.sleep(0.1)  # as long as it takes to open a connection, say
         await write(*arguments)
 
-    monkeypatch.setattr(cache, "_write", slow)
-    writing = asyncio.create_task(cache.put(MODEL, features(1)))
+    monkeypatch.setattr(patient, "_write", slow)
+    writing = asyncio.create_task(patient.put(MODEL, features(1)))
     await asyncio.sleep(0)
     writing.cancel()  # its caller goes; the write goes on
-    assert await cache.forget(MODEL, [digest(1)])
+    assert await patient.forget(MODEL, [digest(1)])
     await asyncio.sleep(0.2)
     with redis_server.client() as client:
         assert client.dbsize() == 0
