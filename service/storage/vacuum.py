@@ -38,7 +38,8 @@ _SIZE: Final = text("SELECT pg_total_relation_size(to_regclass(:name))")
 _NOW: Final = text("SELECT pg_snapshot_xmax(pg_current_snapshot())::xid::text")
 _STILL_SEEN: Final = text(
     "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
-    "AND pid <> pg_backend_pid() AND age(backend_xmin) > age(CAST(:now AS xid))"
+    "AND pid <> pg_backend_pid() "
+    "AND greatest(age(backend_xmin), age(backend_xid)) > age(CAST(:now AS xid))"
 )
 
 
@@ -99,7 +100,7 @@ class Vacuum:
     def _work(self) -> None:
         with self._lock:
             self._noted = False  # what is erased from here on is owed again
-        began = time.monotonic()
+        spent_s = 0.0
         done = False
         try:
             with self._engine.connect() as connection:
@@ -109,17 +110,16 @@ class Vacuum:
                 self._until_nobody_sees(connection)
                 for table in Base.metadata.sorted_tables:
                     if table.name not in _NOBODYS and not self._closed:
-                        self._vacuum(connection, table.name)
+                        spent_s += self._vacuum(connection, table.name)
             done = not self._closed
         except (SQLAlchemyError, _StillSeen) as error:
             _log.info("erased rows are still in PostgreSQL's files, trying again: %s", error)
         except Exception:
             _log.exception("PostgreSQL's tables could not be vacuumed")
         finally:
-            ended = time.monotonic()
             with self._lock:
                 self._noted = self._noted or not done
-                self._not_before = ended + (ended - began) * (1 / _SHARE - 1)
+                self._not_before = time.monotonic() + spent_s * (1 / _SHARE - 1)
                 self._driver = None
                 self._thread = None
 
@@ -132,11 +132,14 @@ class Vacuum:
                 raise _StillSeen("a transaction from before the erasure goes on")
             time.sleep(0.05)
 
-    def _vacuum(self, connection: Connection, name: str) -> None:
+    def _vacuum(self, connection: Connection, name: str) -> float:
+        """Returns how many seconds it took."""
         size = connection.execute(_SIZE, {"name": name}).scalar_one()
         anew = size is not None and size <= self._rewritten_up_to
         # Who waits for a whole table keeps others waiting behind it; who waits to vacuum is in nobody's way.
         connection.exec_driver_sql(f"SET lock_timeout = '{'100ms' if anew else '10s'}'")
         quoted = self._engine.dialect.identifier_preparer.quote(name)
         options = "FULL" if anew else "INDEX_CLEANUP ON"
+        began = time.monotonic()
         connection.exec_driver_sql(f"VACUUM ({options}) {quoted}")
+        return time.monotonic() - began

@@ -126,17 +126,22 @@ def test_a_reader_delays_it_and_is_not_itself_delayed(
     assert "name" not in found(erased, postgresql_server, url)
 
 
+@pytest.mark.parametrize("work", ["SELECT * FROM about", "INSERT INTO about (key, value) VALUES ('a', 'b')"])
 def test_a_transaction_from_before_delays_it(
-    catalog: Catalog, postgresql_server: PostgreSQLServer, url: str, monkeypatch: pytest.MonkeyPatch
+    catalog: Catalog,
+    postgresql_server: PostgreSQLServer,
+    url: str,
+    work: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """As a dump does, of other tables by now: what it may still read cannot be taken away."""
+    """It reads as a dump does, or writes, and be it in other tables: PostgreSQL keeps what it may ask for."""
     monkeypatch.setattr("service.storage.vacuum._SEEN_FOR_S", 0.1)
     number = gallery(catalog)
     erased = picture(ERASED, 1)
     catalog.pictures.enrol(number, MODEL, [erased])
     until(lambda: forgotten(catalog))
-    with catalog.database.engine.connect().execution_options(isolation_level="REPEATABLE READ") as dump:
-        dump.execute(text("SELECT * FROM about")).all()
+    with catalog.database.engine.connect().execution_options(isolation_level="REPEATABLE READ") as other:
+        other.execute(text(work))
         catalog.people.delete("shop", ERASED)
         for _ in range(5):
             assert not forgotten(catalog)
