@@ -55,30 +55,20 @@ def test_pictures_that_wrk_sends_are_unlike_each_other_and_all_answered(
     service: Serving, folder: Path
 ) -> None:
     metrics = service.app.state.assembly.metrics
-    misses = metrics.cache_lookups.labels("miss")._value.get()
-    arguments = [
-        "bench",
-        "load",
-        "embed",
-        "--generator",
-        "wrk",
-        "-c",
-        "4",
-        "--seconds",
-        "1",
-        "--threads",
-        "1",
-    ]
-    done = CliRunner().invoke(
-        app, [*arguments, "--bundle", str(folder / "handmade.onnx"), "--url", service.url, "--json"]
-    )
-    assert done.exit_code == 0, done.output
-    load = json.loads(done.stdout)
-    assert load["generator"] == "wrk"
-    assert load["refused"] == 0
-    # those that were under way at the end are not counted by wrk
-    assert load["requests"] <= metrics.cache_lookups.labels("miss")._value.get() - misses
-    assert load["requests"] > 64
+    arguments = ["bench", "load", "embed", "--generator", "wrk", "-c", "4", "--threads", "1", "--json"]
+    arguments += ["--bundle", str(folder / "handmade.onnx"), "--url", service.url]
+    for seconds in (1, 5, 25):  # as long as a machine with other work takes for more than were drawn
+        misses = metrics.cache_lookups.labels("miss")._value.get()
+        done = CliRunner().invoke(app, [*arguments, "--seconds", str(seconds)])
+        assert done.exit_code == 0, done.output
+        load = json.loads(done.stdout)
+        assert load["generator"] == "wrk"
+        assert load["refused"] == 0
+        # those that were under way at the end are not counted by wrk
+        assert load["requests"] <= metrics.cache_lookups.labels("miss")._value.get() - misses
+        if load["requests"] > 64:
+            return
+    raise AssertionError(f"only {load['requests']} requests in {seconds} s")
 
 
 def test_who_lacks_wrk_is_told_how_to_get_it(service: Serving, monkeypatch: pytest.MonkeyPatch) -> None:

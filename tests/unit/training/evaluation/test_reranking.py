@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from training.evaluation import distances, reranking
@@ -58,6 +58,13 @@ def crowd(queries: int, gallery: int, seed: int, dimension: int = 4) -> tuple[Fe
     return features[:queries], features[queries:]
 
 
+def ordered(query: Features, gallery: Features) -> bool:
+    """Whether float32 suffices to tell who of two is nearer, for everybody: else either order is right."""
+    everything = np.concatenate([query, gallery]).astype(np.float64)
+    distance = np.sort(((everything[:, None] - everything) ** 2).sum(-1), axis=1)
+    return bool((np.diff(distance, axis=1) > 1e-6).all())
+
+
 @settings(deadline=None, max_examples=60)
 @given(
     st.integers(0, 2**31),
@@ -70,6 +77,7 @@ def test_reranking_equals_the_definition(
     seed: int, distance: Distance, k1: int, k2: int, original: float
 ) -> None:
     query, gallery = crowd(5, 30, seed)
+    assume(ordered(query, gallery))
     parameters = KReciprocal(k1, k2, original)
     found = np.concatenate(list(rerank(query, gallery, parameters, distance, rows=2)))
     np.testing.assert_allclose(found, by_the_definition(query, gallery, parameters), atol=2e-5)
