@@ -8,6 +8,7 @@ Events of changes are stored before their answer goes out; events of reading, sh
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import hmac
 import logging
@@ -73,6 +74,7 @@ class AuditTrail:
         self._secret = bytes.fromhex(database.transact(_secret))
         self._waiting: list[tuple[Event, asyncio.Future[None] | None]] = []
         self._wake = asyncio.Event()
+        self._hurry = asyncio.Event()  # somebody waits for the line
         self._task: asyncio.Task[None] | None = None
         self._closing = False
 
@@ -83,6 +85,7 @@ class AuditTrail:
     async def close(self) -> None:
         """Write what waits, once, and end."""
         self._closing = True
+        self._hurry.set()
         self._wake.set()
         if self._task is not None:
             await self._task
@@ -100,6 +103,7 @@ class AuditTrail:
         done: asyncio.Future[None] | None = None
         if stored:
             done = asyncio.get_running_loop().create_future()
+            self._hurry.set()
         elif len(self._waiting) >= _MOST_WAITING:
             _log.error("the audit trail cannot be written; an event of reading was dropped")
             return
@@ -112,8 +116,9 @@ class AuditTrail:
         while not self._closing or self._waiting:
             await self._wake.wait()
             self._wake.clear()
-            if not self._closing and not any(done for _, done in self._waiting):
-                await asyncio.sleep(_PAUSE_S)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._hurry.wait(), _PAUSE_S)
+            self._hurry.clear()
             batch, self._waiting = self._waiting, []
             if not batch:
                 continue
