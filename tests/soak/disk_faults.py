@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import resource
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -146,13 +146,24 @@ def _mounted(folder: Path) -> Iterator[Path]:
 
 @contextmanager
 def _filled(folder: Path) -> Iterator[None]:
-    ballast = folder / "ballast"
-    with ballast.open("wb", buffering=0) as file, contextlib.suppress(OSError):
-        while True:
-            file.write(bytes(64 * 1024))
+    """Full, and kept so: a writer that erases somebody makes just the room that it needs next."""
+    ballast, ending = folder / "ballast", threading.Event()
+
+    def fill() -> None:
+        with ballast.open("wb", buffering=0) as file:
+            while not ending.is_set():
+                try:
+                    file.write(bytes(64 * 1024))
+                except OSError:
+                    ending.wait(0.005)
+
+    filler = threading.Thread(target=fill)
+    filler.start()
     try:
         yield
     finally:
+        ending.set()
+        filler.join()
         ballast.unlink()
 
 
