@@ -26,6 +26,10 @@ from service.storage import ulid
 
 _PICTURE: Final = ".picture"
 _THUMBNAIL: Final = ".thumbnail"
+_KINDS: Final = (_PICTURE, _THUMBNAIL)
+_PART: Final = ".part"
+"""Of a local file that is being written. One stays where a disk turns read-only under it."""
+
 _NAME: Final = re.compile(rf"(\d+)/({ulid.PATTERN.pattern})\.(?:picture|thumbnail)(?:\.part)?")
 
 
@@ -120,20 +124,21 @@ class PictureStore:
             return False
 
     def remove(self, gallery: int, image: str) -> None:
-        """Remove a picture with its thumbnail; what is not there is passed over.
+        """Remove a picture with its thumbnail and what was begun of either; what is not there is passed over.
 
         Raises:
             PictureStoreAway: it could not be removed.
         """
         failed: OSError | None = None
-        for kind in (_PICTURE, _THUMBNAIL):
+        begun = [kind + _PART for kind in _KINDS if isinstance(self._files, LocalFileSystem)]
+        for kind in (*_KINDS, *begun):
             try:
                 with _asked():
                     self._files.rm_file(self._path(gallery, image, kind))
             except FileNotFoundError:
                 continue
             except OSError as error:
-                failed = error  # the other one goes nevertheless
+                failed = error  # the others go nevertheless
         if failed is not None:
             raise failed
 
@@ -192,7 +197,7 @@ class PictureStore:
                 name = _NAME.fullmatch(str(path).removeprefix(self._root).lstrip("/"))
                 if name is None:
                     continue  # not written by this class
-                if (int(name[1]), name[2]) not in known or path.endswith(".part"):
+                if (int(name[1]), name[2]) not in known or path.endswith(_PART):
                     self._files.rm_file(path)
                     removed += 1
         return removed
@@ -232,7 +237,7 @@ def _write_file(path: Path, content: bytes, durably: bool) -> None:
     """
     new_folders = [folder for folder in (path.parent, path.parent.parent) if not folder.exists()]
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(path.name + ".part")
+    beside = path.with_name(path.name + _PART)
     try:
         with beside.open("wb") as file:
             file.write(content)

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import pytest
 
-from service.storage.pictures import KeptBytes, PictureStore
+from service.storage.pictures import KeptBytes, PictureStore, PictureStoreAway
 from service.storage.ulid import new_ulid
 
 
@@ -91,6 +92,24 @@ def test_a_sweep_removes_half_written_files_and_leaves_foreign_ones(tmp_path: Pa
     assert store.sweep({(1, id)}) == 1
     assert foreign.exists()
     assert not half_written.exists()
+
+
+def test_removing_takes_what_was_begun_and_could_not_be_taken_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, id = PictureStore(tmp_path.as_uri(), "catalog"), new_ulid()
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, "the disk has turned read-only")
+
+    with monkeypatch.context() as turned:
+        turned.setattr(Path, "replace", refuse)
+        turned.setattr(Path, "unlink", refuse)
+        with pytest.raises(PictureStoreAway):
+            store.write(1, id, b"somebody")
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == [f"{id}.picture.part"]
+    store.remove(1, id)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
 def test_a_sweep_before_anything_was_kept_does_nothing(url: str) -> None:
