@@ -111,6 +111,7 @@ async def _embedder(
         deadline_s=settings.deadline_s,
         max_picture_bytes=settings.max_picture_bytes,
         max_pixels=settings.max_pixels,
+        small_on_loop=engine.provider == "cpu",
     )
     stack.callback(embedder.close)
     return batcher, embedder

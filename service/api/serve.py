@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import signal
 from types import FrameType
+from typing import Final
 
 import uvicorn
 from sqlalchemy.exc import SQLAlchemyError
@@ -17,6 +19,9 @@ from service.storage.database import CatalogError, Database
 from service.storage.keys import Keys
 
 log = logging.getLogger(__name__)
+
+_GARBAGE_AFTER: Final = 10_000
+"""Objects that are made and not freed, between two searches of the garbage collector."""
 
 
 class ServeRefused(RuntimeError):
@@ -59,6 +64,11 @@ def run(settings: Settings) -> int:
         timeout_graceful_shutdown=max(1, round(settings.shutdown_grace_s)),
         lifespan="on",
     )
+    # What is here by now stays until the end, and requests leave hardly any cycles: looking for them in all
+    # of it, every 700 objects as Python does, took a thirtieth of the time under load.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_GARBAGE_AFTER)
     server = uvicorn.Server(config)
     # uvicorn drains on these signals and then raises them again for whoever handled them before: us.
     before = {number: signal.signal(number, _stopped) for number in (signal.SIGTERM, signal.SIGINT)}

@@ -29,6 +29,10 @@ from service.tracing import stage
 _HASH_ON_LOOP_BYTES: Final = 256 * 1024
 """A file up to this size is hashed at once (0.2 ms); a larger one off the loop."""
 
+_SMALL_BYTES: Final = 16 * 1024
+_SMALL_PIXELS: Final = 256 * 128
+"""A picture as a detector cuts it, decoded in 0.4 ms: a thread for it, under load, takes longer to reach."""
+
 _PIXELS_KEPT: Final = 64
 """Decoded pictures that are kept: a query often asks twice, first for the grade, then for more codes."""
 
@@ -45,6 +49,8 @@ class BundleEmbedder:
         queue_limit: pictures in work at a time; one more is :class:`Overloaded`.
         deadline_s: from the call to the answer.
         max_picture_bytes, max_pixels: limits of one picture.
+        small_on_loop: decode small pictures at once, on the event loop. Pays where the cores are busy with
+            the model; where a GPU computes it, the loop is what there is too little of.
     """
 
     def __init__(
@@ -59,6 +65,7 @@ class BundleEmbedder:
         deadline_s: float,
         max_picture_bytes: int,
         max_pixels: int,
+        small_on_loop: bool = False,
     ) -> None:
         self._bundle = bundle
         self._batcher = batcher
@@ -69,6 +76,7 @@ class BundleEmbedder:
         self._deadline_s = deadline_s
         self._max_picture_bytes = max_picture_bytes
         self._max_pixels = max_pixels
+        self._small_on_loop = small_on_loop
         self._in_work = 0
         self._usual_seconds = 0.0
         self._pixels: OrderedDict[str, npt.NDArray[np.uint8]] = OrderedDict()
@@ -197,11 +205,23 @@ class BundleEmbedder:
         if kept is not None:
             self._pixels.move_to_end(digest)
             return kept
-        image = await asyncio.get_running_loop().run_in_executor(
-            self._threads, decode, content, self.metadata.height, self.metadata.width, self._max_pixels, box
-        )
+        image = self._decoded_at_once(content, box)
+        if image is None:
+            shape = self.metadata.height, self.metadata.width
+            image = await asyncio.get_running_loop().run_in_executor(
+                self._threads, decode, content, *shape, self._max_pixels, box
+            )
         if not run.forgotten:
             self._pixels[digest] = image
         if len(self._pixels) > _PIXELS_KEPT:
             self._pixels.popitem(last=False)
         return image
+
+    def _decoded_at_once(self, content: bytes, box: Box | None) -> npt.NDArray[np.uint8] | None:
+        """A small picture's pixels; None where it is not small, whatever its file's size promises."""
+        if not self._small_on_loop or len(content) > _SMALL_BYTES or self._max_pixels < _SMALL_PIXELS:
+            return None
+        try:
+            return decode(content, self.metadata.height, self.metadata.width, _SMALL_PIXELS, box)
+        except PictureTooLarge:  # for here
+            return None

@@ -22,7 +22,14 @@ from service.embedding.decode import decode
 from service.embedding.embedder import BundleEmbedder
 from service.embedding.engine import Engine
 from service.metrics import Metrics
-from service.problems import DeadlineExceeded, EmptyPicture, NotAPicture, Overloaded, PictureTooLarge
+from service.problems import (
+    BrokenPicture,
+    DeadlineExceeded,
+    EmptyPicture,
+    NotAPicture,
+    Overloaded,
+    PictureTooLarge,
+)
 from service.storage.memory import MemoryCache
 from tests.handmade_bundle import write_handmade_bundle
 
@@ -51,7 +58,9 @@ class HeldEngine(Engine):
 class Bench:
     """An embedder on the handmade bundle, with what it stands on."""
 
-    def __init__(self, path: Path, *, queue_limit: int = 100, deadline_s: float = 20.0) -> None:
+    def __init__(
+        self, path: Path, *, queue_limit: int = 100, deadline_s: float = 20.0, small_on_loop: bool = False
+    ) -> None:
         self.engine = HeldEngine(path)
         self.metrics = Metrics()
         self.batcher = Batcher(self.engine, self.metrics, max_rows=8)
@@ -66,6 +75,7 @@ class Bench:
             deadline_s=deadline_s,
             max_picture_bytes=100_000,
             max_pixels=1_000_000,
+            small_on_loop=small_on_loop,
         )
 
     async def open(self) -> Bench:
@@ -223,3 +233,33 @@ async def test_what_is_forgotten_while_it_is_decoded_is_kept_nowhere(
     await asked
     assert not bench.embedder._pixels
     assert not bench.cache._entries
+
+
+async def test_only_small_pictures_are_decoded_on_the_loop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop = threading.get_ident()
+    decoded: list[bool] = []
+
+    def noted(*arguments: Any) -> npt.NDArray[np.uint8]:
+        image = decode(*arguments)
+        decoded.append(threading.get_ident() == loop)
+        return image
+
+    monkeypatch.setattr("service.embedding.embedder.decode", noted)
+    bench = await Bench(write_handmade_bundle(tmp_path / "handmade.onnx"), small_on_loop=True).open()
+    small, wide = drawing(1).resize((64, 32)), Image.new("RGB", (300, 128), "red")
+    heavy = drawing(2)  # noise: its file is larger than a detector's
+    assert len(png(wide)) < 16 * 1024 < len(png(heavy))
+    try:
+        for picture in (small, wide, heavy):
+            features = await bench.embedder.embed(png(picture), [0])
+            image = bench.embedder._pixels[features.digest]
+            np.testing.assert_array_equal(image, fit_picture(picture, 128, 64))
+        assert decoded == [True, False, False]
+        with pytest.raises(BrokenPicture):
+            await bench.embedder.embed(png(small)[:300], [0])
+        with pytest.raises(PictureTooLarge, match="1000000"):
+            await bench.embedder.embed(png(Image.new("1", (2000, 1000))), [0])
+    finally:
+        await bench.close()
