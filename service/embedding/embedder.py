@@ -33,6 +33,9 @@ _SMALL_BYTES: Final = 16 * 1024
 _SMALL_PIXELS: Final = 256 * 128
 """A picture as a detector cuts it, decoded in 0.4 ms: a thread for it, under load, takes longer to reach."""
 
+_SMALL_SCANS: Final = 4
+"""Of a small JPEG; in 16 KiB there can be a thousand, each of which goes through all pixels."""
+
 _PIXELS_KEPT: Final = 64
 """Decoded pictures that are kept: a query often asks twice, first for the grade, then for more codes."""
 
@@ -49,7 +52,7 @@ class BundleEmbedder:
         queue_limit: pictures in work at a time; one more is :class:`Overloaded`.
         deadline_s: from the call to the answer.
         max_picture_bytes, max_pixels: limits of one picture.
-        small_on_loop: decode small pictures at once, on the event loop. Pays where the cores are busy with
+        small_on_loop: decode small JPEGs at once, on the event loop. Pays where the cores are busy with
             the model; where a GPU computes it, the loop is what there is too little of.
     """
 
@@ -218,8 +221,12 @@ class BundleEmbedder:
         return image
 
     def _decoded_at_once(self, content: bytes, box: Box | None) -> npt.NDArray[np.uint8] | None:
-        """A small picture's pixels; None where it is not small, whatever its file's size promises."""
-        if not self._small_on_loop or len(content) > _SMALL_BYTES or self._max_pixels < _SMALL_PIXELS:
+        """A small JPEG's pixels; None of anything that can take long, whatever its file's size promises.
+
+        A PNG's compressed texts can: 16 KiB of them take a hundred times as long as its pixels.
+        """
+        small = self._small_on_loop and len(content) <= _SMALL_BYTES and self._max_pixels >= _SMALL_PIXELS
+        if not small or content[:3] != b"\xff\xd8\xff" or content.count(b"\xff\xda") > _SMALL_SCANS:
             return None
         try:
             return decode(content, self.metadata.height, self.metadata.width, _SMALL_PIXELS, box)

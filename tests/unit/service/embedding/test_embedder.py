@@ -235,7 +235,13 @@ async def test_what_is_forgotten_while_it_is_decoded_is_kept_nowhere(
     assert not bench.cache._entries
 
 
-async def test_only_small_pictures_are_decoded_on_the_loop(
+def jpeg(picture: Image.Image, **options: Any) -> bytes:
+    file = BytesIO()
+    picture.save(file, "JPEG", **options)
+    return file.getvalue()
+
+
+async def test_only_what_cannot_take_long_is_decoded_on_the_loop(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loop = threading.get_ident()
@@ -248,18 +254,23 @@ async def test_only_small_pictures_are_decoded_on_the_loop(
 
     monkeypatch.setattr("service.embedding.embedder.decode", noted)
     bench = await Bench(write_handmade_bundle(tmp_path / "handmade.onnx"), small_on_loop=True).open()
-    small, wide = drawing(1).resize((64, 32)), Image.new("RGB", (300, 128), "red")
-    heavy = drawing(2)  # noise: its file is larger than a detector's
-    assert len(png(wide)) < 16 * 1024 < len(png(heavy))
+    small, many_pixels, many_bytes, many_scans, text = (
+        jpeg(drawing(1)),
+        jpeg(Image.new("RGB", (300, 128), "red")),
+        jpeg(drawing(2), quality=95, comment=b"c" * 16 * 1024),
+        jpeg(drawing(3), progressive=True),
+        png(drawing(4).resize((16, 32))),
+    )
+    assert all(len(file) <= 16 * 1024 for file in (small, many_pixels, many_scans, text))
     try:
-        for picture in (small, wide, heavy):
-            features = await bench.embedder.embed(png(picture), [0])
-            image = bench.embedder._pixels[features.digest]
-            np.testing.assert_array_equal(image, fit_picture(picture, 128, 64))
-        assert decoded == [True, False, False]
+        for file in (small, many_pixels, many_bytes, many_scans, text):
+            features = await bench.embedder.embed(file, [0])
+            wanted = fit_picture(Image.open(BytesIO(file)), 128, 64)
+            np.testing.assert_array_equal(bench.embedder._pixels[features.digest], wanted)
+        assert decoded == [True, False, False, False, False]
         with pytest.raises(BrokenPicture):
-            await bench.embedder.embed(png(small)[:300], [0])
+            await bench.embedder.embed(small[:700], [0])
         with pytest.raises(PictureTooLarge, match="1000000"):
-            await bench.embedder.embed(png(Image.new("1", (2000, 1000))), [0])
+            await bench.embedder.embed(jpeg(Image.new("L", (2000, 1000)), quality=1), [0])
     finally:
         await bench.close()
