@@ -25,7 +25,7 @@ RecordsFolder = Annotated[
     "run",
     epilog="Examples: penumbra-train results run training/comparison/plans/light.toml --root ~/data "
     "--out runs | penumbra-train results run training/comparison/plans/full.toml --root ~/data "
-    "--imagenet resnet50.pth --out runs --only aos-no-adversary --only aos",
+    "--imagenet resnet50.pth --out runs --only aos-baseline --only aos",
 )
 def results_run(
     plan: Annotated[Path, typer.Argument(help="Which runs: a TOML file, see training/comparison/plan.py.")],

@@ -98,7 +98,8 @@ def run_plan(path: Path, place: Workplace, only: Sequence[str] = ()) -> None:
         only: names of runs in the plan; empty: all.
 
     Raises:
-        ValueError: the plan, a recipe or the data cannot be used; raised before anything starts.
+        ValueError: the plan, a recipe or what is measured on cannot be used, all raised before anything
+            starts; or a run's training data, raised when its turn comes.
         OSError: something cannot be read or written.
     """
     plan = load_plan(path)

@@ -7,11 +7,11 @@ Where each step stands:
 baseline network, §3.1                         stage ``baseline``: ``training.systems.baseline``
 16 occluded feature maps, algorithm 1          ``models.networks.aaa_net.cell_masks``
 M_occ, the hardest of them, algorithm 1        ``models.networks.aaa_net.AAANet.hardest``
-M_att, §3.2                                    ``models.networks.attention.assignment``
+w, of which M_att = f_r × w, §3.2              ``models.networks.attention.assignment``
 L_att and L_r, eq. 2 and 3                     ``training.losses.attention_assignment``
 their sum, eq. 1                               stage ``assignment``: :class:`AssignmentStage`
 0-1 mask, algorithm 2                          ``models.networks.aaa_net.hide_highest``
-p_bf and p_af, algorithm 2                     ``models.networks.aaa_net.AAANet.forward``
+p_bf and p_af, algorithm 2                     ``models.networks.aaa_net.OccludedOutput``
 eq. 4, alternating samples, §3.3               stage ``adversarial``: :class:`AdversarialStage`
 Euclidean, XQDA, KISSME, tables 1 to 5         ``penumbra-train evaluate --distance``
 =============================================  ====================================================
@@ -51,11 +51,12 @@ Departures:
 
 - Eq. 2's norm is squared: as written it leaves the attention at 1 (``training.losses.attention_assignment``
   shows why). On 3600 pictures under the light baseline, where the likeliest of 16 cells is the hardest of
-  24 % of them, 1000 steps of it left w = 1.000 in all cells and L_att as it was; 330 steps squared led to
-  0.82 in the hardest cell and 0.94 elsewhere on pictures not trained on, and L_att from 0.083 to 0.067.
+  24 % of them, 1000 steps of it left w = 1.000 in all cells and L_att as it was; 330 steps squared, by the
+  small recipes' AdamW at 3e-3, led to 0.82 in the hardest cell and 0.94 elsewhere on pictures not trained
+  on, and L_att from 0.083 to 0.067.
 - The second stage of ``aaa-net.toml`` takes the paper's learning rate with Adam instead of SGD, whose steps
-  depend on the scale of eq. 2's norm, which the paper does not give. In the same trial 330 steps of SGD at
-  1e-4 lowered all cells alike (0.932, 0.934), of Adam told them apart (0.864, 0.925).
+  depend on the scale of eq. 2's norm, which the paper does not give. In the same trial 330 steps at the
+  paper's 1e-4 lowered all cells alike by SGD (0.932, 0.934), and told them apart by Adam (0.864, 0.925).
 - ResNet-50's last stride is 1, and weight decay leaves out biases and normalisation, as in all systems here;
 - ``aaa-net.toml`` trains in mixed precision (bfloat16), for speed.
 
