@@ -10,7 +10,7 @@ import pytest
 
 from service.gallery import Grade, Match, QueryAnswer, Timings
 from service.overlays import MOST_RESULTS, Overlays, QueryOverlays
-from service.problems import DeadlineExceeded, PictureNotKept, UnknownImage
+from service.problems import DeadlineExceeded, PictureLost, PictureNotKept, PicturesAway, UnknownImage
 from tests.drawings import encoded, person
 
 MODEL = "a" * 64
@@ -73,7 +73,9 @@ def test_an_empty_gallery_leaves_the_query_alone() -> None:
     assert found.query.attention is not None
 
 
-@pytest.mark.parametrize("fault", [PictureNotKept("no"), UnknownImage("no"), FileNotFoundError()])
+@pytest.mark.parametrize(
+    "fault", [PictureNotKept("no"), UnknownImage("no"), PictureLost("no"), PicturesAway("no")]
+)
 def test_a_picture_that_is_not_there_is_left_out_and_its_neighbours_are_not(fault: Exception) -> None:
     looks = Looks()
     first, second, third = drawn(looks, Files(i2=fault), answer(3)).results
