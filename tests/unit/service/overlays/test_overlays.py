@@ -74,7 +74,7 @@ def test_an_empty_gallery_leaves_the_query_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    "fault", [PictureNotKept("no"), UnknownImage("no"), PictureLost("no"), PicturesAway("no")]
+    "fault", [PictureNotKept("no"), UnknownImage("no"), PictureLost("no"), PicturesAway()]
 )
 def test_a_picture_that_is_not_there_is_left_out_and_its_neighbours_are_not(fault: Exception) -> None:
     looks = Looks()
