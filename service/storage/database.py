@@ -29,6 +29,8 @@ Result = TypeVar("Result")
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
 _ATTEMPTS: Final = 3  # of a transaction that met a concurrent writer's row, or lost its connection
 _CONNECT_S: Final = 5
+_BUSY_MS: Final = 10_000  # SQLite: how long one waits for another writer
+_CHECKPOINT_MS: Final = 100  # and the emptying of its log for readers, while nobody else can write
 _FIRST: Final = "0001"
 _LOCK: Final = 0x50454E55  # of PostgreSQL's advisory locks: "PENU"
 
@@ -68,7 +70,7 @@ class Database:
     def __init__(self, url: str, rewritten_up_to: int = 0) -> None:
         self.engine: Final = open_engine(url)
         self._vacuum = None if self.is_sqlite else Vacuum(self.engine, rewritten_up_to)
-        self._log_holds_erased = False
+        self._log_holds_erased = True  # what an earlier process left
         self._forgetting = threading.Lock()
         migrate(self.engine)
         self.id: Final = self.transact(_introduce)
@@ -108,7 +110,7 @@ class Database:
 
     @property
     def unforgotten(self) -> bool:
-        """Whether erased rows are still in the database's files, see :meth:`forget`."""
+        """Whether erased rows may still be in the database's files, see :meth:`forget`."""
         return self._log_holds_erased if self._vacuum is None else self._vacuum.owed
 
     def forget(self) -> None:
@@ -124,7 +126,11 @@ class Database:
         with self._forgetting:  # the last word is that of the last to look
             try:
                 with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-                    (busy, _, _) = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()
+                    connection.exec_driver_sql(f"PRAGMA busy_timeout={_CHECKPOINT_MS}")
+                    try:
+                        (busy, _, _) = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()
+                    finally:
+                        connection.exec_driver_sql(f"PRAGMA busy_timeout={_BUSY_MS}")
             except SQLAlchemyError as error:
                 _log.warning("erased rows are still in the write-ahead log: %s", error)
                 busy = True
@@ -174,7 +180,7 @@ def open_engine(url: str) -> Engine:
     def connect(connection: Any, _record: object) -> None:
         connection.isolation_level = None  # BEGIN is ours, see below
         for pragma in (
-            "busy_timeout=10000",
+            f"busy_timeout={_BUSY_MS}",
             "journal_mode=WAL",
             "synchronous=FULL",
             "secure_delete=ON",

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
+import sqlite3
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 from sqlalchemy import text
 
 from service.storage.database import Database
@@ -15,20 +20,61 @@ def on_disk(folder: Path) -> bool:
     return any(SECRET.encode() in path.read_bytes() for path in folder.iterdir())
 
 
-def test_a_reader_that_holds_on_delays_forgetting_and_that_is_known(tmp_path: Path) -> None:
-    database = Database(f"sqlite:///{tmp_path / 'catalog.sqlite3'}")
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    """It holds the secret."""
+    opened = Database(f"sqlite:///{tmp_path / 'data' / 'catalog.sqlite3'}")
     store = text("INSERT INTO about (key, value) VALUES ('who', :who)")
-    database.transact(lambda session: session.execute(store, {"who": SECRET}))
+    opened.transact(lambda session: session.execute(store, {"who": SECRET}))
+    yield opened
+    opened.close()
+
+
+def erase(database: Database) -> None:
+    database.transact(lambda session: session.execute(text("DELETE FROM about WHERE key = 'who'")))
+
+
+def test_a_reader_that_holds_on_delays_forgetting_and_that_is_known(
+    database: Database, tmp_path: Path
+) -> None:
     with database.engine.connect() as reader:
-        reader.exec_driver_sql("PRAGMA busy_timeout=0")
         reader.execute(text("SELECT * FROM about")).all()  # from here on it reads this moment
-        database.transact(lambda session: session.execute(text("DELETE FROM about WHERE key = 'who'")))
-        with database.engine.connect() as other:
-            other.exec_driver_sql("PRAGMA busy_timeout=0")  # the pool hands this connection out next
+        erase(database)
         database.forget()
         assert database.unforgotten
-        assert on_disk(tmp_path)
+        assert on_disk(tmp_path / "data")
     database.forget()
     assert not database.unforgotten
-    assert not on_disk(tmp_path)
-    database.close()
+    assert not on_disk(tmp_path / "data")
+
+
+def test_what_a_killed_process_still_owed_is_owed_by_the_next(database: Database, tmp_path: Path) -> None:
+    with database.engine.connect() as reader:
+        reader.execute(text("SELECT * FROM about")).all()
+        erase(database)
+        database.forget()
+        shutil.copytree(tmp_path / "data", tmp_path / "left")  # as a kill at this moment leaves it
+    again = Database(f"sqlite:///{tmp_path / 'left' / 'catalog.sqlite3'}")
+    assert on_disk(tmp_path / "left")
+    assert again.unforgotten
+    again.forget_owed()
+    assert not again.unforgotten
+    assert not on_disk(tmp_path / "left")
+    again.close()
+
+
+def test_writers_do_not_wait_for_a_reader_that_holds_on(database: Database, tmp_path: Path) -> None:
+    with database.engine.connect() as reader:
+        reader.execute(text("SELECT * FROM about")).all()
+        erase(database)
+        forgetting = threading.Thread(target=database.forget)
+        forgetting.start()
+        writer = sqlite3.connect(tmp_path / "data" / "catalog.sqlite3", timeout=5, isolation_level=None)
+        while forgetting.is_alive():
+            writer.execute("BEGIN IMMEDIATE")  # raises after 5 s
+            writer.execute("ROLLBACK")
+        writer.close()
+        forgetting.join()
+        assert database.unforgotten
+    with database.engine.connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA busy_timeout").scalar_one() == 10_000
