@@ -106,6 +106,7 @@ async def enrol(request: Request, gallery: str) -> Response:
     form = await read_form(request, max_files=assembly.settings.max_files, fields={"items"})
     note_pictures(request.state, len(form.files))
     items = read_items(form.fields.get("items"), len(form.files))
+    note_about(request.state, gallery, *(item.person for item in items))
     outcomes = await assembly.galleries.enrolment.enrol(
         gallery,
         [

@@ -46,7 +46,7 @@ class Event:
         action: the operation, e.g. ``"query"``, ``"enrol"``, ``"delete_person"``.
         gallery: where; None where the operation has none.
         subject: person or picture, as :meth:`AuditTrail.pseudonym`; None where there is none.
-        pictures: how many were sent; None where none are.
+        pictures: how many the request sent; None where none are.
         status: HTTP status of the answer.
     """
 

@@ -54,7 +54,7 @@ def table(image: str) -> dict[str, Asked]:
         "reindex_gallery": Asked("POST", f"{g}/reindex", {}, "g"),
         "get_reindexing": Asked("GET", f"{g}/reindex", {}, "g"),
         "enrol": Asked(
-            "POST", f"{g}/images", {**_FILES, "data": {"items": '[{"person": "ben"}]'}}, "g", (), 1
+            "POST", f"{g}/images", {**_FILES, "data": {"items": '[{"person": "ben"}]'}}, "g", ("ben",), 1
         ),
         "list_images": Asked("GET", f"{g}/images", {"params": {"person": "anna"}}, "g", ("anna",)),
         "get_image": Asked("GET", f"{g}/images/{image}", {}, "g", (image,)),
