@@ -56,7 +56,7 @@ class Held:
     ) -> None:
         self._dimension = dimension
         self._gpu = gpu
-        self.options = options  # replaced as a whole
+        self.options = options  # replaced as a whole, by keep
         self._halves = halves
         # its steps hold for the gallery as long as they reach, so that bytes are copied as they are
         self._bytes: Codec | None = None
@@ -136,6 +136,12 @@ class Held:
 
     # Rewriting
 
+    def keep(self, options: IndexOptions) -> bool:
+        """Keep it so from here on; whether pictures that are there stay as they are until added again."""
+        with self._writing:
+            self.options = options
+            return options.flat_up_to is None and self.clustered() > 0
+
     def behind(self) -> bool:
         limit = self.options.flat_up_to
         return limit is not None and any(
@@ -192,6 +198,9 @@ class Held:
             else:
                 made, places = clustering.compacted(chosen)
             with self._writing:
+                if cluster and self.options.flat_up_to is None:
+                    _log.info("part %d stays as it is: the gallery has become flat meanwhile", part)
+                    return
                 state = dict(self._versions.present)
                 made = clustering.caught_up(
                     made, places, [_present(state.get(part, ()), segment) for segment in chosen]

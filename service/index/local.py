@@ -138,11 +138,11 @@ class LocalIndex:
         with self._lock:
             self._kinds[gallery] = kind
             held = self._galleries.get(gallery)
-            if held is None:
-                return False
-            held.options = self._options.of_kind(kind)
+        if held is None:
+            return False
+        add_again = held.keep(self._options.of_kind(kind))
         self._tend(held)
-        return held.options.flat_up_to is None and held.clustered() > 0
+        return add_again
 
     def parts(self, gallery: int) -> dict[int, int]:
         """See :meth:`VectorIndex.parts`."""

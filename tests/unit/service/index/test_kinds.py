@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import threading
+from typing import Any
+
 import numpy as np
 import pytest
 
 from service.bench.crowd import Crowd
+from service.index import clustering
 from service.index.local import LocalIndex
 from service.index.options import FLAT, IndexOptions
 from service.index.paired import PairedIndex
@@ -94,6 +98,37 @@ def test_what_was_clustered_is_exact_once_it_was_added_again() -> None:
     assert index.clustered(1) == 0
     assert not index.keep(1, "flat")
     assert scores(index, 1) == scores(exact, 1)
+
+
+def test_a_clustering_that_ends_when_the_gallery_has_become_flat_is_given_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clustered, go, began = clustering.clustered, threading.Event(), threading.Event()
+
+    def held(*arguments: Any) -> Any:
+        made = clustered(*arguments)
+        began.set()
+        assert go.wait(60)
+        return made
+
+    monkeypatch.setattr(clustering, "clustered", held)
+    index, exact = LocalIndex(DIMENSION, AUTO), LocalIndex(DIMENSION)
+    for one in (index, exact):
+        add(one, 1, 0, 500)
+    assert began.wait(60)
+    assert not index.keep(1, "flat")
+    for one in (index, exact):
+        add(one, 1, 500)
+        one.remove(1, [3])
+    go.set()
+    index.settle()
+    assert index.clustered(1) == 0
+    assert index.parts(1) == {0: COUNT - 1}
+    assert scores(index, 1) == scores(exact, 1)
+
+    index.keep(1, "auto")
+    index.settle()
+    assert index.clustered(1) == COUNT - 1
 
 
 def test_of_two_models_both_keep_a_gallery_so() -> None:
