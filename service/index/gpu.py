@@ -1,7 +1,8 @@
 """Flat segments searched on a GPU, where FAISS has one: copies of their features, made when first searched.
 
 What cannot be done there is done on the CPU, which has everything: a sum over several codes, a search among
-few pictures, a segment that a copy does not fit. The first fault ends the GPU's use until the next start.
+few pictures, a segment that a copy does not fit. The first fault that FAISS raises ends the GPU's use until
+the next start; at a CUDA fault it may abort the process instead.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 import weakref
+from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -48,8 +50,10 @@ class GpuFlats:
         self._on_fault = on_fault
         self._least = least
         self._broken = False
-        self._lock = threading.Lock()  # FAISS's GPU indexes take one caller at a time
+        # FAISS's GPU indexes take one caller at a time; freeing one is a call too, on what all of them share
+        self._lock = threading.Lock()
         self._copies: dict[int, tuple[weakref.ref[Any], dict[int, Any]]] = {}
+        self._gone: deque[tuple[int, weakref.ref[Any]]] = deque()  # of segments that nobody has any more
 
     @classmethod
     def of_this_machine(cls, dimension: int, on_fault: Callable[[], None]) -> GpuFlats | None:
@@ -95,25 +99,46 @@ class GpuFlats:
         ):
             return None
         ((code, vector),) = terms.items()
-        try:
-            with self._lock:
-                index = self._copy(segment, code)
-                if index.ntotal != segment.size:
-                    return None  # a later version of the segment has been copied
-                scores, rows = index.search(np.ascontiguousarray(vector[None], np.float32), asked)
-        except Exception:  # whatever FAISS or CUDA raises, most likely for want of memory
-            _log.exception("the GPU failed; the index is searched on the CPU from here on")
-            self._broken = True
-            self._copies.clear()
-            self._on_fault()
+        with self._lock:
+            if self._broken:
+                return None
+            try:
+                found = self._search(segment, code, vector, asked)
+            except Exception:  # whatever FAISS or CUDA raises, most likely for want of memory
+                _log.exception("the GPU failed; the index is searched on the CPU from here on")
+                self._broken = True
+                self._copies.clear()
+                self._on_fault()
+                return None
+        if found is None:
             return None
-        good = (rows[0] >= 0) & segment.alive[rows[0]]
-        return scores[0][good][:k], rows[0][good][:k]
+        scores, rows = found
+        good = (rows >= 0) & segment.alive[rows]
+        return scores[good][:k], rows[good][:k]
 
     def forget(self, segment: Segment) -> None:
         """Drop the copies of a segment in which rows were overwritten; the next search makes others."""
         with self._lock:
+            self._drop_gone()
             self._copies.pop(id(segment.codes), None)
+
+    def _search(self, segment: Segment, code: int, vector: Floats, asked: int) -> tuple[Floats, Rows] | None:
+        """The best rows, dead ones too; None: a later version of the segment has been copied.
+
+        A method of its own, so that no variable holds on to a copy when the lock is free again.
+        """
+        self._drop_gone()
+        index = self._copy(segment, code)
+        if index.ntotal != segment.size:
+            return None
+        scores, rows = index.search(np.ascontiguousarray(vector[None], np.float32), asked)
+        return scores[0], rows[0]
+
+    def _drop_gone(self) -> None:
+        while self._gone:
+            key, of = self._gone.popleft()
+            if key in self._copies and self._copies[key][0] is of:  # else the place in memory is another's
+                del self._copies[key]
 
     def _copy(self, segment: Segment, code: int) -> Any:
         """What the GPU has of a segment under a code, with the rows that came since."""
@@ -121,8 +146,14 @@ class GpuFlats:
         if key not in copies or copies[key][0]() is not segment.codes:
 
             def gone(of: weakref.ref[Any]) -> None:
-                if key in copies and copies[key][0] is of:  # else the place in memory is another segment's
-                    del copies[key]
+                # In whatever thread, also one that holds the lock. Where that is taken, the copy is dropped by
+                # whoever searches or forgets next.
+                self._gone.append((key, of))
+                if self._lock.acquire(blocking=False):
+                    try:
+                        self._drop_gone()
+                    finally:
+                        self._lock.release()
 
             copies[key] = (weakref.ref(segment.codes, gone), {})
         index = copies[key][1].get(code)

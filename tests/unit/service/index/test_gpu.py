@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import faiss
@@ -27,6 +29,8 @@ class Made:
     def __init__(self) -> None:
         self.searches = self.faults = 0
         self.broken = False
+        self.began, self.go = threading.Event(), threading.Event()
+        self.go.set()
 
     def __call__(self, dimension: int) -> Any:
         made = self
@@ -34,6 +38,8 @@ class Made:
         class Counted(faiss.IndexFlatIP):  # type: ignore[misc]
             def search(self, *asked: Any) -> Any:
                 made.searches += 1
+                made.began.set()
+                assert made.go.wait(60)
                 if made.broken:
                     raise RuntimeError("out of memory")
                 return super().search(*asked)
@@ -49,9 +55,9 @@ def made() -> Made:
     return Made()
 
 
-def add(index: LocalIndex, start: int, end: int) -> None:
+def add(index: LocalIndex, start: int, end: int, gallery: int = 1) -> None:
     ids = np.arange(start, end)
-    index.add(1, Entries(ids, ids, np.zeros(len(ids), np.int64), FEATURES[start:end]))
+    index.add(gallery, Entries(ids, ids, np.zeros(len(ids), np.int64), FEATURES[start:end]))
 
 
 def found(index: LocalIndex, code: int = 0, k: int = 20, **more: Any) -> tuple[list[int], list[float]]:
@@ -133,6 +139,43 @@ def test_after_a_fault_the_cpu_does_all(made: Made) -> None:
     made.broken = False
     assert_alike(here, there)
     assert (made.searches, made.faults) == (1, 1)
+
+
+def test_no_copy_is_freed_beside_a_running_search(made: Made) -> None:
+    there, _, gpu = pair(made)
+    for gallery in (1, 2, 3):
+        add(there, 0, 300, gallery)
+        there.search(gallery, [PartSearch(0, {0: QUERY[0]})], 5)
+    there.drop(3)
+    gc.collect()
+    assert len(gpu._copies) == 2
+    made.began.clear()
+    made.go.clear()
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(found, there)
+        assert made.began.wait(60)
+        there.drop(2)
+        gc.collect()
+        beside = len(gpu._copies)
+        made.go.set()
+        expected = running.result()
+    assert beside == 2
+    assert found(there) == expected
+    assert len(gpu._copies) == 1
+
+
+def test_who_waited_while_the_gpu_failed_does_not_ask_it_again(made: Made) -> None:
+    there, here, gpu = pair(made)
+    for index in (there, here):
+        add(index, 0, 300)
+    made.broken = True
+    made.go.clear()
+    with ThreadPoolExecutor(4) as pool:
+        running = [pool.submit(found, there) for _ in range(4)]
+        assert made.began.wait(60)
+        made.go.set()
+        assert all(one.result()[0] == found(here)[0] for one in running)
+    assert (made.searches, made.faults, gpu._copies) == (1, 1, {})
 
 
 def test_a_gpu_that_computes_something_else_is_found_out(made: Made) -> None:
