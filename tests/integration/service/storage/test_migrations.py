@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import create_engine, text
+from sqlalchemy import TextClause, create_engine, text
 
 from service.storage.catalog import Catalog
 from service.storage.database import CatalogError, migrate, open_engine
@@ -62,6 +62,61 @@ def test_a_catalog_from_before_there_were_migrations_is_taken_over(url: str) -> 
     taken.close()
     with engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
+
+
+_SAMPLED = {
+    "galleries": "INSERT INTO galleries (name, keep_pictures, created_at) VALUES ('shop', false, now())",
+    "people": "INSERT INTO people (gallery, name) SELECT 1, 'person ' || i FROM generate_series(1, 9) i",
+    "images": (
+        "INSERT INTO images (id, gallery, person, digest, client_id, metadata, kept, enrolled_at,"
+        " fingerprint, occlusion, scores, features) SELECT 'id ' || i, 1, i, 'digest ' || i, 'client ' || i,"
+        " '{}', false, now(), 'f', 0, '1', '2' FROM generate_series(1, 9) i"
+    ),
+    "metadata_facts": "INSERT INTO metadata_facts SELECT 'fact ' || i, i FROM generate_series(1, 9) i",
+    "previous_features": (
+        "INSERT INTO previous_features SELECT i, 'f', 0, '1', '2' FROM generate_series(1, 9) i"
+    ),
+    "erased_features": (
+        "INSERT INTO erased_features (fingerprint, digest) SELECT 'f', 'd ' || i FROM generate_series(1, 9) i"
+    ),
+}
+"""What PostgreSQL takes samples of, by table."""
+
+_TELLING = {
+    *{("images", column) for column in ("id", "digest", "client_id", "metadata", "scores", "features")},
+    *{("previous_features", column) for column in ("scores", "features")},
+    ("people", "name"),
+    ("metadata_facts", "fact"),
+    ("erased_features", "digest"),
+}
+
+
+def test_samples_of_people_that_postgresql_had_taken_go_and_nothing_is_written_anew(
+    postgresql_server: PostgreSQLServer,
+) -> None:
+    engine = open_engine(postgresql_server.empty_database())
+    sampled = text("SELECT tablename, attname FROM pg_stats WHERE schemaname = 'public'")
+    files = text("SELECT relname, relfilenode FROM pg_class WHERE relnamespace = 'public'::regnamespace")
+
+    def ask(statement: TextClause) -> set[tuple[str, Any]]:
+        with engine.connect() as connection:
+            return {(name, value) for name, value in connection.execute(statement)}
+
+    migrate(engine, "0009")
+    with engine.begin() as connection:
+        for statement in (*_SAMPLED.values(), "ANALYZE"):
+            connection.execute(text(statement))
+    assert ask(sampled) >= _TELLING
+    before = {name: file for name, file in ask(files) if name.split("_by_")[0] in _SAMPLED}
+    migrate(engine)
+    after = ask(sampled)
+    assert not after & _TELLING
+    assert ("images", "fingerprint") in after
+    assert before.items() <= ask(files)
+    with engine.begin() as connection:
+        connection.execute(text("ANALYZE"))
+    assert not ask(sampled) & _TELLING
+    engine.dispose()
 
 
 def test_a_catalog_of_a_later_program_is_refused(url: str) -> None:

@@ -59,6 +59,7 @@ def traces(image: NewImage) -> dict[str, bytes]:
     """What is searched for in files; of the features a piece that PostgreSQL does not divide."""
     assert image.client_id is not None
     return {
+        "id": image.id.encode(),
         "name": image.person.encode(),
         "client id": image.client_id.encode(),
         "metadata": image.metadata["told"].encode(),
