@@ -146,8 +146,8 @@ class GpuFlats:
         if key not in copies or copies[key][0]() is not segment.codes:
 
             def gone(of: weakref.ref[Any]) -> None:
-                # In whatever thread, also one that holds the lock. Where that is taken, the copy is dropped by
-                # whoever searches or forgets next.
+                # In whatever thread, also one that holds the lock. Where that is taken, whoever searches or
+                # forgets next drops the copy.
                 self._gone.append((key, of))
                 if self._lock.acquire(blocking=False):
                     try:
