@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import pytest
 
 from models.bundle import BundleMetadata, Training
 from service.embedding.box import Box
@@ -133,6 +134,17 @@ class House:
 
     def files(self) -> list[Path]:
         return sorted(path for path in self.folder.rglob("*.picture*") if path.is_file())
+
+
+def fail_once(monkeypatch: pytest.MonkeyPatch, part: object, call: str) -> None:
+    """The call's next time there is no memory for it."""
+    original = getattr(part, call)
+
+    def failing(*_: object) -> None:
+        monkeypatch.setattr(part, call, original)
+        raise MemoryError
+
+    monkeypatch.setattr(part, call, failing)
 
 
 async def enrol(house: House, *contents: bytes, gallery: str = "shop") -> tuple[EnrolOutcome, ...]:

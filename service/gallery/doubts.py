@@ -1,7 +1,8 @@
-"""Commits whose end nobody knows: the connection broke while the database was committing.
+"""Commits that index, snapshot and kept pictures may be behind.
 
-The catalog has done it or not, and the caller was told to come back. Until the catalog can be asked, index,
-snapshot and kept pictures may be behind it. So nothing else is written before that is settled.
+Of some nobody knows the end: the connection broke while the database was committing. The catalog has done it
+or not, and the caller was told to come back. Others were done, and the index failed to follow, e.g. for want
+of memory. Nothing else is written before the catalog was asked, and the rest brought to what it says.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ AT_ONCE: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """What a commit in doubt was about.
+    """What such a commit was about.
 
     Attributes:
         gallery: number.
@@ -84,5 +85,7 @@ def settle(parts: Parts, doubt: Doubt) -> None:
         kept = parts.catalog.pictures.among(doubt.gallery, files)
         parts.remove_pictures(doubt.gallery, [id for id in files if id not in kept])
     _log.info(
-        "a commit in doubt is settled: of %d pictures the catalog has %d", len(doubt.pictures), len(there)
+        "a commit that was not followed is settled: of %d pictures the catalog has %d",
+        len(doubt.pictures),
+        len(there),
     )

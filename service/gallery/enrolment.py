@@ -176,10 +176,13 @@ class Enrolment:
             )
         files = [image.id for image in new if keep]
         try:
-            with self._parts.step(lambda done: Doubt(gallery, [one.number for one in done], files)):
+            with self._parts.step(
+                lambda done: Doubt(gallery, [one.number for one in done], files)
+            ) as committed:
                 if self._parts.answering(gallery) is self._parts.present:
                     new = [replace(image, before=None) for image in new]
                 stored = self._parts.catalog.pictures.enrol(gallery, self._parts.embedder.fingerprint, new)
+                committed(stored)
                 added = [(one, image) for one, image in zip(stored, new, strict=True) if one.indexable]
                 if added:
                     self._parts.index.add(gallery, _entries(added))

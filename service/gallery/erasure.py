@@ -57,20 +57,23 @@ class Erasure:
             _log.warning("the catalog does not answer; the feature cache forgets later: %s", error)
 
     def _erase_picture(self, name: str, id: str) -> None:
-        with self._parts.step(lambda done: _about(done[0], [done[1]])):
+        with self._parts.step(lambda done: _about(done[0], [done[1]])) as committed:
             key, removed = self._parts.catalog.pictures.delete(name, id)
+            committed((key, removed))
             self._parts.index.remove(key.number, [removed.number])
         self._erased(key, [removed])
 
     def _erase_person(self, name: str, person: str) -> None:
-        with self._parts.step(lambda done: _about(*done)):
+        with self._parts.step(lambda done: _about(*done)) as committed:
             key, removed = self._parts.catalog.people.delete(name, person)
+            committed((key, removed))
             self._parts.index.remove(key.number, [image.number for image in removed])
         self._erased(key, removed)
 
     def _erase_gallery(self, name: str) -> None:
-        with self._parts.step(lambda key: Doubt(key.number)):
+        with self._parts.step(lambda key: Doubt(key.number)) as committed:
             key = self._parts.catalog.galleries.delete(name)
+            committed(key)
             self._parts.index.drop(key.number)
         self._parts.drop(key.number)
 

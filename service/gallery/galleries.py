@@ -157,15 +157,17 @@ class Galleries:
     def _create(
         self, name: str, keep_pictures: bool, rule: Rule, retention_days: int | None, index: IndexKind
     ) -> GalleryRecord:
-        with self._parts.step(lambda key: Doubt(key.number)):
-            made = self._parts.catalog.galleries.create(name, keep_pictures, rule, retention_days, index)
+        with self._parts.step(lambda key: Doubt(key.number)) as committed:
+            key, made = self._parts.catalog.galleries.create(name, keep_pictures, rule, retention_days, index)
+            committed(key)
             if index != "auto":
-                self._parts.index.keep(self._parts.catalog.galleries.key(name).number, index)
+                self._parts.index.keep(key.number, index)
         return made
 
     def _change(self, name: str, changes: Mapping[str, bool | float | str | None]) -> None:
-        with self._parts.step(lambda key: Doubt(key.number)):
+        with self._parts.step(lambda key: Doubt(key.number)) as committed:
             key = self._parts.catalog.galleries.change(name, changes)
+            committed(key)
             add_again = "index" in changes and self._parts.index.keep(key.number, key.index)
         if add_again:
             fingerprint = self._parts.embedder.fingerprint

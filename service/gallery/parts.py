@@ -85,19 +85,27 @@ class Parts:
         return await asyncio.get_running_loop().run_in_executor(self._writers, work)
 
     @contextmanager
-    def step(self, about: Callable[[Any], Doubt]) -> Iterator[None]:
+    def step(self, about: Callable[[Any], Doubt]) -> Iterator[Callable[[Any], None]]:
         """Hold the lock under which the catalog commits and the index follows, which is one step.
 
         Args:
             about: what a commit was about, from what its work returned, should it end in doubt.
+
+        Yields:
+            To be called with what the commit's work returned, once it is done: where the index then fails to
+            follow, e.g. for want of memory, that is settled as a commit in doubt is.
         """
+        done: list[Any] = []
         with self._writes:
             self._settle()
             try:
-                yield
-            except CommitInDoubt as doubt:
-                self._doubts.append(about(doubt.result))
-                self.forgetting.owed = True
+                yield done.append
+            except BaseException as error:
+                if isinstance(error, CommitInDoubt):
+                    done.append(error.result)
+                if done:
+                    self._doubts.append(about(done[0]))
+                    self.forgetting.owed = True
                 raise
 
     async def mend(self) -> bool:

@@ -59,6 +59,7 @@ class People:
         return await self.get(gallery, to)
 
     def _rename(self, name: str, person: str, to: str, merge: bool) -> None:
-        with self._parts.step(lambda done: Doubt(done[0].number, done[1].numbers)):
+        with self._parts.step(lambda done: Doubt(done[0].number, done[1].numbers)) as committed:
             key, moved = self._parts.catalog.people.rename(name, person, to, merge)
+            committed((key, moved))
             self._parts.index.assign(key.number, moved.numbers, moved.person)

@@ -61,7 +61,7 @@ class Renewal:
 
     def _renew(self, gallery: int, picture: PendingPicture, features: PictureFeatures) -> bool:
         stored = halves(features)
-        with self._parts.step(lambda _: Doubt(gallery, [picture.number])):
+        with self._parts.step(lambda _: Doubt(gallery, [picture.number])) as committed:
             answering = self._parts.answering(gallery)
             keep = answering is not self._parts.present
             person = self._parts.catalog.pending.renew(
@@ -74,6 +74,7 @@ class Renewal:
             )
             if person is None:
                 return False
+            committed(person)
             one = Entries(
                 ids=np.array([picture.number], dtype=np.int64),
                 people=np.array([person], dtype=np.int64),

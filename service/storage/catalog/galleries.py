@@ -51,8 +51,8 @@ class GalleryCatalog:
         rule: Rule = NO_WISHES,
         retention_days: int | None = None,
         index: IndexKind = "auto",
-    ) -> GalleryRecord:
-        """Make an empty gallery.
+    ) -> tuple[GalleryKey, GalleryRecord]:
+        """Make an empty gallery; answers what its name stands for, and the gallery.
 
         Raises:
             GalleryExists: the name is taken.
@@ -76,7 +76,8 @@ class GalleryCatalog:
 
         with self._renamed() as keys:
             keys[name] = self._database.transact(work)
-        return GalleryRecord(name, 0, 0, 0, keep_pictures, created_at, retention_days, rule, index)
+        made = GalleryRecord(name, 0, 0, 0, keep_pictures, created_at, retention_days, rule, index)
+        return keys[name], made
 
     def change(self, name: str, changes: Mapping[str, bool | float | str | None]) -> GalleryKey:
         """Change a gallery's settings.

@@ -18,7 +18,7 @@ from service.problems import (
     ClientIdConflict,
     NotAPicture,
 )
-from tests.gallery_house import CROWD, NEXT_MODEL, House, enrol, found, item, picture
+from tests.gallery_house import CROWD, NEXT_MODEL, House, enrol, fail_once, found, item, picture
 
 
 async def test_an_acknowledged_picture_survives_a_fall_without_goodbye(house: House) -> None:
@@ -44,6 +44,26 @@ async def test_a_picture_committed_but_not_indexed_is_found_after_a_restart(hous
     await again.enter()
     assert len(await found(again, picture("p1", 0, 2))) == 1
     await again.leave()
+
+
+@pytest.mark.parametrize("retried", [True, False])
+async def test_what_the_index_could_not_take_after_the_commit_is_found_without_a_restart(
+    house: House, monkeypatch: pytest.MonkeyPatch, retried: bool
+) -> None:
+    await house.galleries.create("keeping", keep_pictures=True)
+    content = picture("p1", 4, 1)
+    fail_once(monkeypatch, house.index, "add")
+    with pytest.raises(MemoryError):
+        await house.galleries.enrolment.enrol("keeping", [item(content, "x")])
+    if retried:
+        (again,) = await house.galleries.enrolment.enrol("keeping", [item(content, "x")])
+        assert again.status == "exists"
+    else:
+        await house.galleries.mend()
+    assert await house.galleries.mend()
+    (stored,) = (await house.galleries.pictures.list("keeping")).items
+    assert await found(house, content, "keeping") == [stored.id]
+    assert len(house.files()) == 1
 
 
 async def test_a_bad_picture_fails_alone(house: House) -> None:

@@ -11,7 +11,7 @@ from service.problems import (
     UnknownGallery,
     UnknownImage,
 )
-from tests.gallery_house import CROWD, House, enrol, found, picture
+from tests.gallery_house import CROWD, House, enrol, fail_once, found, picture
 
 
 async def test_a_deleted_picture_is_not_found_again(house: House) -> None:
@@ -23,6 +23,27 @@ async def test_a_deleted_picture_is_not_found_again(house: House) -> None:
     await house.leave()
     await house.enter()
     assert await found(house, picture("p1", 4, 1)) == [second.id]
+
+
+@pytest.mark.parametrize("erased", ["picture", "person"])
+async def test_what_the_index_could_not_erase_after_the_commit_is_erased_before_anything_is_written(
+    house: House, monkeypatch: pytest.MonkeyPatch, erased: str
+) -> None:
+    await house.galleries.create("keeping", keep_pictures=True)
+    gone, left = await enrol(house, picture("p1", 0, 1), picture("p2", 0, 2), gallery="keeping")
+    fail_once(monkeypatch, house.index, "remove")
+    erasure = house.galleries.erasure
+    erasing = (
+        erasure.picture("keeping", str(gone.id)) if erased == "picture" else erasure.person("keeping", "p1")
+    )
+    with pytest.raises(MemoryError):
+        await erasing
+    await house.galleries.create("afterwards")
+    assert house.index.parts(2) == {0: 1}
+    assert await found(house, picture("p1", 0, 1), "keeping") == [left.id]
+    assert len(house.files()) == 1
+    assert await house.galleries.mend()
+    assert len(house.embedder.forgotten) == 1
 
 
 async def test_a_picture_deleted_between_index_and_catalog_leaves_its_place_to_the_next(

@@ -4,7 +4,9 @@ import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import pytest
 import pytest_asyncio
+from sqlalchemy.exc import OperationalError
 
 from service.index.options import IndexOptions
 from tests.gallery_house import House, enrol, found, picture
@@ -49,6 +51,22 @@ async def test_a_gallery_is_clustered_and_flat_again_as_its_setting_says(cluster
     await house.galleries.change("shop", {"retention_days": 3})
     assert (await house.galleries.get("shop")).index == "flat"
     await house.galleries.change("shop", {"index": "clustered"})
+    await asyncio.to_thread(house.index.settle)
+    assert house.index.clustered(1) > 0
+
+
+async def test_a_gallery_gets_its_kind_though_the_catalog_is_away_after_the_commit(
+    clustering: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = clustering
+
+    def away(*_: object) -> None:
+        raise OperationalError("", {}, Exception("the connection was cut"))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(house.catalog.galleries, "key", away)
+        assert (await house.galleries.create("shop", index="clustered")).index == "clustered"
+    await enrol(house, *PICTURES)
     await asyncio.to_thread(house.index.settle)
     assert house.index.clustered(1) > 0
 
