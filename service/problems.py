@@ -130,6 +130,19 @@ class BodyTooLarge(Problem):
     title = "Request body too large"
 
 
+class BodyStalled(Problem):
+    """The request's body did not come: nothing of it did for as long as is waited."""
+
+    status = 408
+    slug = "body-stalled"
+    title = "Request body did not come"
+
+    def __init__(self, waited_s: float) -> None:
+        super().__init__(
+            f"Nothing more of the request's body came within {waited_s:g} s, so it is not waited for."
+        )
+
+
 # Access
 
 

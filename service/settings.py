@@ -196,6 +196,12 @@ class Settings(BaseSettings):
         description="A request that takes longer, once it has come in whole, is answered with 504, seconds. "
         "A change that has begun is ended and answered all the same.",
     )
+    body_deadline_s: float = Field(
+        default=30.0,
+        gt=0,
+        description="A request of whose body nothing more comes for this long is answered with 408, seconds; "
+        "a stream of queries ends when its lines so far are answered.",
+    )
     decode_threads: int = Field(
         default_factory=usable_cores, ge=1, description="Threads that decode pictures, off the event loop."
     )

@@ -88,9 +88,9 @@ def create_app(settings: Settings) -> FastAPI:
             *([] if provider is None else [Middleware(Traces, provider=provider)]),
             Middleware(SecurityHeaders),
             Middleware(Observation, metrics=measured),
-            Middleware(BodyLimit, max_bytes=settings.max_body_bytes),
-            Middleware(Admission, most=settings.requests_limit, deadline_s=settings.deadline_s),
             Middleware(Audit),
+            Middleware(BodyLimit, max_bytes=settings.max_body_bytes, deadline_s=settings.body_deadline_s),
+            Middleware(Admission, most=settings.requests_limit, deadline_s=settings.deadline_s),
         ],
     )
     faults.install(app)

@@ -10,11 +10,12 @@ import asyncio
 import ipaddress
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
-from fastapi import Depends, Request, Security
+from fastapi import Depends, Request, Response, Security
+from fastapi.routing import APIRoute
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from limits import RateLimitItem, parse
 from limits.aio.storage import MemoryStorage, Storage
@@ -35,6 +36,7 @@ __all__ = [
     "QUERY",
     "Access",
     "Gatekeeper",
+    "KeyFirst",
     "RateLimit",
     "access_of",
     "address_of",
@@ -245,6 +247,8 @@ def may(role: Role) -> Callable[..., Awaitable[None]]:
         request: Request,
         credentials: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)],
     ) -> None:
+        if getattr(request.state, "access", None) is not None:
+            return  # KeyFirst has asked
         gatekeeper: Gatekeeper = request.app.state.assembly.gatekeeper
         address = address_of(request.scope)
         token = credentials.credentials if credentials is not None else None
@@ -279,6 +283,30 @@ async def may_watch(
 QUERY: Final = Depends(may("query"))
 ENROL: Final = Depends(may("enrol"))
 ADMIN: Final = Depends(may("admin"))
+
+
+class KeyFirst(APIRoute):
+    """A route that asks for the key before it reads the body.
+
+    FastAPI reads a JSON body before it runs dependencies: without this, whoever has no key could have the
+    service wait for one and hold it.
+    """
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """FastAPI's own, behind those of the route's dependencies that :func:`may` made."""
+        answer = super().get_route_handler()
+        checks = [
+            wanted.dependency
+            for wanted in self.dependencies
+            if wanted in (QUERY, ENROL, ADMIN) and wanted.dependency is not None
+        ]
+
+        async def ask_first(request: Request) -> Response:
+            for check in checks:
+                await check(request, await _BEARER(request))
+            return await answer(request)
+
+        return ask_first
 
 
 def access_of(request: Request) -> Access:

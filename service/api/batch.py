@@ -29,7 +29,15 @@ from service.api.faults import ProblemDocument, document, documented, field_name
 from service.api.multipart import read_boxes
 from service.api.query import answer_query
 from service.api.schemas.queries import BATCH_ANSWER_EXAMPLE, BatchAnswer, BatchQuery
-from service.problems import BadRequest, BodyTooLarge, Overloaded, Problem, RateLimited, UnknownGallery
+from service.problems import (
+    BadRequest,
+    BodyStalled,
+    BodyTooLarge,
+    Overloaded,
+    Problem,
+    RateLimited,
+    UnknownGallery,
+)
 from service.storage.faults import storage_problem
 
 router = APIRouter(prefix="/v1/galleries/{gallery}/query/batch", tags=["query"])
@@ -53,10 +61,10 @@ _EXAMPLE: Final = f'{{"id": "frame-17", "pictures": ["{_PICTURE}"], "top_k": 3}}
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of the stream, from 1; without content where it was too long."""
+    """One line of the stream, from 1; without content where it was too long, or did not come."""
 
     number: int
-    content: bytes | None
+    content: bytes | BodyStalled | None
 
 
 async def lines_of(chunks: AsyncIterator[bytes], longest: int) -> AsyncIterator[Line]:
@@ -67,25 +75,52 @@ async def lines_of(chunks: AsyncIterator[bytes], longest: int) -> AsyncIterator[
         longest: bytes of a line, without its end.
     """
     number, held, over = 1, bytearray(), False
-    async for chunk in chunks:
-        *ends, rest = chunk.split(b"\n")
-        for end in ends:
-            over = over or len(held) + len(end) > longest
+    try:
+        async for chunk in chunks:
+            *ends, rest = chunk.split(b"\n")
+            for end in ends:
+                over = over or len(held) + len(end) > longest
+                if over:
+                    yield Line(number, None)
+                elif (line := bytes(held) + end).strip():
+                    yield Line(number, line)
+                number, over = number + 1, False
+                held.clear()
+            over = over or len(held) + len(rest) > longest
             if over:
-                yield Line(number, None)
-            elif (line := bytes(held) + end).strip():
-                yield Line(number, line)
-            number, over = number + 1, False
-            held.clear()
-        over = over or len(held) + len(rest) > longest
-        if over:
-            held.clear()
-        else:
-            held += rest
+                held.clear()
+            else:
+                held += rest
+    except BodyStalled as stalled:
+        yield Line(number, stalled)
+        return
     if over:
         yield Line(number, None)
     elif held.strip():
         yield Line(number, bytes(held))
+
+
+async def in_time(
+    chunks: AsyncIterator[bytes], deadline_s: float, busy: Callable[[], bool]
+) -> AsyncIterator[bytes]:
+    """The chunks, each waited for so long and no longer, but while lines are ``busy``: who sends one when
+    the one before is answered is not to blame for the wait.
+
+    Raises:
+        BodyStalled: the next did not come in time.
+    """
+    while True:
+        coming = asyncio.ensure_future(anext(chunks, None))
+        try:
+            while not (await asyncio.wait({coming}, timeout=deadline_s))[0]:
+                if not busy():
+                    raise BodyStalled(deadline_s)
+        finally:
+            coming.cancel()
+        chunk = coming.result()
+        if chunk is None:
+            return
+        yield chunk
 
 
 async def in_order(
@@ -187,6 +222,7 @@ async def query_batch(request: Request, gallery: str) -> Response:
     A line that cannot be answered gets its problem, and the others go on. A line may have as many bytes as
     `PENUMBRA_MAX_LINE_BYTES` says; the stream has no limit. Where the service is busy, or the key's rate is
     used up, the stream waits. Read answers while you send: while many lie unread, no more lines are taken.
+    A stream on which nothing comes for `PENUMBRA_BODY_DEADLINE_S` ends with a problem in the line's place.
     """
     assembly = assembly_of(request.app.state)
     kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
@@ -195,11 +231,19 @@ async def query_batch(request: Request, gallery: str) -> Response:
     await assembly.galleries.get(gallery)
     readmit: Callable[[], Awaitable[Any]] = request.state.readmit
 
+    at_work = 0
+
     async def answer(line: Line) -> bytes:
-        return await _answer(assembly, gallery, line, readmit)
+        nonlocal at_work
+        at_work += 1
+        try:
+            return await _answer(assembly, gallery, line, readmit)
+        finally:
+            at_work -= 1
 
     settings = assembly.settings
-    lines = lines_of(request.stream(), settings.max_line_bytes)
+    chunks = in_time(request.stream(), settings.body_deadline_s, lambda: at_work > 0)
+    lines = lines_of(chunks, settings.max_line_bytes)
     return _Stream(in_order(lines, answer, settings.batch_concurrency))
 
 
@@ -211,6 +255,8 @@ async def _answer(
     try:
         if line.content is None:
             raise BodyTooLarge(f"The line has more than {assembly.settings.max_line_bytes} bytes.")
+        if isinstance(line.content, BodyStalled):
+            raise line.content
         await _admitted(readmit)
         asked, pictures = await asyncio.to_thread(_read, line.content)
         id = asked.id

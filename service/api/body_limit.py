@@ -1,9 +1,8 @@
-"""No request's body may have more bytes than the settings allow, whatever its headers say."""
+"""No request's body has more bytes than is allowed, whatever its headers say, or is waited for forever."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import re
 import time
@@ -14,16 +13,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api.faults import MEDIA_TYPE, document
 from service.api.request_id import REQUEST_ID
-from service.problems import BodyTooLarge
+from service.problems import BodyStalled, BodyTooLarge, Problem
 
 _LINGER_BYTES: Final = 8 * 1024 * 1024
 _LINGER_SECONDS: Final = 2.0
 
+_JSON_BYTES: Final = 64 * 1024
+"""Of a body without pictures; those that validate have a few hundred."""
+
 _STREAMS: Final = re.compile(r"/v1/galleries/[^/]+/query/batch")
-
-
-class _TooMany(Exception):
-    """Leaves the application from within its reading of the body."""
 
 
 class BodyLimit:
@@ -32,54 +30,71 @@ class BodyLimit:
     After refusing it reads on for a short while and throws away what comes: a connection closed on a
     caller that is still sending is reset, and the caller would never see the answer.
 
-    A batch of queries is a stream without an end that could be known; its lines are limited instead, where
-    they are read (``service/api/batch.py``).
+    A batch of queries is a stream without an end that could be known; its lines are limited instead, and
+    waited for, where they are read (``service/api/batch.py``).
+
+    Args:
+        max_bytes: of a body; one without pictures may have 64 KiB at most.
+        deadline_s: longest wait for a body's next bytes.
     """
 
-    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, max_bytes: int, deadline_s: float) -> None:
         self._app = app
         self._max_bytes = max_bytes
+        self._deadline_s = deadline_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or _STREAMS.fullmatch(scope["path"]):
             await self._app(scope, receive, send)
             return
+        most = self._max_bytes
+        if scope["method"] == "PATCH" or scope["path"] == "/v1/galleries":
+            most = min(most, _JSON_BYTES)
         announced = Headers(scope=scope).get("content-length")
-        if announced is not None and announced.isdigit() and int(announced) > self._max_bytes:
-            await self._refuse(receive, send, f"{announced} bytes are announced")
+        if announced is not None and announced.isdigit() and int(announced) > most:
+            await self._refuse(receive, send, _too_large(f"{announced} bytes are announced", most))
             return
 
         seen = 0
-        refused = False
+        whole = False
+        refused: Problem | None = None
         answering = False
 
         async def counted() -> Message:
-            nonlocal seen, refused
-            message = await receive()
+            nonlocal seen, whole, refused
+            while True:
+                try:
+                    async with asyncio.timeout(None if whole or answering else self._deadline_s):
+                        message = await receive()
+                    break
+                except TimeoutError:
+                    if not answering:
+                        refused = BodyStalled(self._deadline_s)
+                        raise refused from None
+            whole = not message.get("more_body", False)
             if message["type"] == "http.request":
                 seen += len(message.get("body", b""))
-                if seen > self._max_bytes and not answering:
-                    refused = True
-                    raise _TooMany
+                if seen > most and not answering:
+                    refused = _too_large(f"{seen} bytes came, and it went on", most)
+                    raise refused
             return message
 
         async def send_unless_refused(message: Message) -> None:
             nonlocal answering
-            # A framework that wraps _TooMany into an answer of its own is not listened to.
-            if not refused:
+            # A framework that makes an answer of its own of the refusal is not listened to.
+            if refused is None:
                 answering = True
                 await send(message)
 
-        with contextlib.suppress(_TooMany):
+        try:
             await self._app(scope, counted, send_unless_refused)
-        if refused:
-            await self._refuse(receive, send, f"{seen} bytes came, and it went on")
+        except Problem:
+            if refused is None:
+                raise
+        if refused is not None:
+            await self._refuse(receive, send, refused)
 
-    async def _refuse(self, receive: Receive, send: Send, found: str) -> None:
-        problem = BodyTooLarge(
-            f"The request's body is too large: {found}; at most {self._max_bytes} are accepted. "
-            "Send fewer pictures at a time."
-        )
+    async def _refuse(self, receive: Receive, send: Send, problem: Problem) -> None:
         body = json.dumps(document(problem, request_id=REQUEST_ID.get())).encode()
         headers = [
             (b"content-type", MEDIA_TYPE.encode()),
@@ -104,3 +119,10 @@ class BodyLimit:
                     return
         except TimeoutError:
             return
+
+
+def _too_large(found: str, most: int) -> BodyTooLarge:
+    return BodyTooLarge(
+        f"The request's body is too large: {found}; at most {most} are accepted. "
+        "Send fewer pictures at a time."
+    )

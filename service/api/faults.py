@@ -19,6 +19,7 @@ from service.api.request_id import REQUEST_ID
 from service.problems import (
     TYPE_PREFIX,
     BadRequest,
+    BodyStalled,
     BodyTooLarge,
     BoxOutside,
     BrokenPicture,
@@ -90,6 +91,7 @@ PICTURE_PROBLEMS: Final[tuple[type[Problem], ...]] = (
     UnsupportedFormat,
     PictureTooLarge,
     BodyTooLarge,
+    BodyStalled,
     Overloaded,
     Unavailable,
     DeadlineExceeded,

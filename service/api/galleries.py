@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request, Response
 from service.api import answers
 from service.api.assembly import assembly_of
 from service.api.audit import note_about
-from service.api.authentication import ADMIN, QUERY, access_of
+from service.api.authentication import ADMIN, QUERY, KeyFirst, access_of
 from service.api.faults import documented
 from service.api.schemas.decisions import rule_of
 from service.api.schemas.galleries import (
@@ -20,15 +20,15 @@ from service.api.schemas.galleries import (
     Reindexing,
     Statistics,
 )
-from service.problems import BadRequest, GalleryExists, UnknownGallery
+from service.problems import BadRequest, BodyStalled, BodyTooLarge, GalleryExists, UnknownGallery
 
-router = APIRouter(prefix="/v1/galleries", tags=["galleries"])
+router = APIRouter(prefix="/v1/galleries", tags=["galleries"], route_class=KeyFirst)
 
 
 @router.post(
     "",
     status_code=201,
-    responses=documented(BadRequest, GalleryExists),
+    responses=documented(BadRequest, GalleryExists, BodyTooLarge, BodyStalled),
     summary="Make an empty gallery",
     dependencies=[ADMIN],
 )
@@ -103,7 +103,7 @@ async def get_reindexing(request: Request, gallery: str) -> Reindexing:
 
 @router.patch(
     "/{gallery}",
-    responses=documented(BadRequest, UnknownGallery),
+    responses=documented(BadRequest, UnknownGallery, BodyTooLarge, BodyStalled),
     summary="Change a gallery",
     dependencies=[ADMIN],
 )

@@ -9,12 +9,19 @@ from fastapi import APIRouter, Query, Request
 from service.api import answers
 from service.api.assembly import assembly_of
 from service.api.audit import note_about
-from service.api.authentication import ENROL, QUERY
+from service.api.authentication import ENROL, QUERY, KeyFirst
 from service.api.faults import documented
 from service.api.schemas.people import PeoplePage, Person, PersonChange
-from service.problems import BadRequest, PersonExists, UnknownGallery, UnknownPerson
+from service.problems import (
+    BadRequest,
+    BodyStalled,
+    BodyTooLarge,
+    PersonExists,
+    UnknownGallery,
+    UnknownPerson,
+)
 
-router = APIRouter(prefix="/v1/galleries/{gallery}/people", tags=["people"])
+router = APIRouter(prefix="/v1/galleries/{gallery}/people", tags=["people"], route_class=KeyFirst)
 
 
 @router.get("", responses=documented(BadRequest, UnknownGallery), summary="List people", dependencies=[QUERY])
@@ -45,7 +52,7 @@ async def get_person(request: Request, gallery: str, person: str) -> Person:
 
 @router.patch(
     "/{person:path}",
-    responses=documented(BadRequest, UnknownGallery, UnknownPerson, PersonExists),
+    responses=documented(BadRequest, UnknownGallery, UnknownPerson, PersonExists, BodyTooLarge, BodyStalled),
     summary="Rename a person, or merge two",
     dependencies=[ENROL],
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import http.client
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -127,6 +129,22 @@ def test_a_fault_of_the_service_is_in_the_trail(service: Serving, monkeypatch: p
     assert get(service, None, "/v1/galleries/g").status_code == 500
     found = events(service, lambda found: any(event.action == "get_gallery" for event in found))
     assert [(event.gallery, event.status) for event in found if event.action == "get_gallery"] == [("g", 500)]
+
+
+def test_what_was_given_up_is_in_the_trail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving(handmade_settings(tmp_path, deadline_s=0.2, body_deadline_s=0.2)) as running:
+        monkeypatch.setattr(running.app.state.assembly.galleries, "get", lambda _: asyncio.sleep(60))
+        assert get(running, None, "/v1/galleries/g").status_code == 504
+        begun = {"Content-Length": "9", "Content-Type": "application/json"}
+        caller = http.client.HTTPConnection(running.url.removeprefix("http://"), timeout=60)
+        caller.request("POST", "/v1/galleries", headers=begun)
+        assert caller.getresponse().status == 408
+        caller.close()
+        found = events(running, lambda found: len(found) >= 2)
+    assert sorted((event.action, event.status) for event in found) == [
+        ("create_gallery", 408),
+        ("get_gallery", 504),
+    ]
 
 
 @pytest.mark.parametrize(

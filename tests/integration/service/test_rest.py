@@ -143,7 +143,7 @@ def test_gallery_that_does_not_validate_is_told_which_field(
     assert [fault["field"] for fault in problem["errors"]] == [field]
 
 
-@pytest.mark.parametrize("body", [b"\xf9a\xa0", b"[" * 100_000, b"{", b""])
+@pytest.mark.parametrize("body", [b"\xf9a\xa0", b"[" * 60_000, b"{", b""])
 def test_body_that_is_no_json_is_a_named_fault(http: httpx.Client, body: bytes) -> None:
     answer = http.post("/v1/galleries", content=body, headers={"content-type": "application/json"})
     assert_problem(answer, 422, "invalid-request")

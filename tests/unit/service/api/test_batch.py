@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.api import batch
-from service.api.batch import Line, in_order, lines_of
+from service.api.batch import Line, in_order, in_time, lines_of
+from service.problems import BodyStalled
 
 
 async def chunks(*parts: bytes) -> AsyncIterator[bytes]:
@@ -81,3 +82,22 @@ async def test_no_more_is_read_while_answers_wait_for_their_reader() -> None:
         await asyncio.sleep(0)
     assert read <= 8
     assert len([found async for found in answers]) == 99
+
+
+async def test_a_stream_that_stalls_ends_in_a_line_that_says_so_but_not_while_lines_are_worked_on() -> None:
+    asked = 0
+
+    async def coming() -> AsyncIterator[bytes]:
+        yield b"one\ntw"
+        await asyncio.Event().wait()
+
+    def still_busy() -> bool:
+        nonlocal asked
+        asked += 1
+        return asked < 4
+
+    found = [line async for line in lines_of(in_time(coming(), 0.01, still_busy), 10)]
+    assert asked == 4
+    assert found[0] == Line(1, b"one")
+    assert (len(found), found[1].number) == (2, 2)
+    assert isinstance(found[1].content, BodyStalled)
