@@ -108,7 +108,7 @@ class Settings(BaseSettings):
     refusal_limit: Rate = Field(
         default="100/minute",
         description="How many calls of one address (of IPv6: of one /64) are refused with 401, or of one key "
-        "with 403; beyond: 429. Each process counts for itself.",
+        "with 403; beyond, such calls get 429. Each process counts for itself.",
     )
 
     # What is kept

@@ -51,6 +51,9 @@ _REMEMBERED_S: Final = 1.0
 
 _MOST_REMEMBERED: Final = 10_000
 
+_AT_A_TIME: Final = 4
+"""Look-ups at a time for addresses that are refused too often: threads are left for everybody else."""
+
 _NOT_ACTIVE: Final = "the key is unknown, revoked or expired"
 
 _SHARED_S: Final = 0.5
@@ -148,8 +151,8 @@ class Gatekeeper:
         keys: the truth.
         rate_limit: or None for no limit.
         refusals: how many calls of one address are refused for want of a key, and how many of one key that
-            does not permit them, before the answer is to wait. Keys are then looked up only for tokens that
-            were found good here before.
+            does not permit them, before the answer is to wait. Keys of such an address are looked up all the
+            same, a few at a time: behind a proxy the others there have it too.
         anonymous: whether anybody may ask while there is no active key. Where other machines reach the
             service, the last key's end must not open it to them.
     """
@@ -163,6 +166,7 @@ class Gatekeeper:
         self._rate_limit = rate_limit
         self._found: dict[str, tuple[float, KeyRecord]] = {}
         self._any: tuple[float, bool] | None = None
+        self._suspect = asyncio.Semaphore(_AT_A_TIME)
 
     async def admit(self, token: str | None, address: str) -> Access:
         """Whose token this is.
@@ -207,10 +211,9 @@ class Gatekeeper:
             return ANONYMOUS
         remembered = self._found.get(token)
         if remembered is None or moment - remembered[0] > _REMEMBERED_S:
-            if remembered is None:
-                await self._refusals.check(network, count=False)
-            found = await asyncio.to_thread(self._keys.find, token)
-            if found is None:
+            found = await self._look_up(token, None if remembered is not None else network)
+            if found is None or not found.active(now()):
+                self._found.pop(token, None)
                 raise Unauthorised(_NOT_ACTIVE)
             if len(self._found) >= _MOST_REMEMBERED:
                 self._found.clear()
@@ -219,6 +222,24 @@ class Gatekeeper:
         if not key.active(now()):
             raise Unauthorised(_NOT_ACTIVE)
         return Access(key)
+
+    async def _look_up(self, token: str, stranger_of: str | None) -> KeyRecord | None:
+        """The token's key.
+
+        Args:
+            stranger_of: the network of a token that was not found good here before, else None.
+        """
+        if stranger_of is None or not await self._refused_too_often(stranger_of):
+            return await asyncio.to_thread(self._keys.find, token)
+        async with self._suspect:
+            return await asyncio.to_thread(self._keys.find, token)
+
+    async def _refused_too_often(self, network: str) -> bool:
+        try:
+            await self._refusals.check(network, count=False)
+        except RateLimited:
+            return True
+        return False
 
 
 def network_of(address: str) -> str:

@@ -60,7 +60,7 @@ def run(settings: Settings) -> int:
         log_config=None,
         access_log=False,  # service.api.observation logs requests, with their ids
         server_header=False,
-        proxy_headers=False,  # nothing here asks who the caller was
+        proxy_headers=False,  # limits count by the connection's address, which a caller cannot choose
         timeout_graceful_shutdown=max(1, round(settings.shutdown_grace_s)),
         lifespan="on",
     )

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import http.client
+import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
 import pytest
 
-from service.api import audit
+from service.api import audit, authentication
 from service.api.authentication import network_of
 from service.client import Client
 from service.storage.audit import AuditTrail, Event
-from service.storage.keys import Keys
+from service.storage.keys import KeyRecord, Keys
 from tests.serving import Serving, handmade_settings, serving
 
 if TYPE_CHECKING:
@@ -49,8 +51,8 @@ def events(service: Serving, until: Callable[[list[Event]], bool]) -> list[Event
     return found
 
 
-def test_an_address_that_is_refused_too_often_is_told_to_wait_and_known_keys_go_on(
-    service: Serving, monkeypatch: pytest.MonkeyPatch
+def test_an_address_that_is_refused_too_often_is_told_to_wait_and_good_keys_of_it_are_not(
+    service: Serving,
 ) -> None:
     good, new = (keys(service).create("good", "admin").token for _ in range(2))
     assert get(service, good).status_code == 200
@@ -59,18 +61,51 @@ def test_an_address_that_is_refused_too_often_is_told_to_wait_and_known_keys_go_
     time.sleep(1.1)  # what was known of the keys is taken for granted for a second
     assert [get(service, token).status_code for token in wrong] == [401] * REFUSALS
 
-    looked_up = []
-    find = Keys.find
-    monkeypatch.setattr(Keys, "find", lambda self, token: looked_up.append(token) or find(self, token))
     for token in (*wrong, good[:-8] + "C" * 8):
         answer = get(service, token)
         assert answer.status_code == 429
         assert 1 <= int(answer.headers["Retry-After"]) <= 3600
-    assert looked_up == []
-    assert get(service, new).status_code == 429  # nobody knows yet that it is good
+    assert get(service, new).status_code == 200
     time.sleep(1.1)
     assert get(service, good).status_code == 200
-    assert looked_up == [good]
+
+
+def test_few_keys_at_a_time_are_looked_up_for_an_address_that_is_refused_too_often(
+    service: Serving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = keys(service).create("good", "admin").token
+    assert [get(service, None).status_code for _ in range(REFUSALS)] == [401] * REFUSALS
+
+    find, lock, looking, most = Keys.find, threading.Lock(), 0, 0
+
+    def slow(self: Keys, token: str) -> KeyRecord | None:
+        nonlocal looking, most
+        with lock:
+            looking += 1
+            most = max(most, looking)
+        time.sleep(0.1)
+        found = find(self, token)
+        with lock:
+            looking -= 1
+        return found
+
+    monkeypatch.setattr(Keys, "find", slow)
+    wrong = [f"{good[:-2]}~{number}" for number in range(10, 26)]
+    with ThreadPoolExecutor(len(wrong) + 1) as callers:
+        answers = callers.map(lambda token: get(service, token).status_code, [*wrong, good])
+    assert list(answers) == [429] * len(wrong) + [200]
+    assert 1 <= most <= authentication._AT_A_TIME
+
+
+def test_a_key_that_was_revoked_is_an_unknown_one(service: Serving) -> None:
+    operator, former = keys(service).create("operator", "admin"), keys(service).create("former", "query")
+    assert get(service, former.token).status_code == 200
+    keys(service).revoke(former.record.id)
+    time.sleep(1.1)
+    asked = [get(service, former.token).status_code for _ in range(REFUSALS + 1)]
+    assert asked == [401] * REFUSALS + [429]
+    assert former.token not in service.app.state.assembly.gatekeeper._found
+    assert get(service, operator.token).status_code == 200
 
 
 def test_a_key_that_does_not_permit_what_is_asked_is_told_to_wait_and_may_do_what_it_permits(
