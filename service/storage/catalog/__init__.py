@@ -24,6 +24,7 @@ from service.storage.catalog.pending import PendingCatalog
 from service.storage.catalog.people import PeopleCatalog
 from service.storage.catalog.pictures import PictureCatalog
 from service.storage.catalog.previous import PreviousCatalog
+from service.storage.claim import PostgreSQLClaim
 from service.storage.database import CatalogError, Database
 
 __all__ = ["Catalog"]
@@ -57,19 +58,28 @@ class Catalog:
         self.pending: Final = PendingCatalog(self.database)
         self.previous: Final = PreviousCatalog(self.database)
         self.erased: Final = ErasedCatalog(self.database)
-        self._claim: IO[bytes] | None = None
+        self._claim: IO[bytes] | PostgreSQLClaim | None = None
 
     def claim(self) -> None:
-        """Claim a SQLite catalog for the index of this process, until :meth:`close` or the process's end.
+        """Claim the catalog for the index of this process, until :meth:`close` or the process's end.
 
         An index follows what its own process writes, so two services on one catalog would each miss the
-        other's pictures. Other databases are not claimed. Claiming again changes nothing.
+        other's pictures, and remove files that the other is about to commit. Databases other than SQLite
+        and PostgreSQL are not claimed. Claiming again changes nothing.
 
         Raises:
             CatalogError: another service has claimed it.
+            sqlalchemy.exc.SQLAlchemyError: the database cannot be reached.
         """
-        if not self.database.is_sqlite or self._claim is not None:
+        if self._claim is not None:
             return
+        if self.database.is_sqlite:
+            self._claim = self._claim_file()
+            self.galleries.keep_at_hand()
+        elif self.database.engine.dialect.name == "postgresql":
+            self._claim = self._claim_postgresql()
+
+    def _claim_file(self) -> IO[bytes]:
         database = str(self.database.engine.url.database)
         claim = Path(f"{database}.owner").open("ab")  # noqa: SIM115 - held as long as the catalog is open
         try:
@@ -79,8 +89,17 @@ class Catalog:
             raise CatalogError(
                 f"another service is running on {database}; stop it, or give this one its own data_dir"
             ) from None
-        self._claim = claim
-        self.galleries.keep_at_hand()
+        return claim
+
+    def _claim_postgresql(self) -> PostgreSQLClaim:
+        url = self.database.engine.url
+        claim = PostgreSQLClaim(url, self.id)
+        if not claim.take():
+            database = url.set(query={}).render_as_string(hide_password=True)
+            raise CatalogError(
+                f"another service is running on {database}; stop it, or give this one its own catalog_url"
+            )
+        return claim
 
     def close(self) -> None:
         """Close all connections and give up the claim."""
