@@ -37,9 +37,11 @@ _SEEN_FOR_S: Final = 10.0
 _SIZE: Final = text("SELECT pg_total_relation_size(to_regclass(:name))")
 _NOW: Final = text("SELECT pg_snapshot_xmax(pg_current_snapshot())::xid::text")
 _STILL_SEEN: Final = text(
-    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
-    "AND pid <> pg_backend_pid() "
-    "AND greatest(age(backend_xmin), age(backend_xid)) > age(CAST(:now AS xid))"
+    "SELECT count(*) FROM ("
+    "SELECT greatest(age(backend_xmin), age(backend_xid)) FROM pg_stat_activity "
+    "WHERE (datname = current_database() OR datname IS NULL) AND pid <> pg_backend_pid() "
+    "UNION ALL SELECT age(xmin) FROM pg_replication_slots"  # what standbys read, by hot_standby_feedback
+    ") AS held (back) WHERE back > age(CAST(:now AS xid))"
 )
 
 

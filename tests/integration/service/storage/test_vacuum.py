@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import socket
+import struct
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -149,6 +152,57 @@ def test_a_transaction_from_before_delays_it(
             time.sleep(0.1)
     until(lambda: forgotten(catalog))
     assert found(erased, postgresql_server, url) <= {"digest"}  # which Redis has yet to forget
+
+
+@pytest.mark.parametrize("slot", [False, True])
+def test_what_a_standby_reads_delays_it(
+    catalog: Catalog, monkeypatch: pytest.MonkeyPatch, slot: bool
+) -> None:
+    """One that tells the oldest transaction it may ask for (hot_standby_feedback), and may then be away."""
+    monkeypatch.setattr("service.storage.vacuum._SEEN_FOR_S", 0.1)
+    catalog.pictures.enrol(gallery(catalog), MODEL, [picture(ERASED, 1)])
+    until(lambda: forgotten(catalog))
+    with catalog.database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        if slot:
+            connection.execute(text("SELECT pg_create_physical_replication_slot('standby', true)"))
+        try:
+            with standby(catalog, "SLOT standby" if slot else "") as told:
+                until(lambda: bool(connection.execute(text(_TOLD), {"told": told}).scalar_one()))
+                catalog.people.delete("shop", ERASED)
+                for _ in range(5):
+                    assert not forgotten(catalog)
+                    time.sleep(0.1)
+        finally:
+            if slot:
+                until(lambda: not connection.execute(text("SELECT 1 FROM pg_stat_replication")).all())
+                assert not forgotten(catalog)
+                connection.execute(text("SELECT pg_drop_replication_slot('standby')"))
+    until(lambda: forgotten(catalog))
+
+
+_TOLD = (
+    "SELECT (SELECT count(*) FROM pg_stat_replication WHERE backend_xmin::text = :told) "
+    "+ (SELECT count(*) FROM pg_replication_slots WHERE xmin::text = :told)"
+)
+
+
+@contextmanager
+def standby(catalog: Catalog, slot: str) -> Iterator[str]:
+    """As far as its server sees, one stands by; gives the oldest transaction that it says it reads."""
+    with catalog.database.engine.connect() as connection:
+        oldest = connection.execute(
+            text("SELECT pg_snapshot_xmax(pg_current_snapshot())::xid::text")
+        ).scalar_one()
+        begin = connection.execute(text("SELECT pg_current_wal_lsn()")).scalar_one()
+    address = catalog.database.engine.url
+    with socket.create_connection((address.host, address.port)) as server:  # type: ignore[arg-type]
+        hello = struct.pack("!i", 3 << 16) + b"user\0penumbra\0replication\0true\0\0"
+        server.sendall(struct.pack("!i", len(hello) + 4) + hello)
+        command = f"START_REPLICATION {slot} PHYSICAL {begin}\0".encode()
+        server.sendall(b"Q" + struct.pack("!i", len(command) + 4) + command)
+        feedback = struct.pack("!cqIIII", b"h", 0, int(oldest), 0, 0, 0)
+        server.sendall(b"d" + struct.pack("!i", len(feedback) + 4) + feedback)
+        yield oldest
 
 
 def test_tables_beyond_the_size_are_vacuumed_where_they_lie(url: str) -> None:
