@@ -124,5 +124,5 @@ class BodyLimit:
 def _too_large(found: str, most: int) -> BodyTooLarge:
     return BodyTooLarge(
         f"The request's body is too large: {found}; at most {most} are accepted. "
-        "Send fewer pictures at a time."
+        "Where it has pictures, send fewer at a time."
     )
