@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from hypothesis import given
@@ -13,10 +14,12 @@ from service.problems import BadItems
 
 TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=40)
 
+PERSON = TEXT.filter(lambda name: not {".", ".."} & set(re.split(r"[/\\]", name)))
+
 
 @given(
     st.lists(
-        st.fixed_dictionaries({"person": TEXT}, optional={"camera": TEXT, "client_id": TEXT}), max_size=5
+        st.fixed_dictionaries({"person": PERSON}, optional={"camera": TEXT, "client_id": TEXT}), max_size=5
     )
 )
 def test_items_are_read_as_they_were_written(items: list[dict[str, str]]) -> None:
@@ -24,6 +27,12 @@ def test_items_are_read_as_they_were_written(items: list[dict[str, str]]) -> Non
     assert [
         item.model_dump(include={"person", "camera", "client_id"}, exclude_none=True) for item in read
     ] == items
+
+
+@pytest.mark.parametrize("name", [".", "..", "a/../b", "..\\b"])
+def test_a_person_is_not_named_by_what_moves_in_a_path(name: str) -> None:
+    with pytest.raises(BadItems, match="mean something else"):
+        read_items(json.dumps([{"person": name}]), 1)
 
 
 @given(st.text(max_size=60))
