@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
 
 from service.api import answers
 from service.api.assembly import assembly_of
 from service.api.authentication import QUERY
 from service.api.faults import documented
+from service.api.paging import Cursor, PicturesLimit
 from service.api.schemas.duplicates import DuplicatePage
 from service.problems import BadRequest, UnknownGallery
 
@@ -22,8 +21,8 @@ router = APIRouter(prefix="/v1/galleries/{gallery}/duplicates", tags=["pictures"
 async def list_duplicates(
     request: Request,
     gallery: str,
-    limit: Annotated[int, Query(ge=1, le=1000, description="Most pictures in one answer.")] = 100,
-    cursor: Annotated[str | None, Query(description="`next_cursor` of the page before.")] = None,
+    limit: PicturesLimit = 100,
+    cursor: Cursor = None,
 ) -> DuplicatePage:
     """Pictures with the very bytes (and box) of an earlier one of the gallery, in the order of enrolment.
 

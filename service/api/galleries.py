@@ -11,6 +11,7 @@ from service.api.assembly import assembly_of
 from service.api.audit import note_about
 from service.api.authentication import ADMIN, QUERY, KeyFirst, access_of
 from service.api.faults import documented
+from service.api.paging import Cursor
 from service.api.schemas.decisions import rule_of
 from service.api.schemas.galleries import (
     Gallery,
@@ -46,7 +47,7 @@ async def create_gallery(request: Request, response: Response, wanted: GalleryCr
 async def list_galleries(
     request: Request,
     limit: Annotated[int, Query(ge=1, le=1000, description="Most galleries in one answer.")] = 100,
-    cursor: Annotated[str | None, Query(description="`next_cursor` of the page before.")] = None,
+    cursor: Cursor = None,
 ) -> GalleryPage:
     """In the order of their names, a page at a time; those that the key is bound to, where it is."""
     page = await assembly_of(request.app.state).galleries.list(limit, cursor)

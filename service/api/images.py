@@ -14,6 +14,7 @@ from service.api.audit import note_about, note_pictures
 from service.api.authentication import ENROL, QUERY
 from service.api.faults import PICTURE_PROBLEMS, documented, field_name, problem_response
 from service.api.multipart import read_form
+from service.api.paging import Cursor, PicturesLimit
 from service.api.schemas.pictures import ENROL_EXAMPLE, EnrolAnswer, EnrolledItem, Item, Picture, PicturePage
 from service.embedding.box import Box
 from service.embedding.decode import media_type
@@ -143,8 +144,8 @@ async def enrol(request: Request, gallery: str) -> Response:
 async def list_images(
     request: Request,
     gallery: str,
-    limit: Annotated[int, Query(ge=1, le=1000, description="Most pictures in one answer.")] = 100,
-    cursor: Annotated[str | None, Query(description="`next_cursor` of the page before.")] = None,
+    limit: PicturesLimit = 100,
+    cursor: Cursor = None,
     person: Annotated[str | None, Query(description="Only this person's.")] = None,
     camera: Annotated[str | None, Query(description="Only from this camera.")] = None,
 ) -> PicturePage:

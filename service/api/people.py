@@ -11,6 +11,7 @@ from service.api.assembly import assembly_of
 from service.api.audit import note_about
 from service.api.authentication import ENROL, QUERY, KeyFirst
 from service.api.faults import documented
+from service.api.paging import Cursor
 from service.api.schemas.people import PeoplePage, Person, PersonChange
 from service.problems import (
     BadRequest,
@@ -29,7 +30,7 @@ async def list_people(
     request: Request,
     gallery: str,
     limit: Annotated[int, Query(ge=1, le=1000, description="Most people in one answer.")] = 100,
-    cursor: Annotated[str | None, Query(description="`next_cursor` of the page before.")] = None,
+    cursor: Cursor = None,
 ) -> PeoplePage:
     """In the order of their names, a page at a time."""
     page = await assembly_of(request.app.state).galleries.people.list(gallery, limit, cursor)

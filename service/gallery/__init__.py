@@ -15,10 +15,9 @@ A file for each thing that is done, and :class:`Galleries`, which has them all.
 """
 
 from service.gallery.enrolment import EnrolItem, EnrolOutcome
-from service.gallery.galleries import Galleries, GalleryPage
+from service.gallery.galleries import Galleries
 from service.gallery.grade import Grade
-from service.gallery.people import PeoplePage
-from service.gallery.pictures import PicturePage
+from service.gallery.page import Page
 from service.gallery.query import Match, QueryAnswer, QueryOptions, Timings
 from service.gallery.verification import Verification
 
@@ -26,11 +25,9 @@ __all__ = [
     "EnrolItem",
     "EnrolOutcome",
     "Galleries",
-    "GalleryPage",
     "Grade",
     "Match",
-    "PeoplePage",
-    "PicturePage",
+    "Page",
     "QueryAnswer",
     "QueryOptions",
     "Timings",

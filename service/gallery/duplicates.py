@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from service.cursor import cursor_after, number_before
+from service.cursor import number_before
+from service.gallery.page import Page, page_of
 from service.gallery.parts import Parts
 from service.storage.records import DuplicateRecord
 
-__all__ = ["DuplicatePage", "Duplicates"]
-
-
-@dataclass(frozen=True, slots=True)
-class DuplicatePage:
-    """Duplicates in the order of enrolment, and the cursor of the next page (None: this was the last)."""
-
-    items: tuple[DuplicateRecord, ...]
-    next_cursor: str | None
+__all__ = ["Duplicates"]
 
 
 class Duplicates:
@@ -25,7 +16,7 @@ class Duplicates:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
 
-    async def list(self, gallery: str, limit: int = 100, cursor: str | None = None) -> DuplicatePage:
+    async def list(self, gallery: str, limit: int = 100, cursor: str | None = None) -> Page[DuplicateRecord]:
         """Pictures whose content an earlier picture of the gallery has, ``limit`` at a time.
 
         Raises:
@@ -37,5 +28,4 @@ class Duplicates:
         found = await self._parts.read(
             lambda: self._parts.catalog.duplicates.page(key.number, limit + 1, after)
         )
-        page = tuple(found[:limit])
-        return DuplicatePage(page, cursor_after(str(page[-1].number)) if len(found) > limit else None)
+        return page_of(found, limit, lambda record: str(record.number))

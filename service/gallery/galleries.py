@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
-from service.cursor import cursor_after, last_before
+from service.cursor import last_before
 from service.gallery.doubts import AT_ONCE, Doubt, index_again
 from service.gallery.duplicates import Duplicates
 from service.gallery.enrolment import Enrolment
 from service.gallery.erasure import Erasure
+from service.gallery.page import Page, page_of
 from service.gallery.parts import Parts
 from service.gallery.people import People
 from service.gallery.pictures import Pictures
@@ -24,17 +24,9 @@ from service.matching.decision import NO_WISHES, Rule
 from service.storage.pictures import KeptBytes
 from service.storage.records import GalleryRecord, GalleryStatistics
 
-__all__ = ["Galleries", "GalleryPage"]
+__all__ = ["Galleries"]
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class GalleryPage:
-    """Galleries in the order of their names, and the cursor of the next page (None: this was the last)."""
-
-    items: tuple[GalleryRecord, ...]
-    next_cursor: str | None
 
 
 class Galleries:
@@ -137,7 +129,7 @@ class Galleries:
         found = self._parts.catalog.galleries.statistics(name, self._parts.embedder.fingerprint)
         return found, self._parts.pictures.sizes(self._parts.catalog.galleries.key(name).number)
 
-    async def list(self, limit: int = 100, cursor: str | None = None) -> GalleryPage:
+    async def list(self, limit: int = 100, cursor: str | None = None) -> Page[GalleryRecord]:
         """Galleries in the order of their names, ``limit`` at a time.
 
         A page goes on after the last name of the one before: galleries made or deleted meanwhile never
@@ -151,8 +143,7 @@ class Galleries:
         records = await self._parts.read(
             lambda: self._parts.catalog.galleries.page(fingerprint, limit + 1, after)
         )
-        page = tuple(records[:limit])
-        return GalleryPage(page, cursor_after(page[-1].name) if len(records) > limit else None)
+        return page_of(records, limit, lambda record: record.name)
 
     def _create(
         self, name: str, keep_pictures: bool, rule: Rule, retention_days: int | None, index: IndexKind

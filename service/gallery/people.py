@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from service.cursor import cursor_after, last_before
+from service.cursor import last_before
 from service.gallery.doubts import Doubt
+from service.gallery.page import Page, page_of
 from service.gallery.parts import Parts
 from service.storage.records import PersonRecord
 
-__all__ = ["People", "PeoplePage"]
-
-
-@dataclass(frozen=True, slots=True)
-class PeoplePage:
-    """People in the order of their names, and the cursor of the next page (None: this was the last)."""
-
-    items: tuple[PersonRecord, ...]
-    next_cursor: str | None
+__all__ = ["People"]
 
 
 class People:
@@ -26,7 +17,7 @@ class People:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
 
-    async def list(self, gallery: str, limit: int = 100, cursor: str | None = None) -> PeoplePage:
+    async def list(self, gallery: str, limit: int = 100, cursor: str | None = None) -> Page[PersonRecord]:
         """People in the order of their names, ``limit`` at a time; as stable as the list of galleries.
 
         Raises:
@@ -36,8 +27,7 @@ class People:
         after = "" if cursor is None else last_before(cursor)
         key = await self._parts.key(gallery)
         found = await self._parts.read(lambda: self._parts.catalog.people.page(key.number, limit + 1, after))
-        page = tuple(found[:limit])
-        return PeoplePage(page, cursor_after(page[-1].name) if len(found) > limit else None)
+        return page_of(found, limit, lambda record: record.name)
 
     async def get(self, gallery: str, person: str) -> PersonRecord:
         """A person, and how many pictures show them.

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from service.cursor import cursor_after, number_before
+from service.cursor import number_before
 from service.gallery.kept import kept_bytes
+from service.gallery.page import Page, page_of
 from service.gallery.parts import Parts
 from service.gallery.thumbnails import stored_thumbnail
 from service.problems import (
@@ -17,15 +16,7 @@ from service.problems import (
 )
 from service.storage.records import PictureRecord
 
-__all__ = ["PicturePage", "Pictures"]
-
-
-@dataclass(frozen=True, slots=True)
-class PicturePage:
-    """Pictures in the order of enrolment, and the cursor of the next page (None: this was the last)."""
-
-    items: tuple[PictureRecord, ...]
-    next_cursor: str | None
+__all__ = ["Pictures"]
 
 
 class Pictures:
@@ -41,7 +32,7 @@ class Pictures:
         cursor: str | None = None,
         person: str | None = None,
         camera: str | None = None,
-    ) -> PicturePage:
+    ) -> Page[PictureRecord]:
         """Pictures in the order in which they were enrolled, ``limit`` at a time.
 
         A page goes on after the last picture of the one before, whatever is enrolled or erased meanwhile.
@@ -55,8 +46,7 @@ class Pictures:
         found = await self._parts.read(
             lambda: self._parts.catalog.pictures.page(key.number, limit + 1, after, person, camera)
         )
-        page = tuple(found[:limit])
-        return PicturePage(page, cursor_after(str(page[-1].number)) if len(found) > limit else None)
+        return page_of(found, limit, lambda record: str(record.number))
 
     async def get(self, gallery: str, id: str) -> PictureRecord:
         """A picture with all that was told of it.
