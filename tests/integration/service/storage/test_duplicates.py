@@ -2,24 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
-import pytest
 
 from service.storage.catalog import Catalog
 from service.storage.records import Enrolled, NewImage
 from service.storage.ulid import new_ulid
 
 MODEL = "a" * 64
-
-
-@pytest.fixture
-def catalog(catalog_url: str) -> Iterator[Catalog]:
-    opened = Catalog(catalog_url)
-    opened.galleries.create("shop", keep_pictures=False)
-    yield opened
-    opened.close()
 
 
 def enrol(catalog: Catalog, *pictures: tuple[str, int, str | None], gallery: int = 1) -> list[Enrolled]:

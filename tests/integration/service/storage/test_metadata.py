@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +19,6 @@ from service.storage.tables import FactRow
 from service.storage.ulid import new_ulid
 
 MODEL = "a" * 64
-
-
-@pytest.fixture
-def catalog(catalog_url: str) -> Iterator[Catalog]:
-    opened = Catalog(catalog_url)
-    opened.galleries.create("shop", keep_pictures=False)
-    yield opened
-    opened.close()
 
 
 def enrolled(catalog: Catalog, *told: dict[str, Any], gallery: int = 1) -> list[tuple[int, str]]:
