@@ -120,10 +120,11 @@ class Settings(BaseSettings):
         description="SQLAlchemy URL of the catalog; SQLite in data_dir unless given.",
     )
     catalog_rewrite_bytes: int = Field(
-        default=64 * MEBIBYTE,
+        default=512 * MEBIBYTE,
         ge=0,
-        description="PostgreSQL: tables up to this size are written anew after an erasure, locked meanwhile: "
-        "nothing of what was erased is then in their files. Larger ones are vacuumed.",
+        description="PostgreSQL: after an erasure, those of a table's 32 parts that it touched are written "
+        "anew, each locked meanwhile: nothing of what was erased is then in their files. Parts that are "
+        "larger than this are vacuumed, and keep erased bytes until others are written over them.",
     )
     pictures_url: str = Field(
         default_factory=_folder_under_data_dir,

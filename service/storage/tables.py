@@ -35,6 +35,7 @@ __all__ = [
     "ImageRow",
     "Instant",
     "KeyRow",
+    "OwedRewriteRow",
     "PersonRow",
     "PreviousRow",
 ]
@@ -200,3 +201,11 @@ class ErasedRow(Base):
     number: Mapped[int] = mapped_column(Number, primary_key=True)
     fingerprint: Mapped[str] = mapped_column(String(64))
     digest: Mapped[str] = mapped_column(String(64))
+
+
+class OwedRewriteRow(Base):
+    """PostgreSQL: a table, or part of one, whose file has yet to be written anew without its erased rows."""
+
+    __tablename__ = "owed_rewrites"
+
+    relation: Mapped[str] = mapped_column(String(64), primary_key=True)

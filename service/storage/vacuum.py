@@ -2,8 +2,14 @@
 
 A deleted row stays in its table's file: as a dead row until VACUUM, and from then on as bytes of a page that
 nothing points to, until another row is written over them. Only a file that was written anew (VACUUM FULL) is
-without them; but while a table is written anew, nobody can read it. So small tables are written anew, which
-takes a moment, and large ones are vacuumed. Both run in the background, several erasures' together.
+without them; but while a table is written anew, nobody can read it. So the tables that grow with the pictures
+are divided (``migrations/versions/0013_divided_tables.py``), and only the parts that a row was deleted from
+are written anew, one after the other, each in a moment. That runs in the background, several erasures'
+together.
+
+Which relations that is owed to is noted by triggers in the transaction that deletes, in ``owed_rewrites``.
+No trigger tells of rows of a transaction that was rolled back, or that died with its process: after those it
+is owed to all of them. So a process that has begun notes that too, and strikes it out when it ends in order.
 
 What was written to the write-ahead log is not reached from here; service/README.md says how long it stays.
 """
@@ -16,10 +22,11 @@ import threading
 import time
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, text
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import Connection, Engine, delete, select, text
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from service.storage.tables import AboutRow, AuditRow, Base, GalleryRow, KeyRow
+from service.storage.tables import ErasedRow, FactRow, ImageRow, OwedRewriteRow, PersonRow, PreviousRow
 
 __all__ = ["Vacuum"]
 
@@ -28,11 +35,25 @@ _log = logging.getLogger(__name__)
 _SHARE: Final = 0.05
 """Of the time, that is spent on it at most, however much is erased."""
 
-_NOBODYS: Final = {row.__tablename__ for row in (AboutRow, AuditRow, GalleryRow, KeyRow)}
-"""Tables that say nothing of anybody who can be erased; the audit trail has keyed hashes."""
+_TELLING: Final = (ImageRow, FactRow, PreviousRow, PersonRow, ErasedRow)
+"""Tables that say something of somebody who can be erased; the audit trail has keyed hashes."""
+
+_ALL: Final = "*"
+"""Stands for all of their relations among the notes."""
+
+_BEGIN: Final = (
+    insert(OwedRewriteRow).values(relation=_ALL).on_conflict_do_nothing().returning(OwedRewriteRow.relation)
+)
+_NOTES: Final = select(OwedRewriteRow.relation).where(OwedRewriteRow.relation != _ALL)
 
 _SEEN_FOR_S: Final = 10.0
 """How long to wait for those who began to read before the erasure: what they see is not taken away."""
+
+_RELATIONS: Final = text(
+    "SELECT relname FROM pg_class LEFT JOIN pg_inherits ON inhrelid = oid "
+    "WHERE relkind = 'r' AND coalesce(inhparent, oid) = ANY (CAST(:tables AS regclass[]))"
+)
+"""Tables that are not divided, and the parts of those that are."""
 
 _SIZE: Final = text("SELECT pg_total_relation_size(to_regclass(:name))")
 _NOW: Final = text("SELECT pg_snapshot_xmax(pg_current_snapshot())::xid::text")
@@ -54,8 +75,8 @@ class Vacuum:
 
     Args:
         engine: of the PostgreSQL catalog.
-        rewritten_up_to: size of a table, its indexes and long values included, bytes, up to which it is
-            written anew.
+        rewritten_up_to: size of a table or part, its indexes and long values included, bytes, up to which it
+            is written anew.
     """
 
     def __init__(self, engine: Engine, rewritten_up_to: int) -> None:
@@ -63,6 +84,10 @@ class Vacuum:
         self._rewritten_up_to = rewritten_up_to
         self._lock = threading.Lock()
         self._noted = True  # what an earlier process left
+        self._torn = False
+        self._begun = False
+        self._owed: set[str] = set()  # of notes that were taken, what is not done; of the thread alone
+        self._too_large: list[str] = []
         self._not_before = 0.0
         self._thread: threading.Thread | None = None
         self._driver: Any = None  # psycopg's connection, while there is one
@@ -78,6 +103,11 @@ class Vacuum:
         """Something was erased."""
         with self._lock:
             self._noted = True
+
+    def note_torn(self) -> None:
+        """A transaction that had stored rows was rolled back."""
+        with self._lock:
+            self._noted = self._torn = True
 
     def go_on(self) -> None:
         """Begin with what is owed, unless that is under way or would take too large a share of the time."""
@@ -98,10 +128,16 @@ class Vacuum:
                 with contextlib.suppress(Exception):  # it may end this moment
                     driver.cancel()
             thread.join(0.1)
+        if self._begun and not self._torn:
+            try:
+                self._leave()
+            except SQLAlchemyError as error:
+                _log.info("the next start will write all of PostgreSQL's tables anew: %s", error)
 
     def _work(self) -> None:
         with self._lock:
             self._noted = False  # what is erased from here on is owed again
+            torn, self._torn = self._torn, False
         spent_s = 0.0
         done = False
         try:
@@ -109,11 +145,19 @@ class Vacuum:
                 connection = connection.execution_options(isolation_level="AUTOCOMMIT")
                 self._driver = connection.connection.driver_connection
                 connection.detach()  # what is set below must not reach others through the pool
+                self._take_notes(connection, torn)
+                torn = False
                 self._until_nobody_sees(connection)
-                for table in Base.metadata.sorted_tables:
-                    if table.name not in _NOBODYS and not self._closed:
-                        spent_s += self._vacuum(connection, table.name)
-            done = not self._closed
+                self._too_large.clear()
+                for relation in sorted(self._owed):
+                    if not self._closed:
+                        spent_s += self._vacuum(connection, relation)
+            if self._too_large:
+                _log.warning(
+                    "erased rows stay in the files of what is larger than PENUMBRA_CATALOG_REWRITE_BYTES: %s",
+                    ", ".join(self._too_large),
+                )
+            done = not self._owed
         except (SQLAlchemyError, _StillSeen) as error:
             _log.info("erased rows are still in PostgreSQL's files, trying again: %s", error)
         except Exception:
@@ -121,9 +165,29 @@ class Vacuum:
         finally:
             with self._lock:
                 self._noted = self._noted or not done
+                self._torn = self._torn or torn
                 self._not_before = time.monotonic() + spent_s * (1 / _SHARE - 1)
                 self._driver = None
                 self._thread = None
+
+    def _take_notes(self, connection: Connection, torn: bool) -> None:
+        """Take the notes: whoever erases from here on notes it again, and the rest is waited for."""
+        left = not self._begun and connection.execute(_BEGIN).first() is None
+        self._begun = True
+        if left or torn:
+            tables = [row.__tablename__ for row in _TELLING]
+            self._owed |= set(connection.execute(_RELATIONS, {"tables": tables}).scalars())
+        noted = set(connection.execute(_NOTES).scalars())
+        self._owed |= noted
+        connection.execute(delete(OwedRewriteRow).where(OwedRewriteRow.relation.in_(noted)))
+
+    def _leave(self) -> None:
+        """This process ends in order: to the next one that alone is owed which is noted."""
+        with self._engine.begin() as connection:
+            for relation in self._owed:
+                note = insert(OwedRewriteRow).values(relation=relation)
+                connection.execute(note.on_conflict_do_nothing())
+            connection.execute(delete(OwedRewriteRow).where(OwedRewriteRow.relation == _ALL))
 
     def _until_nobody_sees(self, connection: Connection) -> None:
         """Wait for who began before this moment, such as a dump."""
@@ -134,14 +198,26 @@ class Vacuum:
                 raise _StillSeen("a transaction from before the erasure goes on")
             time.sleep(0.05)
 
-    def _vacuum(self, connection: Connection, name: str) -> float:
+    def _vacuum(self, connection: Connection, relation: str) -> float:
         """Returns how many seconds it took."""
-        size = connection.execute(_SIZE, {"name": name}).scalar_one()
-        anew = size is not None and size <= self._rewritten_up_to
+        size = connection.execute(_SIZE, {"name": relation}).scalar_one()
+        if size is None:
+            self._owed.remove(relation)
+            return 0.0
+        anew = size <= self._rewritten_up_to
+        if not anew:
+            self._too_large.append(relation)
         # Who waits for a whole table keeps others waiting behind it; who waits to vacuum is in nobody's way.
         connection.exec_driver_sql(f"SET lock_timeout = '{'100ms' if anew else '10s'}'")
-        quoted = self._engine.dialect.identifier_preparer.quote(name)
+        quoted = self._engine.dialect.identifier_preparer.quote(relation)
         options = "FULL" if anew else "INDEX_CLEANUP ON"
         began = time.monotonic()
-        connection.exec_driver_sql(f"VACUUM ({options}) {quoted}")
+        try:
+            connection.exec_driver_sql(f"VACUUM ({options}) {quoted}")
+        except DBAPIError as error:
+            if error.connection_invalidated:
+                raise
+            _log.debug("%s cannot be written anew for now: %s", relation, error)
+        else:
+            self._owed.remove(relation)
         return time.monotonic() - began

@@ -22,7 +22,8 @@ __all__ = ["enrol_in"]
 
 def enrol_in(session: Session, gallery: int, fingerprint: str, images: Sequence[NewImage]) -> list[Enrolled]:
     """What :meth:`service.storage.catalog.pictures.PictureCatalog.enrol` does, in a caller's transaction."""
-    if session.get(GalleryRow, gallery) is None:
+    # Of two that store one client id, the second waits here and then finds the first one's.
+    if session.get(GalleryRow, gallery, with_for_update={"key_share": True}) is None:
         raise UnknownGallery("the gallery was deleted while pictures were being enrolled")
     client_ids = {image.client_id for image in images if image.client_id is not None}
     known: dict[str | None, ImageRow] = {

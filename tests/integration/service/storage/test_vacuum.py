@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import socket
 import struct
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import numpy as np
 import pytest
-from sqlalchemy import text
+from sqlalchemy import create_engine, text
+from sqlalchemy.orm import Session
 
 from service.storage.catalog import Catalog
+from service.storage.catalog.enrolling import enrol_in
 from service.storage.records import NewImage
 from service.storage.ulid import new_ulid
 from tests.servers import PostgreSQLServer
@@ -20,6 +23,7 @@ from tests.servers import PostgreSQLServer
 DIMENSION = 512  # nine of these are too long for a row: PostgreSQL keeps them beside the table
 MODEL = "f" * 64
 ENOUGH = 64 * 1024 * 1024
+PARTS = 32
 ERASED, OTHER = "Somebody Unforgettable", "Nobody In Particular"
 
 
@@ -205,17 +209,146 @@ def standby(catalog: Catalog, slot: str) -> Iterator[str]:
         yield oldest
 
 
-def test_tables_beyond_the_size_are_vacuumed_where_they_lie(url: str) -> None:
+def test_tables_beyond_the_size_are_vacuumed_where_they_lie(
+    url: str, caplog: pytest.LogCaptureFixture
+) -> None:
     catalog = Catalog(url, 0)
     number = gallery(catalog)
     catalog.pictures.enrol(number, MODEL, [picture(f"person {one}", one) for one in range(40)])
-    before = file_of(catalog, "images"), size_of(catalog, "images")
+    files, size = files_of(catalog), size_of(catalog)
     for one in range(40):
         catalog.people.delete("shop", f"person {one}")
     until(lambda: forgotten(catalog))
-    assert before[0] == file_of(catalog, "images")
-    assert before[1] > 0 == size_of(catalog, "images")  # pages at the end that are empty are given back
+    assert files == files_of(catalog)
+    assert size > 0 == size_of(catalog)  # pages at the end that are empty are given back
+    assert "larger than PENUMBRA_CATALOG_REWRITE_BYTES: erased_features, images_0" in caplog.text
     catalog.close()
+
+
+def test_a_table_far_beyond_the_size_is_written_anew_part_by_part(
+    postgresql_server: PostgreSQLServer, url: str
+) -> None:
+    catalog = Catalog(url, size := 1024 * 1024)
+    number = gallery(catalog)
+    erased, other = picture(ERASED, 1), picture(OTHER, 2)
+    crowd = [picture(f"person {one}", 100 + one) for one in range(400)]
+    catalog.pictures.enrol(number, MODEL, [*crowd[:200], erased, other, *crowd[200:]])
+    until(lambda: forgotten(catalog))
+    assert whole_size_of(catalog) > 4 * size
+
+    before = files_of(catalog)
+    catalog.people.delete("shop", ERASED)
+    catalog.erased.strike_out([note.number for note in catalog.erased.noted(10)])
+    until(lambda: forgotten(catalog))
+    assert found(erased, postgresql_server, url) == set()
+    assert found(other, postgresql_server, url) == set(traces(other))
+    after = files_of(catalog)
+    anew = {name for name in before if before[name] != after[name]}
+    assert len([name for name in anew if name.startswith("images_")]) == 1
+    assert len([name for name in anew if name.startswith("metadata_facts_")]) == 1
+    assert catalog.people.count(number) == 401
+    catalog.close()
+
+
+def test_erasures_during_the_work_are_not_missed(
+    catalog: Catalog, postgresql_server: PostgreSQLServer, url: str
+) -> None:
+    number = gallery(catalog)
+    erased = [picture(f"{ERASED} {one}", one) for one in range(60)]
+    catalog.pictures.enrol(number, MODEL, erased)
+    ended = threading.Event()
+
+    def forget() -> None:
+        while not ended.is_set():
+            catalog.database.forget_owed()
+            time.sleep(0.001)
+
+    meanwhile = threading.Thread(target=forget)
+    meanwhile.start()
+    try:
+        for image in erased:
+            catalog.people.delete("shop", image.person)
+        catalog.erased.strike_out([note.number for note in catalog.erased.noted(100)])
+    finally:
+        ended.set()
+        meanwhile.join()
+    until(lambda: forgotten(catalog))
+    held = postgresql_server.held(url)
+    assert [image.person for image in erased if any(trace in held for trace in traces(image).values())] == []
+
+
+def test_what_another_process_erased_is_written_away_by_the_next_service(
+    postgresql_server: PostgreSQLServer, url: str
+) -> None:
+    service = Catalog(url, ENOUGH)
+    erased = picture(ERASED, 1)
+    service.pictures.enrol(gallery(service), MODEL, [erased, picture(OTHER, 2)])
+    until(lambda: forgotten(service))
+    service.close()
+    command = Catalog(url, ENOUGH)  # does not forget by itself
+    command.people.delete("shop", ERASED)
+    command.erased.strike_out([note.number for note in command.erased.noted(10)])
+    command.close()
+    service = Catalog(url, ENOUGH)
+    before = files_of(service)
+    until(lambda: forgotten(service))
+    assert found(erased, postgresql_server, url) == set()
+    kept = {name for name, file in files_of(service).items() if file == before[name]}
+    assert len([name for name in kept if name.startswith("images_")]) == PARTS - 1
+    service.close()
+
+
+def test_a_service_that_ended_in_order_leaves_the_next_one_nothing_to_do(url: str) -> None:
+    first = Catalog(url, ENOUGH)
+    first.pictures.enrol(gallery(first), MODEL, [picture(OTHER, 2)])
+    until(lambda: forgotten(first))
+    before = files_of(first)
+    first.close()
+    second = Catalog(url, ENOUGH)
+    until(lambda: forgotten(second))
+    assert files_of(second) == before
+    second.close()
+
+
+def test_what_was_stored_by_halves_before_a_process_died_is_written_away(
+    postgresql_server: PostgreSQLServer, url: str
+) -> None:
+    first = Catalog(url, ENOUGH)
+    number = gallery(first)
+    until(lambda: forgotten(first))
+    halved = picture(ERASED, 1)
+    with Session(first.database.engine) as session:
+        enrol_in(session, number, MODEL, [halved])
+        session.rollback()  # as PostgreSQL does when the process is gone
+    assert "more features" in found(halved, postgresql_server, url)
+    first.database.engine.dispose()  # and nothing else of what an end in order does
+    second = Catalog(url, ENOUGH)
+    until(lambda: forgotten(second))
+    assert found(halved, postgresql_server, url) == set()
+    second.close()
+
+
+def test_what_an_end_broke_off_is_owed_to_the_next_service(
+    postgresql_server: PostgreSQLServer, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.storage.vacuum._SEEN_FOR_S", 0.0)
+    first = Catalog(url, ENOUGH)
+    erased = picture(ERASED, 1)
+    first.pictures.enrol(gallery(first), MODEL, [erased])
+    until(lambda: forgotten(first))
+    reader = create_engine(url, isolation_level="REPEATABLE READ").connect()
+    reader.execute(text("SELECT * FROM galleries")).all()
+    first.people.delete("shop", ERASED)
+    first.erased.strike_out([note.number for note in first.erased.noted(10)])
+    for _ in range(5):  # the notes are taken, and nothing can be done
+        assert not forgotten(first)
+        time.sleep(0.05)
+    first.close()
+    reader.close()
+    second = Catalog(url, ENOUGH)
+    until(lambda: forgotten(second))
+    assert found(erased, postgresql_server, url) == set()
+    second.close()
 
 
 def test_stopping_does_not_wait_for_a_vacuum(catalog: Catalog) -> None:
@@ -235,11 +368,23 @@ def waiting(catalog: Catalog) -> int:
         return int(connection.execute(statement).scalar_one())
 
 
-def file_of(catalog: Catalog, table: str) -> str:
+def files_of(catalog: Catalog) -> dict[str, str]:
+    """File of each of the catalog's tables, or of their parts."""
+    statement = "SELECT relname, pg_relation_filepath(oid) FROM pg_class WHERE relkind = 'r'"
     with catalog.database.engine.connect() as connection:
-        return str(connection.execute(text(f"SELECT pg_relation_filepath('{table}')")).scalar_one())
+        rows = connection.execute(text(f"{statement} AND relnamespace = 'public'::regnamespace"))
+        return {str(name): str(file) for name, file in rows}
 
 
-def size_of(catalog: Catalog, table: str) -> int:
+def size_of(catalog: Catalog) -> int:
+    """Bytes of the table of images, without its indexes and long values."""
+    statement = "SELECT sum(pg_relation_size(relid)) FROM pg_partition_tree('images')"
     with catalog.database.engine.connect() as connection:
-        return int(connection.execute(text(f"SELECT pg_relation_size('{table}')")).scalar_one())
+        return int(connection.execute(text(statement)).scalar_one())
+
+
+def whole_size_of(catalog: Catalog) -> int:
+    """Bytes of the table of images, with everything that belongs to it."""
+    statement = "SELECT sum(pg_total_relation_size(relid)) FROM pg_partition_tree('images')"
+    with catalog.database.engine.connect() as connection:
+        return int(connection.execute(text(statement)).scalar_one())
