@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
@@ -44,6 +44,7 @@ class Assembly:
 
     settings: Settings
     metrics: Metrics
+    catalog: Catalog
     engine: Engine
     batcher: Batcher
     previous_batcher: Batcher | None
@@ -57,7 +58,8 @@ class Assembly:
 
     async def parts_ready(self) -> dict[str, bool]:
         """Which parts would serve a request now: the models' workers, and the catalog."""
-        parts = {"model": self.batcher.ready, "catalog": await self._catalog_answers()}
+        catalog = not self.catalog.lost and await self._catalog_answers()
+        parts = {"model": self.batcher.ready, "catalog": catalog}
         if self.previous_batcher is not None:
             parts["previous_model"] = self.previous_batcher.ready
         return parts
@@ -146,8 +148,13 @@ def _index_options(settings: Settings) -> IndexOptions:
 
 
 @asynccontextmanager
-async def assemble(settings: Settings, metrics: Metrics) -> AsyncIterator[Assembly]:
+async def assemble(
+    settings: Settings, metrics: Metrics, on_catalog_lost: Callable[[], None] = lambda: None
+) -> AsyncIterator[Assembly]:
     """Everything started and warm; on leaving, what was accepted is finished before a part closes.
+
+    Args:
+        on_catalog_lost: see :meth:`service.storage.catalog.Catalog.claim`.
 
     Raises:
         FileNotFoundError, models.bundle.BundleError: the bundle.
@@ -172,7 +179,8 @@ async def assemble(settings: Settings, metrics: Metrics) -> AsyncIterator[Assemb
 
         catalog = await asyncio.to_thread(Catalog, settings.catalog_url, settings.catalog_rewrite_bytes)
         stack.callback(catalog.close)
-        await asyncio.to_thread(catalog.claim)  # before anything is touched that another service may hold
+        # before anything is touched that another service may hold
+        await asyncio.to_thread(catalog.claim, on_catalog_lost)
 
         rate_limit = None
         if settings.rate_limit is not None:
@@ -226,6 +234,7 @@ async def assemble(settings: Settings, metrics: Metrics) -> AsyncIterator[Assemb
         yield Assembly(
             settings,
             metrics,
+            catalog,
             engine,
             batcher,
             None if before is None else before.batcher,

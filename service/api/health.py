@@ -27,5 +27,8 @@ async def readyz(request: Request) -> Response:
     assembly.metrics.ready.set(all(parts.values()))
     if all(parts.values()):
         return JSONResponse(Ready(parts=parts).model_dump())
+    if assembly.catalog.lost:
+        reason = "another service has taken the catalog over, and this one ends"
+        return problem_response(Unavailable(f"Not ready: {reason}."), parts=parts)
     missing = ", ".join(name for name, ready in parts.items() if not ready)
     return problem_response(Unavailable(f"Not ready: {missing}."), parts=parts)

@@ -58,6 +58,7 @@ def settle(parts: Parts, doubt: Doubt) -> None:
     Raises:
         sqlalchemy.exc.SQLAlchemyError: the catalog does not answer; the doubt stays.
     """
+    parts.catalog.database.wait_for_writers()  # the commit may still be under way
     kind = parts.catalog.galleries.kinds().get(doubt.gallery)
     if kind is None:
         parts.drop(doubt.gallery)

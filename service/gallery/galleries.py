@@ -199,7 +199,7 @@ class Galleries:
             )
             self._parts.index.catch_up(stored.gallery)
             count += len(stored.ids)
-        orphans = self._parts.pictures.sweep(self._parts.catalog.pictures.kept())
+        orphans = self._parts.pictures.sweep(self._parts.catalog.kept_pictures)
         _log.info(
             "index of %d pictures built in %.1f s, %d orphaned files removed",
             count,

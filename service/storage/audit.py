@@ -137,7 +137,7 @@ class AuditTrail:
 
     def _insert(self, events: Sequence[Event]) -> None:
         rows = [asdict(event) for event in events]
-        self._database.transact(lambda session: session.execute(insert(AuditRow), rows))
+        self._database.transact(lambda session: session.execute(insert(AuditRow), rows), regardless=True)
 
     # Reading and forgetting
 

@@ -1,46 +1,36 @@
 """The claim of one service on a PostgreSQL catalog: a lock that its server frees when the service ends.
 
 It belongs to one connection, which is held beside the engine's pool. Where that is cut, or the server is
-started anew, the lock is free until it is taken again, a second after the server answers at the latest.
+started anew, the lock is free until it is taken again, a second after the server answers at the latest. If
+another service takes it in that moment, the catalog is that one's (:mod:`service.storage.fence`).
 """
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import threading
 import time
 from typing import Final
 
 from sqlalchemy import URL, Connection, NullPool, create_engine, text
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
+
+from service.storage.database import PATIENCE, SERVERS_PATIENCE
+from service.storage.fence import ClaimLost, Fence, advisory_key
 
 __all__ = ["PostgreSQLClaim"]
 
 _log = logging.getLogger(__name__)
 
 _PATIENCE_S: Final = 15.0
-"""How long a lock is waited for that may be the one of a process or connection that has just ended."""
+"""How long a lock is waited for that may be the one of a process, connection or transaction about to end."""
 
 _LOOK_S: Final = 1.0
 _LEAVE_S: Final = 5.0  # a server that is frozen may never answer
 
-# After it either end takes a connection for lost, so that the other end's lock outlives nobody by more.
-_CONNECTION: Final = {
-    "connect_timeout": 5,
-    "keepalives_idle": 3,
-    "keepalives_interval": 3,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 10_000,
-}
-_SESSION: Final = (
-    "SET tcp_keepalives_idle = 3",
-    "SET tcp_keepalives_interval = 3",
-    "SET tcp_keepalives_count = 3",
-)
-
 _TAKE: Final = text("SELECT pg_try_advisory_lock(:key)")
 _ALIVE: Final = text("SELECT 1")
+_LOCK_NOT_AVAILABLE: Final = "55P03"
 
 
 class PostgreSQLClaim:
@@ -49,24 +39,28 @@ class PostgreSQLClaim:
     Args:
         url: where the catalog is; sessions must be the client's own, not a pooler's.
         catalog: its id.
+        fence: is put up when the lock is first taken.
     """
 
-    def __init__(self, url: URL, catalog: str) -> None:
+    def __init__(self, url: URL, catalog: str, fence: Fence) -> None:
         self._engine = create_engine(
             url,
             poolclass=NullPool,
-            connect_args=_CONNECTION,
+            connect_args=PATIENCE,
             isolation_level="AUTOCOMMIT",
             hide_parameters=True,
         )
-        digest = hashlib.sha256(f"penumbra {catalog}".encode()).digest()
-        self._key = int.from_bytes(digest[:8], "big", signed=True)
+        self._key = advisory_key("penumbra", catalog)
+        self._fence = fence
         self._connection: Connection | None = None
+        self._up = False  # the fence
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._keep, name="claim", daemon=True)
 
     def take(self) -> bool:
-        """Take the lock; whether that was possible, which it is not while another service has it.
+        """Take the lock and put the fence up; whether that was possible.
+
+        It is not while another service has the lock, or a transaction of an earlier owner goes on.
 
         Raises:
             sqlalchemy.exc.SQLAlchemyError: the database does not answer.
@@ -77,6 +71,16 @@ class PostgreSQLClaim:
                 self._engine.dispose()
                 return False
             time.sleep(0.1)
+        assert self._connection is not None
+        try:
+            self._fence.put_up(self._connection)
+        except OperationalError as error:
+            self._let_go()
+            self._engine.dispose()
+            if getattr(error.orig, "sqlstate", None) == _LOCK_NOT_AVAILABLE:
+                return False
+            raise
+        self._up = True
         self._thread.start()
         return True
 
@@ -87,7 +91,11 @@ class PostgreSQLClaim:
             self._thread.join(_LEAVE_S)
 
     def _taken(self) -> bool:
-        """Whether a connection of this claim's has the lock, after an attempt where none had it."""
+        """Whether a connection of this claim's has the lock, after an attempt where none had it.
+
+        Raises:
+            ClaimLost: another service had it since.
+        """
         if self._connection is not None:
             try:
                 self._connection.execute(_ALIVE)
@@ -97,9 +105,11 @@ class PostgreSQLClaim:
         connection = self._engine.connect()
         taken = False
         try:
-            for statement in _SESSION:
-                connection.exec_driver_sql(statement)
-            taken = bool(connection.execute(_TAKE, {"key": self._key}).scalar_one())
+            connection.exec_driver_sql(f"{SERVERS_PATIENCE}; SET lock_timeout = '{_PATIENCE_S:g}s'")
+            if connection.execute(_TAKE, {"key": self._key}).scalar_one():
+                taken = True
+            if self._up:
+                self._fence.look(connection)
         finally:
             if taken:
                 self._connection = connection
@@ -114,22 +124,12 @@ class PostgreSQLClaim:
             connection.close()
 
     def _keep(self) -> None:
-        refused_since: float | None = None
-        told = False
         while not self._end.wait(_LOOK_S):
             try:
-                if self._taken():
-                    if told:
-                        _log.warning("this service is alone on its catalog again")
-                    refused_since, told = None, False
-                    continue
+                self._taken()
+            except ClaimLost:
+                break
             except SQLAlchemyError as error:
                 _log.debug("the catalog's lock cannot be taken for now: %s", error)
-                refused_since = None
-                continue
-            refused_since = time.monotonic() if refused_since is None else refused_since
-            if not told and time.monotonic() - refused_since > _PATIENCE_S:
-                told = True
-                _log.error("another service runs on the same catalog; neither finds what the other stores")
         self._let_go()
         self._engine.dispose()

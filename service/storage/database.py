@@ -12,10 +12,11 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
+from service.storage.fence import ClaimLost, Fence
 from service.storage.tables import AboutRow
 from service.storage.ulid import new_ulid
 from service.storage.vacuum import Vacuum
@@ -28,7 +29,21 @@ Result = TypeVar("Result")
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
 _ATTEMPTS: Final = 3  # of a transaction that met a concurrent writer's row, or lost its connection
-_CONNECT_S: Final = 5
+PATIENCE: Final = {
+    "connect_timeout": 5,
+    "keepalives_idle": 3,
+    "keepalives_interval": 3,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
+"""Of PostgreSQL's driver: it takes a connection for lost after some 12 s."""
+
+SERVERS_PATIENCE: Final = (
+    "SET tcp_keepalives_idle = 3; SET tcp_keepalives_interval = 3; SET tcp_keepalives_count = 3"
+)
+"""The same of the server, to be said in each session: with it go its transaction and locks."""
+
+_WRITERS_S: Final = 5  # PostgreSQL: how long one waits for the end of the others
 _BUSY_MS: Final = 10_000  # SQLite: how long one waits for another writer
 _CHECKPOINT_MS: Final = 100  # and the emptying of its log for readers, while nobody else can write
 _FIRST: Final = "0001"
@@ -72,6 +87,7 @@ class Database:
         self._vacuum = None if self.is_sqlite else Vacuum(self.engine, rewritten_up_to)
         self._log_holds_erased = True  # what an earlier process left
         self._forgetting = threading.Lock()
+        self._fence: Fence | None = None
         migrate(self.engine)
         self.id: Final = self.transact(_introduce)
 
@@ -80,21 +96,38 @@ class Database:
         """Whether it is a file of this machine."""
         return self.engine.dialect.name == "sqlite"
 
-    def transact(self, work: Callable[[Session], Result]) -> Result:
+    def guard(self, fence: Fence) -> None:
+        """Change nothing from here on that the fence does not let in; read nothing once the claim is lost."""
+        self._fence = fence
+
+        @event.listens_for(self.engine, "begin")
+        def begin(connection: Connection) -> None:
+            if fence.lost and not connection.get_execution_options().get("regardless", False):
+                raise ClaimLost
+
+    def transact(self, work: Callable[[Session], Result], regardless: bool = False) -> Result:
         """Run ``work`` in one transaction.
 
         Again if another writer's row came between check and insert, or if the connection was lost before
         the commit began.
 
+        Args:
+            regardless: also where another service has claimed the catalog since this one did; for rows that
+                are in nobody's way.
+
         Raises:
-            CommitInDoubt: it was lost in the middle of the commit.
+            ClaimLost: another service has claimed the catalog; nothing was changed.
+            CommitInDoubt: the connection was lost in the middle of the commit.
             sqlalchemy.exc.DBAPIError: any other fault; nothing was changed.
         """
         for attempt in range(_ATTEMPTS):
             committing = False
             result: Result
             try:
-                with Session(self.engine.execution_options(writes=True)) as session, session.begin():
+                engine = self.engine.execution_options(writes=True, regardless=regardless)
+                with Session(engine) as session, session.begin():
+                    if self._fence is not None and not regardless:
+                        self._fence.let_in(session.connection())
                     result = work(session)
                     committing = True
                 return result
@@ -107,6 +140,21 @@ class Database:
                 if not error.connection_invalidated or attempt == _ATTEMPTS - 1:
                     raise
         raise AssertionError("unreachable")
+
+    def wait_for_writers(self) -> None:
+        """Return when every transaction of this service has ended, those whose connection broke too.
+
+        What a commit in doubt came to can be read then. Where nobody has claimed the catalog, and with
+        SQLite, whose transactions end with their connection, nothing is waited for.
+
+        Raises:
+            ClaimLost: another service has claimed the catalog.
+            sqlalchemy.exc.DBAPIError: one goes on for longer than is waited, or the database does not answer.
+        """
+        if self._fence is not None:
+            with self.engine.begin() as connection:
+                connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_WRITERS_S}s'")
+                self._fence.wait_for_writers(connection)
 
     @property
     def unforgotten(self) -> bool:
@@ -169,8 +217,7 @@ def open_engine(url: str) -> Engine:
     """
     parsed = make_url(url)
     if parsed.get_backend_name() != "sqlite":
-        patience = {"connect_timeout": _CONNECT_S} if parsed.get_backend_name() == "postgresql" else {}
-        return create_engine(parsed, pool_pre_ping=True, connect_args=patience, hide_parameters=True)
+        return _open_server(parsed)
     if parsed.database in (None, "", ":memory:"):
         raise CatalogError("the catalog needs a SQLite file: sqlite:////absolute/path, not an in-memory one")
     Path(str(parsed.database)).parent.mkdir(parents=True, exist_ok=True)
@@ -193,6 +240,20 @@ def open_engine(url: str) -> Engine:
         # a transaction that reads and then writes must take the write lock first: upgrading can fail
         writes = connection.get_execution_options().get("writes", False)
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine
+
+
+def _open_server(url: URL) -> Engine:
+    if url.get_backend_name() != "postgresql":
+        return create_engine(url, pool_pre_ping=True, hide_parameters=True)
+    engine = create_engine(url, pool_pre_ping=True, connect_args=PATIENCE, hide_parameters=True)
+
+    @event.listens_for(engine, "connect")
+    def connect(connection: Any, _record: object) -> None:
+        connection.autocommit = True  # a rollback would take it back
+        connection.execute(SERVERS_PATIENCE)
+        connection.autocommit = False
 
     return engine
 

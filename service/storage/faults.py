@@ -15,6 +15,7 @@ from sqlalchemy.exc import TimeoutError as NoFreeConnection
 
 from service.problems import BadRequest, PicturesAway, Problem, StorageFull, Unavailable
 from service.storage.database import CommitInDoubt
+from service.storage.fence import ClaimLost
 from service.storage.pictures import PictureStoreAway
 
 __all__ = ["storage_problem"]
@@ -38,8 +39,8 @@ _SQLITE_AWAY: Final = frozenset(
 )
 
 _SQLSTATE_FULL: Final = "53100"
-_SQLSTATES_AWAY: Final = ("08", "25006", "40", "53", "57P", "58")
-"""Connection lost, read-only, deadlock, resources, shutdown, disk (PostgreSQL's appendix A)."""
+_SQLSTATES_AWAY: Final = ("08", "25006", "40", "53", "55P03", "57P", "58")
+"""Connection lost, read-only, deadlock, resources, lock timeout, shutdown, disk (PostgreSQL's appendix A)."""
 
 
 def storage_problem(error: BaseException) -> Problem | None:
@@ -63,6 +64,11 @@ def _catalog_problem(error: SQLAlchemyError) -> Problem | None:
         return Unavailable(
             "The catalog broke off while it was storing this. It was done or it was not: send the request "
             "again; a picture with a client_id is not enrolled twice."
+        )
+    if isinstance(error, ClaimLost):
+        return Unavailable(
+            "Another service has taken the catalog over, and this one ends. Nothing was stored; send the "
+            "request again, to the other one."
         )
     if isinstance(error, NoFreeConnection):
         return Unavailable("The catalog has no connection to spare for now; try again.")

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -180,10 +180,13 @@ class PictureStore:
         for path, about in self._files.find(folder, detail=True).items():
             yield path, int(about["size"] or 0)
 
-    def sweep(self, known: Collection[tuple[int, str]]) -> int:
+    def sweep(self, known: Callable[[], Collection[tuple[int, str]]]) -> int:
         """Remove every picture of this catalog that is not among ``known`` (gallery number, image id).
 
         For the start of the service only: a picture that is being enrolled is not known yet.
+
+        Args:
+            known: asked when the files are listed, so that what is written after that is none's to remove.
 
         Returns:
             How many files were removed.
@@ -193,14 +196,31 @@ class PictureStore:
         """
         removed = 0
         with _asked():
-            for path in self._files.find(self._root):
-                name = _NAME.fullmatch(str(path).removeprefix(self._root).lstrip("/"))
+            paths = self._all()
+        rightful = known()
+        with _asked():
+            for path in paths:
+                name = _NAME.fullmatch(path.removeprefix(self._root).lstrip("/"))
                 if name is None:
                     continue  # not written by this class
-                if (int(name[1]), name[2]) not in known or path.endswith(_PART):
-                    self._files.rm_file(path)
-                    removed += 1
+                if (int(name[1]), name[2]) not in rightful or path.endswith(_PART):
+                    with suppress(FileNotFoundError):  # whoever began it took it back
+                        self._files.rm_file(path)
+                        removed += 1
         return removed
+
+    def _all(self) -> list[str]:
+        """Every file of this catalog."""
+        if not isinstance(self._files, LocalFileSystem):
+            return [str(path) for path in self._files.find(self._root)]
+
+        def unless_gone(error: OSError) -> None:
+            if not isinstance(error, FileNotFoundError):
+                raise error
+
+        # fsspec gives up on a local folder from which a file goes while it is listed
+        walk = os.walk(self._root, onerror=unless_gone)
+        return [f"{folder}/{name}" for folder, _, names in walk for name in names]
 
     def _path(self, gallery: int, image: str, kind: str) -> str:
         return f"{self._root}/{gallery}/{image}{kind}"

@@ -150,7 +150,10 @@ class Snapshots:
             self._remove(gallery)
 
     def close(self, limit_s: float = 10.0) -> None:
-        """Write what is left, for at most ``limit_s`` seconds, and end."""
+        """Write what is left, for at most ``limit_s`` seconds, and end.
+
+        Where another service has taken the catalog over, the files are removed instead.
+        """
         self._ending.set()
         if self._writer is not None:
             self._writer.join()
@@ -160,6 +163,9 @@ class Snapshots:
             for file in self._files.values():
                 file.close()
             self._files.clear()
+            if self._claim is not None and self._catalog.lost:  # who has it now erases nothing from here
+                for path in self._folder.glob(f"*{_SUFFIX}"):
+                    path.unlink(missing_ok=True)
             if self._claim is not None:
                 self._claim.close()
                 self._claim = None

@@ -13,6 +13,7 @@ are *pending*: counted, listed, deletable, but not to be compared with features 
 from __future__ import annotations
 
 import fcntl
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Final
 
@@ -26,6 +27,7 @@ from service.storage.catalog.pictures import PictureCatalog
 from service.storage.catalog.previous import PreviousCatalog
 from service.storage.claim import PostgreSQLClaim
 from service.storage.database import CatalogError, Database
+from service.storage.fence import Fence
 
 __all__ = ["Catalog"]
 
@@ -59,13 +61,25 @@ class Catalog:
         self.previous: Final = PreviousCatalog(self.database)
         self.erased: Final = ErasedCatalog(self.database)
         self._claim: IO[bytes] | PostgreSQLClaim | None = None
+        self._fence: Fence | None = None
 
-    def claim(self) -> None:
+    @property
+    def lost(self) -> bool:
+        """Whether another service has claimed the catalog since this one did."""
+        return self._fence is not None and self._fence.lost
+
+    def claim(self, on_lost: Callable[[], None] = lambda: None) -> None:
         """Claim the catalog for the index of this process, until :meth:`close` or the process's end.
 
         An index follows what its own process writes, so two services on one catalog would each miss the
         other's pictures, and remove files that the other is about to commit. Databases other than SQLite
         and PostgreSQL are not claimed. Claiming again changes nothing.
+
+        The lock on a PostgreSQL catalog can be lost with its connection, and another service have it: from
+        then on all calls raise ``ClaimLost``, but for what :meth:`Database.transact` does regardless.
+
+        Args:
+            on_lost: called once then, from any thread.
 
         Raises:
             CatalogError: another service has claimed it.
@@ -77,7 +91,7 @@ class Catalog:
             self._claim = self._claim_file()
             self.galleries.keep_at_hand()
         elif self.database.engine.dialect.name == "postgresql":
-            self._claim = self._claim_postgresql()
+            self._claim = self._claim_postgresql(on_lost)
 
     def _claim_file(self) -> IO[bytes]:
         database = str(self.database.engine.url.database)
@@ -91,15 +105,31 @@ class Catalog:
             ) from None
         return claim
 
-    def _claim_postgresql(self) -> PostgreSQLClaim:
+    def _claim_postgresql(self, on_lost: Callable[[], None]) -> PostgreSQLClaim:
         url = self.database.engine.url
-        claim = PostgreSQLClaim(url, self.id)
+        fence = Fence(self.id, on_lost)
+        claim = PostgreSQLClaim(url, self.id, fence)
         if not claim.take():
             database = url.set(query={}).render_as_string(hide_password=True)
             raise CatalogError(
                 f"another service is running on {database}; stop it, or give this one its own catalog_url"
             )
+        self._fence = fence
+        self.database.guard(fence)
         return claim
+
+    def kept_pictures(self) -> set[tuple[int, str]]:
+        """(gallery number, image id) of every picture whose bytes are kept; all there are, as of this moment.
+
+        Who lists files, and then asks this, may remove those listed that are not in it: no other service has
+        begun to write any before.
+
+        Raises:
+            ClaimLost: another service has claimed the catalog.
+        """
+        kept = self.pictures.kept()
+        self.database.transact(lambda _: None)  # the claim stands
+        return kept
 
     def close(self) -> None:
         """Close all connections and give up the claim."""

@@ -172,7 +172,7 @@ def test_whatever_a_stores_driver_raises_is_a_store_that_is_away(
         lambda: store.remove(1, id),
         lambda: store.drop(1),
         lambda: store.sizes(1),
-        lambda: store.sweep(set()),
+        lambda: store.sweep(set),
     ):
         with pytest.raises(PictureStoreAway):
             ask()

@@ -6,14 +6,24 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from sqlalchemy import create_engine, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
 
+from service.clock import now
+from service.problems import Unavailable
+from service.storage.audit import AuditTrail, Event
 from service.storage.catalog import Catalog
 from service.storage.database import CatalogError
+from service.storage.faults import storage_problem
+from service.storage.fence import ClaimLost, advisory_key
+from service.storage.keys import Keys
 from tests.servers import PostgreSQLServer
 
 _HOLD = """
@@ -41,10 +51,12 @@ def holder(url: str) -> int | None:
     engine = create_engine(url)
     statement = (
         "SELECT pid FROM pg_locks JOIN pg_database d ON d.oid = database "
-        "WHERE locktype = 'advisory' AND granted AND datname = current_database()"
+        "WHERE locktype = 'advisory' AND granted AND datname = current_database() "
+        "AND (classid::bigint << 32 | objid::bigint) = :key"
     )
     with engine.connect() as connection:
-        pid = connection.execute(text(statement)).scalar()
+        id = connection.execute(text("SELECT value FROM about WHERE key = 'id'")).scalar_one()
+        pid = connection.execute(text(statement), {"key": advisory_key("penumbra", id)}).scalar()
     engine.dispose()
     return pid
 
@@ -61,6 +73,30 @@ def cut(url: str) -> None:
     with engine.connect() as connection:
         connection.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": holder(url)})
     engine.dispose()
+
+
+def take_over(url: str, other: Catalog, monkeypatch: pytest.MonkeyPatch, look_s: float = 600.0) -> None:
+    """Let another catalog claim what a service's cut connection had; the service looks ``look_s`` later."""
+    monkeypatch.setattr("service.storage.claim._LOOK_S", look_s)
+    time.sleep(0.2)  # a look that is under way
+
+    def taken() -> bool:
+        cut(url)
+        try:
+            other.claim()
+        except CatalogError:
+            return False  # the service was quicker
+        return True
+
+    until(taken)
+
+
+def waits_for_a_lock(url: str) -> bool:
+    engine = create_engine(url)
+    with engine.connect() as connection:
+        waiting = connection.execute(text("SELECT count(*) FROM pg_locks WHERE NOT granted")).scalar_one()
+    engine.dispose()
+    return bool(waiting)
 
 
 @pytest.mark.usefixtures("impatient")
@@ -102,26 +138,139 @@ def test_a_claim_whose_connection_is_cut_is_taken_again(url: str) -> None:
 
 
 @pytest.mark.usefixtures("impatient")
-def test_a_claim_that_went_to_another_is_told_and_taken_again_later(
+def test_a_service_whose_claim_is_cut_writes_on_as_long_as_nobody_takes_it(url: str) -> None:
+    catalog = Catalog(url)
+    catalog.claim()
+    for number in range(20):
+        cut(url)
+        catalog.galleries.create(f"shop{number}", keep_pictures=False)
+    assert len(catalog.galleries.numbers()) == 20
+    assert not catalog.lost
+    catalog.close()
+
+
+@pytest.mark.usefixtures("impatient")
+def test_who_lost_the_claim_changes_and_reads_nothing_and_who_has_none_does(
     url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("service.storage.claim._LOOK_S", 0.5)
+    first, second, command = Catalog(url), Catalog(url), Catalog(url)
+    told: list[str] = []
+    first.claim(on_lost=lambda: told.append("lost"))
+    first.galleries.create("before", keep_pictures=False)
+    take_over(url, second, monkeypatch)
+    with pytest.raises(ClaimLost):
+        first.galleries.create("after", keep_pictures=False)
+    with pytest.raises(ClaimLost):
+        first.galleries.create("after", keep_pictures=False)
+    with pytest.raises(ClaimLost):
+        first.galleries.numbers()
+    with pytest.raises(ClaimLost):
+        first.kept_pictures()
+    assert first.lost
+    assert told == ["lost"]
+    assert caplog.text.count("another service has taken the catalog over") == 1
+
+    line = Event(now(), "-", None, "enrol", None, None, None, 503)
+    AuditTrail(second.database)._insert([line])
+    AuditTrail(command.database)._insert([line])
+    first.database.transact(lambda session: session.execute(text("SELECT 1")), regardless=True)
+    Keys(command.database).create("operator", "admin")
+    second.galleries.create("after", keep_pictures=False)
+    assert len(second.galleries.numbers()) == 2
+    second.close()  # what is free again is the next service's, and not the first's
+    with pytest.raises(ClaimLost):
+        first.galleries.create("again", keep_pictures=False)
+    for catalog in (first, command):
+        catalog.close()
+    until(lambda: holder(url) is None)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_service_finds_that_it_lost_its_claim_though_nobody_asks_it_anything(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first, second = Catalog(url), Catalog(url)
     first.claim()
+    take_over(url, second, monkeypatch, look_s=0.5)
+    until(lambda: first.lost)
+    assert not second.lost
+    for catalog in (first, second):
+        catalog.close()
 
-    def taken_away() -> bool:
+
+def test_a_new_owner_waits_for_what_was_begun_and_finds_it(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = Catalog(url), Catalog(url)
+    first.claim()
+    begun, end = threading.Event(), threading.Event()
+
+    def work(session: Session) -> None:
+        begun.set()
+        assert end.wait(60)
+        session.execute(text("INSERT INTO about VALUES ('late', 'here')"))
+
+    with ThreadPoolExecutor() as threads:
+        writing = threads.submit(first.database.transact, work)
+        assert begun.wait(60)
+        monkeypatch.setattr(first._claim, "_taken", lambda: False)  # its thread sleeps
         cut(url)
-        try:
-            second.claim()
-        except CatalogError:
-            return False  # the first was quicker
-        return True
+        claiming = threads.submit(second.claim)
+        until(lambda: waits_for_a_lock(url))
+        assert not claiming.done()
+        end.set()
+        writing.result(60)
+        claiming.result(60)
+    with second.database.engine.connect() as connection:
+        late = connection.execute(text("SELECT value FROM about WHERE key = 'late'")).scalar_one()
+    assert late == "here"
+    with pytest.raises(ClaimLost):
+        first.galleries.create("after", keep_pictures=False)
+    for catalog in (first, second):
+        catalog.close()
 
-    until(taken_away)
-    until(lambda: "another service runs on the same catalog" in caplog.text)
-    second.close()
-    until(lambda: holder(url) is not None)
-    first.close()
+
+@pytest.mark.usefixtures("impatient")
+def test_no_service_starts_beside_a_transaction_that_does_not_end(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = Catalog(url), Catalog(url)
+    first.claim()
+    monkeypatch.setattr(first._claim, "_taken", lambda: False)
+
+    def work(session: Session) -> str:
+        cut(url)
+        with pytest.raises(CatalogError, match="another service is running"):
+            second.claim()
+        return "done"
+
+    assert first.database.transact(work) == "done"
+    monkeypatch.undo()
+    first.galleries.create("after", keep_pictures=False)
+    for catalog in (first, second):
+        catalog.close()
+
+
+def test_what_a_commit_in_doubt_came_to_is_read_when_it_has_ended(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    catalog = Catalog(url)
+    catalog.claim()
+    begun, end = threading.Event(), threading.Event()
+
+    def work(_: Session) -> None:
+        begun.set()
+        assert end.wait(60)
+
+    with ThreadPoolExecutor() as threads:
+        writing = threads.submit(catalog.database.transact, work)
+        assert begun.wait(60)
+        monkeypatch.setattr("service.storage.database._WRITERS_S", 0.2)
+        with pytest.raises(DBAPIError) as refused:
+            catalog.database.wait_for_writers()
+        assert isinstance(storage_problem(refused.value), Unavailable)
+        end.set()
+        writing.result(60)
+        catalog.database.wait_for_writers()
+    catalog.close()
 
 
 def test_a_killed_services_claim_is_free_for_the_next(url: str) -> None:

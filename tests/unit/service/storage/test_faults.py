@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, SQLAlch
 from service.problems import StorageFull, Unavailable
 from service.storage.database import CommitInDoubt, Database
 from service.storage.faults import storage_problem
+from service.storage.fence import ClaimLost
 
 
 @pytest.mark.parametrize(
@@ -41,6 +42,7 @@ def test_a_disk_that_is_full_or_refuses_is_told(number: int, kind: type | None) 
         (psycopg.errors.TooManyConnections("x"), Unavailable),
         (psycopg.errors.ReadOnlySqlTransaction("x"), Unavailable),
         (psycopg.errors.DeadlockDetected("x"), Unavailable),
+        (psycopg.errors.LockNotAvailable("x"), Unavailable),
         (psycopg.OperationalError("connection refused"), Unavailable),
         (psycopg.errors.SyntaxError("x"), None),
         (psycopg.errors.UndefinedTable("x"), None),
@@ -53,6 +55,12 @@ def test_a_postgresql_that_does_not_answer_is_told(error: Exception, kind: type 
 
 def test_a_commit_in_doubt_is_told() -> None:
     assert isinstance(storage_problem(CommitInDoubt(None)), Unavailable)
+
+
+def test_a_catalog_that_is_another_services_is_told() -> None:
+    problem = storage_problem(ClaimLost())
+    assert isinstance(problem, Unavailable)
+    assert "another service has taken the catalog over" in problem.detail.lower()
 
 
 def test_a_fault_of_this_program_is_not_the_storages(tmp_path: Path) -> None:

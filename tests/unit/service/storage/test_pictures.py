@@ -32,7 +32,7 @@ def test_a_thumbnail_goes_with_its_picture(url: str) -> None:
     assert store.read_thumbnail(1, id) == b"few"
     store.remove(1, id)
     assert store.read_thumbnail(1, id) is None
-    assert store.sweep(set()) == 0  # nothing is left to be swept
+    assert store.sweep(set) == 0  # nothing is left to be swept
 
 
 def test_sizes_are_those_of_one_gallerys_files(url: str) -> None:
@@ -74,12 +74,38 @@ def test_a_sweep_removes_orphans_and_nothing_else(url: str) -> None:
     store.write_thumbnail(1, orphan, b"its thumbnail")
     store.write(2, known, b"the same id in another gallery")
     other.write(1, orphan, b"of another catalog")
-    assert store.sweep({(1, known)}) == 3
+    assert store.sweep(lambda: {(1, known)}) == 3
     assert store.read(1, known) == b"known"
     assert other.read(1, orphan) == b"of another catalog"
     for gallery, id in ((1, orphan), (2, known)):
         with pytest.raises(FileNotFoundError):
             store.read(gallery, id)
+
+
+def test_a_sweep_leaves_what_is_written_after_it_has_looked(url: str) -> None:
+    """As another service does that has taken the catalog over: it commits to its picture later."""
+    store, orphan, late = PictureStore(url, "catalog"), new_ulid(), new_ulid()
+    store.write(1, orphan, b"orphan")
+
+    def known() -> set[tuple[int, str]]:
+        store.write(1, late, b"late")
+        return set()
+
+    assert store.sweep(known) == 1
+    assert store.read(1, late) == b"late"
+
+
+def test_a_sweep_goes_on_where_a_file_goes_under_its_hands(tmp_path: Path) -> None:
+    store, ids = PictureStore(tmp_path.as_uri(), "catalog"), [new_ulid() for _ in range(3)]
+    for id in ids:
+        store.write(1, id, b"orphan")
+
+    def known() -> set[tuple[int, str]]:
+        store.remove(1, ids[1])
+        return set()
+
+    assert store.sweep(known) == 2
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
 def test_a_sweep_removes_half_written_files_and_leaves_foreign_ones(tmp_path: Path) -> None:
@@ -89,7 +115,7 @@ def test_a_sweep_removes_half_written_files_and_leaves_foreign_ones(tmp_path: Pa
     half_written = tmp_path / "catalog" / "1" / f"{new_ulid()}.thumbnail.part"
     foreign.write_bytes(b"")
     half_written.write_bytes(b"")
-    assert store.sweep({(1, id)}) == 1
+    assert store.sweep(lambda: {(1, id)}) == 1
     assert foreign.exists()
     assert not half_written.exists()
 
@@ -113,7 +139,7 @@ def test_removing_takes_what_was_begun_and_could_not_be_taken_back(
 
 
 def test_a_sweep_before_anything_was_kept_does_nothing(url: str) -> None:
-    assert PictureStore(url, "catalog").sweep(set()) == 0
+    assert PictureStore(url, "catalog").sweep(set) == 0
 
 
 def test_an_unknown_scheme_is_named() -> None:

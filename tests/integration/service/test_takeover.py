@@ -1,0 +1,81 @@
+"""A service whose PostgreSQL catalog another one has claimed: it refuses, says why, and ends."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+
+from service.storage.audit import AuditTrail
+from service.storage.catalog import Catalog
+from service.storage.database import CatalogError
+from tests.drawings import encoded, person
+from tests.servers import PostgreSQLServer
+from tests.serving import handmade_settings, serving
+
+
+def take_over(postgresql: PostgreSQLServer, other: Catalog) -> None:
+    """Cut the service's connections until the other one has its lock."""
+    while True:
+        postgresql.cut_connections()
+        try:
+            return other.claim()
+        except CatalogError:
+            continue  # the service was quicker
+
+
+def until(happens: Callable[[], bool]) -> None:
+    give_up = time.monotonic() + 60
+    while not happens():
+        assert time.monotonic() < give_up
+        time.sleep(0.02)
+
+
+def enrol(http: httpx.Client, who: int) -> httpx.Response:
+    return http.post(
+        "/v1/galleries/g/images",
+        files=[("files", ("0", encoded(person(who))))],
+        data={"items": json.dumps([{"person": f"p{who}"}])},
+    )
+
+
+def test_a_service_whose_catalog_was_taken_over_changes_answers_and_leaves_nothing(
+    tmp_path: Path, postgresql_server: PostgreSQLServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.storage.claim._PATIENCE_S", 0.3)
+    settings = handmade_settings(tmp_path, catalog_url=postgresql_server.empty_database(), snapshots=True)
+    with (
+        serving(settings) as running,
+        httpx.Client(base_url=running.url, timeout=60, trust_env=False) as http,
+    ):
+        http.post("/v1/galleries", json={"name": "g", "keep_pictures": True}).raise_for_status()
+        enrol(http, 1).raise_for_status()
+        assert running.app.state.assembly.galleries._parts.snapshots.write() == 1
+        files = sorted(tmp_path.rglob("*.picture*"))
+        other = Catalog(settings.catalog_url)
+        take_over(postgresql_server, other)
+
+        until(lambda: http.get("/readyz").status_code == 503)
+        until(lambda: "another service has taken the catalog over" in http.get("/readyz").json()["detail"])
+        assert http.get("/readyz").json()["parts"] == {"model": True, "catalog": False}
+        question = {"files": [("files", ("0", encoded(person(1))))]}
+        for answer in (
+            enrol(http, 2),
+            http.delete("/v1/galleries/g/people/p1"),
+            http.post("/v1/galleries", json={"name": "h"}),
+            http.post("/v1/galleries/g/query", **question),  # type: ignore[arg-type]
+            http.get("/v1/galleries/g/images"),
+        ):
+            assert answer.status_code == 503, answer.text
+            assert "another service has taken the catalog over" in answer.json()["detail"].lower()
+            assert int(answer.headers["retry-after"]) > 0
+        assert sorted(tmp_path.rglob("*.picture*")) == files
+        assert other.people.page(1, 10)[0].name == "p1"
+        trail = AuditTrail(other.database)
+        until(lambda: [event.status for event in trail.events()].count(503) == 5)
+    assert list(settings.data_dir.glob("snapshots/*.*")) == [], "nobody would erase from them"
+    other.close()
