@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from sqlalchemy import Connection, text
@@ -25,12 +25,11 @@ __all__ = ["ClaimLost", "Fence", "advisory_key"]
 
 _log = logging.getLogger(__name__)
 
-_OWNER: Final = text("SELECT value FROM about WHERE key = 'owner'")
+_OWNER: Final = "SELECT value FROM about WHERE key = 'owner'"
 _OWN: Final = text(
     "INSERT INTO about (key, value) VALUES ('owner', :token) "
     "ON CONFLICT (key) DO UPDATE SET value = excluded.value"
 )
-_SHARE: Final = text("SELECT pg_advisory_xact_lock_shared(:key)")
 _ALONE: Final = text("SELECT pg_advisory_lock(:key)")
 _NOT_ALONE: Final = text("SELECT pg_advisory_unlock(:key)")
 _AFTER_ALL: Final = text("SELECT pg_advisory_xact_lock(:key)")
@@ -60,6 +59,7 @@ class Fence:
     def __init__(self, catalog: str, on_lost: Callable[[], None] = lambda: None) -> None:
         self._token = new_ulid()
         self._writers = {"key": advisory_key("penumbra writers", catalog)}
+        self._let_in = f"SELECT pg_advisory_xact_lock_shared({self._writers['key']}); {_OWNER}"
         self._on_lost = on_lost
         self._finding = threading.Lock()
         self._lost = False
@@ -91,8 +91,10 @@ class Fence:
         Raises:
             ClaimLost: it is another's.
         """
-        # A statement of its own, after the lock's: it sees what was committed while that was waited for.
-        if not self._lost and connection.execute(_OWNER).scalar_one_or_none() == self._token:
+        self._compare(connection.exec_driver_sql(_OWNER).one_or_none())
+
+    def _compare(self, owner: Sequence[object] | None) -> None:
+        if not self._lost and owner is not None and owner[0] == self._token:
             return
         with self._finding:
             first, self._lost = not self._lost, True
@@ -107,8 +109,10 @@ class Fence:
         Raises:
             ClaimLost: it is another's.
         """
-        connection.execute(_SHARE, self._writers)
-        self.look(connection)
+        # Two statements on one way there and back: the second sees what was committed while the first waited.
+        found = connection.exec_driver_sql(self._let_in)
+        found.cursor.nextset()
+        self._compare(found.cursor.fetchone())
 
     def wait_for_writers(self, connection: Connection) -> None:
         """Wait for the end of all transactions that were let in, in a transaction that was not."""
