@@ -131,16 +131,14 @@ class BodyTooLarge(Problem):
 
 
 class BodyStalled(Problem):
-    """The request's body did not come: nothing of it did for as long as is waited."""
+    """The request's body did not come: nothing of it for as long as is waited, or too little."""
 
     status = 408
     slug = "body-stalled"
     title = "Request body did not come"
 
-    def __init__(self, waited_s: float) -> None:
-        super().__init__(
-            f"Nothing more of the request's body came within {waited_s:g} s, so it is not waited for."
-        )
+    def __init__(self, found: str) -> None:
+        super().__init__(f"{found}, so it is not waited for.")
 
 
 # Access

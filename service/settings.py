@@ -55,6 +55,22 @@ def _a_rate(rate: str) -> str:
 Rate = Annotated[str, AfterValidator(_a_rate)]
 
 
+def _addresses(text: str) -> str:
+    for one in text.split(",") if text.strip() else ():
+        try:
+            network = ipaddress.ip_network(one.strip())
+        except ValueError as error:
+            raise ValueError(
+                f"{one.strip()!r} is no address such as 10.0.0.2 and no network such as 10.0.0.0/24: {error}"
+            ) from error
+        if network.prefixlen == 0:
+            raise ValueError(f"{one.strip()!r} is everybody: then each caller could choose its address")
+    return text
+
+
+Addresses = Annotated[str, AfterValidator(_addresses)]
+
+
 class Settings(BaseSettings):
     """The service's settings. Frozen: what was read at start holds until the process ends."""
 
@@ -96,7 +112,12 @@ class Settings(BaseSettings):
         default=False,
         description="Bind to an address that other machines can reach although nobody is asked for a key.",
     )
-
+    trusted_proxies: Addresses = Field(
+        default="",
+        description="Addresses and networks of reverse proxies, divided by commas: 10.0.0.2,fd00::/64. The "
+        "caller's address is read from their X-Forwarded-For, which they must set or add to, and from nobody "
+        "else's. Where there are any, a key is needed on loopback too.",
+    )
     public_metrics: bool = Field(
         default=False,
         description="Show /metrics, which names galleries, without a key.",
@@ -203,6 +224,12 @@ class Settings(BaseSettings):
         description="A request of whose body nothing more comes for this long is answered with 408, seconds; "
         "a stream of queries ends when its lines so far are answered.",
     )
+    body_bytes_per_s: float = Field(
+        default=16 * 1024,
+        gt=0,
+        description="A body may take body_deadline_s, and a second more for each so many bytes of it that "
+        "came: at 16 KiB/s the largest, 64 MiB, some 69 minutes; then 408. Of a stream of queries: a line.",
+    )
     decode_threads: int = Field(
         default_factory=usable_cores, ge=1, description="Threads that decode pictures, off the event loop."
     )
@@ -249,8 +276,16 @@ class Settings(BaseSettings):
 
     @property
     def anonymous_may_ask(self) -> bool:
-        """Whether anybody may ask while there is no active key: this machine alone, unless said otherwise."""
-        return self.allow_anonymous or _is_loopback(self.host)
+        """Whether anybody may ask while there is no active key: this machine alone, unless said otherwise.
+
+        Behind a proxy the service cannot tell: what comes over loopback may come from anywhere.
+        """
+        return self.allow_anonymous or (_is_loopback(self.host) and not self.proxies)
+
+    @property
+    def proxies(self) -> list[str]:
+        """``trusted_proxies``, one by one."""
+        return [one.strip() for one in self.trusted_proxies.split(",") if one.strip()]
 
 
 def _is_loopback(host: str) -> bool:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi_offline import FastAPIOffline
 from starlette.middleware import Middleware
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from service.api import (
     batch,
@@ -55,9 +56,17 @@ _DESCRIPTION = """Finds a person again, across cameras, when only part of the pe
 Make a gallery, enrol pictures of people, and ask who in it is the person in another picture. Pictures
 travel as multipart parts named `files`; faults come back as `application/problem+json` (RFC 9457)."""
 
+# They are tried in this order, which costs: what is asked most often comes first.
+_CALLS: Final = (embed, query, images, verify, batch, people, duplicates, galleries, model)
 
-def create_app(settings: Settings) -> FastAPI:
-    """The ASGI application. Its parts start with its lifespan, and end with it."""
+
+def create_app(settings: Settings, on_catalog_lost: Callable[[], None] = lambda: None) -> FastAPI:
+    """The ASGI application. Its parts start with its lifespan, and end with it.
+
+    Args:
+        on_catalog_lost: called from any thread where another service has taken the catalog over; from then on
+            everything that needs it is refused.
+    """
     measured = Metrics()
 
     provider: TracerProvider | None = None
@@ -68,7 +77,7 @@ def create_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with assemble(settings, measured) as assembly:
+        async with assemble(settings, measured, on_catalog_lost) as assembly:
             app.state.assembly = assembly
             yield
         if provider is not None:
@@ -84,18 +93,23 @@ def create_app(settings: Settings) -> FastAPI:
         docs_url="/docs",
         redoc_url=None,
         middleware=[
+            Middleware(ProxyHeadersMiddleware, trusted_hosts=settings.proxies),
             Middleware(RequestIds),
             *([] if provider is None else [Middleware(Traces, provider=provider)]),
             Middleware(SecurityHeaders),
             Middleware(Observation, metrics=measured),
-            Middleware(Audit),
-            Middleware(BodyLimit, max_bytes=settings.max_body_bytes, deadline_s=settings.body_deadline_s),
+            Middleware(Audit, routes=[route for part in _CALLS for route in part.router.routes]),
+            Middleware(
+                BodyLimit,
+                max_bytes=settings.max_body_bytes,
+                deadline_s=settings.body_deadline_s,
+                bytes_per_s=settings.body_bytes_per_s,
+            ),
             Middleware(Admission, most=settings.requests_limit, deadline_s=settings.deadline_s),
         ],
     )
     faults.install(app)
-    # They are tried in this order, which costs: what is asked most often comes first.
-    for part in (embed, query, images, verify, batch, people, duplicates, galleries, model):
+    for part in _CALLS:
         app.include_router(
             part.router,
             responses=documented(

@@ -6,9 +6,11 @@ import asyncio
 import http
 import re
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final
 
+from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api.authentication import address_of, network_of
@@ -17,15 +19,18 @@ from service.api.schemas.strict import GALLERY_NAME
 from service.clock import now
 from service.storage.audit import AuditTrail, Event
 
-__all__ = ["Audit", "note_about", "note_pictures"]
+__all__ = ["Audit", "add_pictures", "note_about", "note_pictures", "note_stream"]
 
 _PICTURES: Final = "audit_pictures"
 _GALLERY: Final = "audit_gallery"
 _NAMES: Final = "audit_names"
+_STREAM: Final = "audit_stream"
 
 _ASKS: Final = frozenset({"query", "query_batch", "verify", "embed"})
 """Change nothing although they are sent by POST."""
 
+_STREAM_S: Final = 60.0
+"""A stream has a line for so long of it: what was asked must not wait for an end that may never come."""
 
 _STRANGERS: Final = 20
 """Addresses a minute that have an event though they were not let in."""
@@ -34,6 +39,17 @@ _STRANGERS: Final = 20
 def note_pictures(state: Any, count: int) -> None:
     """Let the request's event say how many pictures were sent."""
     setattr(state, _PICTURES, count)
+
+
+def note_stream(state: Any) -> None:
+    """Let the request be recorded while it goes on and when it ends, see :func:`add_pictures`."""
+    setattr(state, _STREAM, True)
+    setattr(state, _PICTURES, 0)
+
+
+def add_pictures(state: Any, count: int) -> None:
+    """Let the stream's next event say that so many more pictures were sent."""
+    setattr(state, _PICTURES, getattr(state, _PICTURES) + count)
 
 
 def note_about(state: Any, gallery: str | None, *names: str) -> None:
@@ -45,15 +61,28 @@ def note_about(state: Any, gallery: str | None, *names: str) -> None:
 class Audit:
     """ASGI middleware around the routes. An answer to a change goes out when its events are stored.
 
-    A request has one event, or one for each person or picture that it is about. Of callers who were not let
-    in there is one event for each address and minute, and at most :data:`_STRANGERS` a minute in all, so that
-    nobody without a key makes the trail grow; and nothing in it that they chose.
+    A request has one event, or one for each person or picture that it is about; a stream has one for each
+    minute of it, with the pictures that came since the last. Nobody makes the trail grow
+    by being turned away:
+
+    * Of callers who were not let in (401, or 429 before anybody looked for their key) there is one event for
+      each address and minute, at most :data:`_STRANGERS` a minute in all, and nothing in it that they chose.
+    * Of calls that were too many for their key (429) there is one for each key and minute; where nobody is
+      asked for a key, for each address, among those of strangers.
+
+    Whoever is let in has an event for each answer: also where the body is too long or does not come (413,
+    408), which they are told when it would be read, and never more often than their rate allows.
+
+    Args:
+        routes: to find the call of a request in that was turned away before it came to one.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, routes: Sequence[BaseRoute] = ()) -> None:
         self._app = app
+        self._routes = routes
         self._minute = 0
-        self._strangers: set[str] = set()
+        self._turned_away: set[str] = set()
+        self._strangers = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -61,12 +90,21 @@ class Audit:
             return
 
         answered = False
+        streaming: int | None = None
+        since = 0.0
 
         async def recorded(message: Message) -> None:
-            nonlocal answered
+            nonlocal answered, streaming, since
             if message["type"] == "http.response.start":
                 answered = True
-                await self._record(scope, message["status"])
+                if scope.get("state", {}).get(_STREAM, False):
+                    streaming, since = message["status"], time.monotonic()
+                else:
+                    await self._record(scope, message["status"])
+            elif streaming is not None and time.monotonic() - since >= _STREAM_S:
+                since = time.monotonic()
+                await self._record(scope, streaming)
+                scope["state"][_PICTURES] = 0
             await send(message)
 
         try:
@@ -75,16 +113,23 @@ class Audit:
             if not answered:  # service.api.observation answers it
                 await self._record(scope, http.HTTPStatus.INTERNAL_SERVER_ERROR)
             raise
+        finally:
+            if streaming is not None:
+                await self._record(scope, streaming)
 
     async def _record(self, scope: Scope, status: int) -> None:
-        route = scope.get("route")
+        route: Any = scope.get("route")
+        if route is None and status == http.HTTPStatus.TOO_MANY_REQUESTS:
+            route = self._route_of(scope)
         assembly = getattr(scope["app"].state, "assembly", None)
         trail: AuditTrail | None = None if assembly is None else assembly.audit
         if trail is None or route is None or not route.path.startswith("/v1/"):
             return
         state = scope.get("state", {})
         access = state.get("access")
-        if access is None and not self._first_in_minute(address_of(scope)):
+        key = None if access is None or access.key is None else access.key.id
+        turned_away = access is None or state.get("turned_away", False)
+        if turned_away and not self._first_in_minute(address_of(scope), key):
             return
         parameters = scope.get("path_params", {}) if access is not None else {}
         gallery = parameters.get("gallery", state.get(_GALLERY))
@@ -96,7 +141,7 @@ class Audit:
         event = Event(
             at=now(),
             request_id=REQUEST_ID.get(),
-            key=None if access is None or access.key is None else access.key.id,
+            key=key,
             action=route.name,
             gallery=gallery,
             subject=None,
@@ -107,13 +152,17 @@ class Audit:
         events = [replace(event, subject=subject) for subject in subjects] or [event]
         await asyncio.gather(*(trail.write(one, stored=stored) for one in events))
 
-    def _first_in_minute(self, address: str) -> bool:
+    def _route_of(self, scope: Scope) -> BaseRoute | None:
+        return next((route for route in self._routes if route.matches(scope)[0] is Match.FULL), None)
+
+    def _first_in_minute(self, address: str, key: str | None) -> bool:
         minute = int(time.monotonic() // 60)
         if minute != self._minute:
-            self._minute = minute
-            self._strangers.clear()
-        network = network_of(address)
-        if network in self._strangers or len(self._strangers) >= _STRANGERS:
+            self._minute, self._strangers = minute, 0
+            self._turned_away.clear()
+        caller = network_of(address) if key is None else key
+        if caller in self._turned_away or (key is None and self._strangers >= _STRANGERS):
             return False
-        self._strangers.add(network)
+        self._turned_away.add(caller)
+        self._strangers += key is None
         return True

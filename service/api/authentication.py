@@ -176,21 +176,38 @@ class Gatekeeper:
             address: of the caller, counted where nobody is asked for a key, or the caller is refused.
 
         Raises:
-            Unauthorised: a key is needed and there is none, or it is unknown, revoked or expired.
             RateLimited: too many requests.
+            Unauthorised, Unavailable: see :meth:`identify`.
+        """
+        access = await self.identify(token, address)
+        await self.count(access, address)
+        return access
+
+    async def identify(self, token: str | None, address: str) -> Access:
+        """As :meth:`admit`, without counting a caller who is let in.
+
+        Raises:
+            Unauthorised: a key is needed and there is none, or it is unknown, revoked or expired.
+            RateLimited: there were too many such callers at this address.
             Unavailable: the catalog cannot be asked.
         """
         try:
-            access = await self._admit(token, network_of(address))
+            return await self._admit(token, network_of(address))
         except Unauthorised:
             await self._refusals.check(network_of(address))
             raise
         except SQLAlchemyError as error:
             _log.exception("keys cannot be looked up")
             raise Unavailable("The catalog does not answer, so no key can be checked; try again.") from error
+
+    async def count(self, access: Access, address: str) -> None:
+        """Count a call of a key, or without one, of an address.
+
+        Raises:
+            RateLimited: there were too many.
+        """
         if self._rate_limit is not None:
             await self._rate_limit.check(access.key.id if access.key is not None else address)
-        return access
 
     async def count_refusal(self, access: Access) -> None:
         """Count a call that a key does not permit, among those of the key.
@@ -273,13 +290,18 @@ def may(role: Role) -> Callable[..., Awaitable[None]]:
         gatekeeper: Gatekeeper = request.app.state.assembly.gatekeeper
         address = address_of(request.scope)
         token = credentials.credentials if credentials is not None else None
-        access = await gatekeeper.admit(token, address)
+        access = await gatekeeper.identify(token, address)
         request.state.access = access
         request.state.readmit = lambda: gatekeeper.admit(token, address)
         try:
-            _permit(access, role, request.path_params.get("gallery"))
-        except Forbidden:
-            await gatekeeper.count_refusal(access)
+            await gatekeeper.count(access, address)
+            try:
+                _permit(access, role, request.path_params.get("gallery"))
+            except Forbidden:
+                await gatekeeper.count_refusal(access)
+                raise
+        except RateLimited:
+            request.state.turned_away = True  # see service.api.audit
             raise
 
     return check

@@ -13,6 +13,7 @@ import base64
 import binascii
 import contextlib
 import logging
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -24,9 +25,11 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from service.api.assembly import Assembly, assembly_of
+from service.api.audit import add_pictures, note_stream
 from service.api.authentication import QUERY
 from service.api.faults import ProblemDocument, document, documented, field_name
 from service.api.multipart import read_boxes
+from service.api.pace import Pace
 from service.api.query import answer_query
 from service.api.schemas.queries import BATCH_ANSWER_EXAMPLE, BatchAnswer, BatchQuery
 from service.problems import (
@@ -101,25 +104,41 @@ async def lines_of(chunks: AsyncIterator[bytes], longest: int) -> AsyncIterator[
 
 
 async def in_time(
-    chunks: AsyncIterator[bytes], deadline_s: float, busy: Callable[[], bool]
+    chunks: AsyncIterator[bytes], pace: Pace, idle_s: Callable[[], float]
 ) -> AsyncIterator[bytes]:
-    """The chunks, each waited for so long and no longer, but while lines are ``busy``: who sends one when
-    the one before is answered is not to blame for the wait.
+    """The chunks, while each line comes at the pace; the wait for its beginning counts alone.
+
+    Blank lines are no lines, so nobody holds the stream by sending them.
+
+    Args:
+        chunks: as they come.
+        pace: that of a line.
+        idle_s: seconds since a line was last worked on: who sends one when the one before is answered is not
+            to blame for the wait.
 
     Raises:
         BodyStalled: the next did not come in time.
     """
+    within_line = False
     while True:
         coming = asyncio.ensure_future(anext(chunks, None))
+        began = time.monotonic()
+        waited_s = 0.0
         try:
-            while not (await asyncio.wait({coming}, timeout=deadline_s))[0]:
-                if not busy():
-                    raise BodyStalled(deadline_s)
+            while not (await asyncio.wait({coming}, timeout=pace.patience_s - waited_s))[0]:
+                waited_s = min(time.monotonic() - began, idle_s())
+                if waited_s >= pace.patience_s:
+                    raise pace.stalled()
         finally:
             coming.cancel()
         chunk = coming.result()
         if chunk is None:
             return
+        pace.came(len(chunk), min(time.monotonic() - began, idle_s()))
+        ends, end, rest = chunk.rpartition(b"\n")
+        if (end and (within_line or ends.strip())) or (not within_line and rest.strip()):
+            pace.start_over()
+        within_line = bool(rest.strip()) or (within_line and not end)
         yield chunk
 
 
@@ -222,7 +241,8 @@ async def query_batch(request: Request, gallery: str) -> Response:
     A line that cannot be answered gets its problem, and the others go on. A line may have as many bytes as
     `PENUMBRA_MAX_LINE_BYTES` says; the stream has no limit. Where the service is busy, or the key's rate is
     used up, the stream waits. Read answers while you send: while many lie unread, no more lines are taken.
-    A stream on which nothing comes for `PENUMBRA_BODY_DEADLINE_S` ends with a problem in the line's place.
+    A stream on which no line begins for `PENUMBRA_BODY_DEADLINE_S`, or of whose line too little comes, ends
+    with a problem in the line's place.
     """
     assembly = assembly_of(request.app.state)
     kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
@@ -231,24 +251,36 @@ async def query_batch(request: Request, gallery: str) -> Response:
     await assembly.galleries.get(gallery)
     readmit: Callable[[], Awaitable[Any]] = request.state.readmit
 
+    note_stream(request.state)
     at_work = 0
+    answered = time.monotonic()
 
     async def answer(line: Line) -> bytes:
-        nonlocal at_work
+        nonlocal at_work, answered
         at_work += 1
         try:
-            return await _answer(assembly, gallery, line, readmit)
+            return await _answer(
+                assembly, gallery, line, readmit, lambda count: add_pictures(request.state, count)
+            )
         finally:
             at_work -= 1
+            answered = time.monotonic()
+
+    def idle_s() -> float:
+        return 0.0 if at_work else time.monotonic() - answered
 
     settings = assembly.settings
-    chunks = in_time(request.stream(), settings.body_deadline_s, lambda: at_work > 0)
-    lines = lines_of(chunks, settings.max_line_bytes)
+    pace = Pace(settings.body_deadline_s, settings.body_bytes_per_s)
+    lines = lines_of(in_time(request.stream(), pace, idle_s), settings.max_line_bytes)
     return _Stream(in_order(lines, answer, settings.batch_concurrency))
 
 
 async def _answer(
-    assembly: Assembly, gallery: str, line: Line, readmit: Callable[[], Awaitable[Any]]
+    assembly: Assembly,
+    gallery: str,
+    line: Line,
+    readmit: Callable[[], Awaitable[Any]],
+    note_pictures: Callable[[int], None],
 ) -> bytes:
     """One line's answer, whatever becomes of it."""
     id: str | None = None
@@ -260,6 +292,7 @@ async def _answer(
         await _admitted(readmit)
         asked, pictures = await asyncio.to_thread(_read, line.content)
         id = asked.id
+        note_pictures(len(pictures))
         if len(pictures) > assembly.settings.max_query_files:
             raise BadRequest(f"pictures: at most {assembly.settings.max_query_files}, not {len(pictures)}")
         for attempt in range(_OVERLOADED_TRIES):

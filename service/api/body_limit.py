@@ -12,8 +12,9 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api.faults import MEDIA_TYPE, document
+from service.api.pace import Pace
 from service.api.request_id import REQUEST_ID
-from service.problems import BodyStalled, BodyTooLarge, Problem
+from service.problems import BodyTooLarge, Problem
 
 _LINGER_BYTES: Final = 8 * 1024 * 1024
 _LINGER_SECONDS: Final = 2.0
@@ -25,7 +26,9 @@ _STREAMS: Final = re.compile(r"/v1/galleries/[^/]+/query/batch")
 
 
 class BodyLimit:
-    """ASGI middleware. Refuses by ``Content-Length`` at once, and without one while counting.
+    """ASGI middleware. Refuses by ``Content-Length``, and without one while counting.
+
+    Either when a body would be read: its caller's key was asked for then, and the audit trail has the call.
 
     After refusing it reads on for a short while and throws away what comes: a connection closed on a
     caller that is still sending is reset, and the caller would never see the answer.
@@ -35,13 +38,14 @@ class BodyLimit:
 
     Args:
         max_bytes: of a body; one without pictures may have 64 KiB at most.
-        deadline_s: longest wait for a body's next bytes.
+        deadline_s, bytes_per_s: how long a body is waited for, see :class:`service.api.pace.Pace`.
     """
 
-    def __init__(self, app: ASGIApp, max_bytes: int, deadline_s: float) -> None:
+    def __init__(self, app: ASGIApp, max_bytes: int, deadline_s: float, bytes_per_s: float) -> None:
         self._app = app
         self._max_bytes = max_bytes
         self._deadline_s = deadline_s
+        self._bytes_per_s = bytes_per_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or _STREAMS.fullmatch(scope["path"]):
@@ -50,11 +54,9 @@ class BodyLimit:
         most = self._max_bytes
         if scope["method"] == "PATCH" or scope["path"] == "/v1/galleries":
             most = min(most, _JSON_BYTES)
-        announced = Headers(scope=scope).get("content-length")
-        if announced is not None and announced.isdigit() and int(announced) > most:
-            await self._refuse(receive, send, _too_large(f"{announced} bytes are announced", most))
-            return
-
+        length = Headers(scope=scope).get("content-length")
+        announced = int(length) if length is not None and length.isdecimal() else 0
+        pace = Pace(self._deadline_s, self._bytes_per_s)
         seen = 0
         whole = False
         refused: Problem | None = None
@@ -62,18 +64,24 @@ class BodyLimit:
 
         async def counted() -> Message:
             nonlocal seen, whole, refused
+            if announced > most and not answering:
+                refused = _too_large(f"{announced} bytes are announced", most)
+                raise refused
+            began = time.monotonic()
             while True:
                 try:
-                    async with asyncio.timeout(None if whole or answering else self._deadline_s):
+                    async with asyncio.timeout(None if whole or answering else pace.patience_s):
                         message = await receive()
                     break
                 except TimeoutError:
                     if not answering:
-                        refused = BodyStalled(self._deadline_s)
+                        refused = pace.stalled()
                         raise refused from None
             whole = not message.get("more_body", False)
             if message["type"] == "http.request":
-                seen += len(message.get("body", b""))
+                size = len(message.get("body", b""))
+                pace.came(size, time.monotonic() - began)
+                seen += size
                 if seen > most and not answering:
                     refused = _too_large(f"{seen} bytes came, and it went on", most)
                     raise refused

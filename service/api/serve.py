@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import signal
+import threading
 from types import FrameType
 from typing import Final
 
@@ -32,6 +33,10 @@ class StartFailed(RuntimeError):
     """A part that the service needs cannot be had. The message says which and why, in one line."""
 
 
+class CatalogTaken(RuntimeError):
+    """Another service has taken the catalog over, so this one has ended."""
+
+
 def run(settings: Settings) -> int:
     """Serve until SIGTERM or SIGINT, then finish what was accepted and return.
 
@@ -42,11 +47,18 @@ def run(settings: Settings) -> int:
     Raises:
         ServeRefused: other machines could reach it without a key, or tracing is not installed.
         StartFailed: the bundle, the provider, the catalog or the picture store cannot be used.
+        CatalogTaken: it ended because another service has claimed the catalog meanwhile.
     """
+    taken = threading.Event()
+
+    def end() -> None:
+        taken.set()
+        server.should_exit = True
+
     refuse_open_door(settings)
     logs.configure(settings.log_format, settings.log_level)
     try:
-        app = StartFaults(create_app(settings))
+        app = StartFaults(create_app(settings, end))
     except ModuleNotFoundError as error:
         if settings.otlp_endpoint is None or not (error.name or "").startswith("opentelemetry"):
             raise
@@ -60,7 +72,7 @@ def run(settings: Settings) -> int:
         log_config=None,
         access_log=False,  # service.api.observation logs requests, with their ids
         server_header=False,
-        proxy_headers=False,  # limits count by the connection's address, which a caller cannot choose
+        proxy_headers=False,  # service.api.app reads those of the proxies that the settings trust
         timeout_graceful_shutdown=max(1, round(settings.shutdown_grace_s)),
         lifespan="on",
     )
@@ -82,6 +94,11 @@ def run(settings: Settings) -> int:
             signal.signal(number, handler)
     if app.fault is not None:
         raise StartFailed(in_one_line(app.fault)) from app.fault
+    if taken.is_set():
+        raise CatalogTaken(
+            "another service has taken the catalog over while this one had lost its lock on it, so this one "
+            "has ended; run one service on a catalog"
+        )
     return 0 if server.started else 1
 
 
@@ -89,11 +106,17 @@ def refuse_open_door(settings: Settings) -> None:
     """Without a key nobody is asked for one, so only this machine may ask, unless the settings say otherwise.
 
     Raises:
-        ServeRefused: the host is not a loopback address, there is no active key, and ``allow_anonymous`` is
-            false.
+        ServeRefused: there is no active key, ``allow_anonymous`` is false, and the host is not a loopback
+            address, or is one that proxies pass on to.
     """
     if settings.anonymous_may_ask or _has_keys(settings.catalog_url):
         return
+    if settings.proxies:
+        raise ServeRefused(
+            "refusing to serve behind a proxy (PENUMBRA_TRUSTED_PROXIES): other machines could reach the "
+            "service through it, and it asks nobody for a key. Make one with `penumbra keys create`, or, "
+            "where the proxy decides who may ask, set PENUMBRA_ALLOW_ANONYMOUS=true."
+        )
     raise ServeRefused(
         f"refusing to bind to {settings.host}: other machines could reach the service, and it asks nobody "
         "for a key. Make one with `penumbra keys create`, or bind to 127.0.0.1, or, where the network in "

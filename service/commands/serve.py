@@ -66,7 +66,7 @@ def serve(
     if not settings.bundle.is_file():
         fail(f"there is no bundle at {settings.bundle}; name one with --bundle or PENUMBRA_BUNDLE", code=2)
 
-    from service.api.serve import ServeRefused, StartFailed, run
+    from service.api.serve import CatalogTaken, ServeRefused, StartFailed, run
 
     host_in_url = f"[{settings.host}]" if ":" in settings.host else settings.host
     address = f"http://{host_in_url}:{settings.port}"
@@ -75,6 +75,6 @@ def serve(
         status = run(settings)
     except ServeRefused as error:
         fail(str(error), code=2)
-    except StartFailed as error:
+    except (StartFailed, CatalogTaken) as error:
         fail(str(error))
     raise typer.Exit(status)

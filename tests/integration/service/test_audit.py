@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import base64
 import json
+import socket
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
+from service.api import audit
 from service.client import Client, NewPicture
 from service.storage.audit import AuditTrail, Event
 from tests.drawings import encoded, person
@@ -69,6 +74,8 @@ def table(image: str) -> dict[str, Asked]:
             f"{g}/query/batch",
             {"content": _LINE, "headers": {"Content-Type": "application/x-ndjson"}},
             "g",
+            (),
+            1,
         ),
         "verify": Asked(
             "POST", "/v1/verify", {**_FILES, "data": {"gallery": "g", "person": "anna"}}, "g", ("anna",), 1
@@ -139,3 +146,62 @@ def test_what_is_refused_says_what_it_was_about_too(service: Serving) -> None:
             events = written(trail, answer.headers["X-Request-ID"])
             assert {event.gallery for event in events} == {"g"}
             assert trail.pseudonym("g", "anna") in {event.subject for event in events}
+
+
+def lines(*pictures: int) -> Iterator[bytes]:
+    """A batch of queries, with so many pictures each."""
+    for count in pictures:
+        yield json.dumps({"pictures": [base64.b64encode(_PICTURE).decode()] * count}).encode() + b"\n"
+
+
+def test_a_stream_of_queries_has_its_pictures_in_the_trail_while_it_goes_on(
+    service: Serving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit, "_STREAM_S", 0.0)
+    trail: AuditTrail = service.app.state.assembly.audit
+    ended = threading.Event()
+
+    def stream() -> Iterator[bytes]:
+        yield from lines(2, 3)
+        ended.wait(60)
+        yield from lines(1)
+
+    with Client(service.url) as client, httpx.Client(base_url=service.url, timeout=60) as http:
+        client.create_gallery("g")
+        with ThreadPoolExecutor(1) as callers:
+            answer = callers.submit(
+                http.post,
+                "/v1/galleries/g/query/batch",
+                content=stream(),
+                headers={"Content-Type": "application/x-ndjson", "X-Request-ID": "a-stream"},
+            )
+            until = time.monotonic() + 30
+            while not (begun := of_stream(trail)) and time.monotonic() < until:
+                time.sleep(0.05)
+            ended.set()
+            assert answer.result().status_code == 200
+    assert begun, "a crash meanwhile would have lost all of it"
+    while (found := of_stream(trail)) and sum(found) != 6 and time.monotonic() < until:
+        time.sleep(0.05)
+    assert sum(found) == 6
+
+
+def of_stream(trail: AuditTrail) -> list[int]:
+    return [event.pictures or 0 for event in trail.events(1000) if event.action == "query_batch"]
+
+
+def test_a_stream_of_queries_that_is_broken_off_is_in_the_trail(service: Serving) -> None:
+    trail: AuditTrail = service.app.state.assembly.audit
+    (line,) = lines(4)
+    with Client(service.url) as client:
+        client.create_gallery("g")
+    address = urlsplit(service.url)
+    head = "POST /v1/galleries/g/query/batch HTTP/1.1", f"Host: {address.netloc}", "Content-Length: 9999999"
+    with socket.create_connection((address.hostname, address.port), timeout=60) as caller:
+        caller.sendall("\r\n".join([*head, "Content-Type: application/x-ndjson", "", ""]).encode() + line)
+        while b"results" not in caller.recv(65536):
+            pass
+    until = time.monotonic() + 30
+    while not (found := of_stream(trail)) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert found == [4]

@@ -135,8 +135,61 @@ def test_strangers_get_one_line_a_minute_and_none_of_their_words(service: Servin
 
 def test_strangers_from_many_addresses_are_bounded_too() -> None:
     trail = audit.Audit(app=None)  # type: ignore[arg-type]
-    written = sum(trail._first_in_minute(f"10.0.{number}.1") for number in range(200))
+    written = sum(trail._first_in_minute(f"10.0.{number}.1", None) for number in range(200))
     assert audit._STRANGERS <= written <= 2 * audit._STRANGERS
+    assert trail._first_in_minute("10.0.0.1", "of a key"), "strangers do not crowd out those with a key"
+
+
+def test_what_is_turned_away_because_the_service_is_full_is_in_the_trail_and_does_not_fill_it(
+    tmp_path: Path,
+) -> None:
+    with serving(handmade_settings(tmp_path, requests_limit=1)) as running:
+        admitted = http.client.HTTPConnection(running.url.removeprefix("http://"), timeout=60)
+        begun = {"Content-Length": "9", "Content-Type": "application/json"}
+        admitted.request("POST", "/v1/galleries", headers=begun)
+        while get(running, None, "/v1/nothing/there").status_code != 429:
+            time.sleep(0.01)
+        for number in range(20):
+            assert get(running, None, f"/v1/galleries/g{number}/people/somebody/else").status_code == 429
+        time.sleep(1)
+        found = events(running, lambda found: len(found) > 0)
+        admitted.close()
+    assert 1 <= len(found) <= 2  # a minute may have ended meanwhile
+    assert {(event.action, event.status, event.key, event.gallery, event.subject) for event in found} == {
+        ("get_person", 429, None, None, None)
+    }
+
+
+def test_a_key_that_asks_too_often_has_one_line_a_minute_for_it(tmp_path: Path) -> None:
+    with serving(handmade_settings(tmp_path, rate_limit="2/hour", refusal_limit="2/hour")) as running:
+        often, bound = keys(running).create("often", "admin"), keys(running).create("bound", "query", ["g"])
+        asked = [get(running, often.token).status_code for _ in range(12)]
+        assert asked == [200] * 2 + [429] * 10
+        asked = [get(running, bound.token, "/v1/galleries/h").status_code for _ in range(12)]
+        assert asked == [403] * 2 + [429] * 10
+        time.sleep(1)
+        found = events(running, lambda found: len(found) >= 6)
+    for key, status in ((often, 200), (bound, 403)):
+        statuses = sorted(event.status for event in found if event.key == key.record.id)
+        assert statuses[:2] == [status] * 2
+        assert statuses[2:] in ([429], [429] * 2)  # a minute may have ended meanwhile
+
+
+def test_a_body_that_is_announced_too_long_is_refused_after_the_key_and_in_the_trail(tmp_path: Path) -> None:
+    with serving(handmade_settings(tmp_path, max_body_bytes=1000)) as running:
+        operator = keys(running).create("operator", "admin")
+        headers = {"Content-Length": "1001", "Content-Type": "multipart/form-data; boundary=x"}
+        for key, status in ((None, 401), (operator.token, 413)):
+            caller = http.client.HTTPConnection(running.url.removeprefix("http://"), timeout=60)
+            authorised = {} if key is None else {"Authorization": f"Bearer {key}"}
+            caller.request("POST", "/v1/galleries/g/images", headers={**headers, **authorised})
+            assert caller.getresponse().status == status
+            caller.close()
+        found = events(running, lambda found: len(found) >= 2)
+    assert {(event.action, event.status, event.key, event.gallery) for event in found} == {
+        ("enrol", 401, None, None),
+        ("enrol", 413, operator.record.id, "g"),
+    }
 
 
 def test_a_gallery_name_that_no_gallery_can_have_does_not_stop_the_trail(

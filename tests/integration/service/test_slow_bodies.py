@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import HTTPResponse
@@ -31,14 +32,23 @@ FORM_BEGUN = b'--x\r\nContent-Disposition: form-data; name="files"; filename="a"
 
 @contextmanager
 def begun(
-    service: Serving, method: str, path: str, kind: str, sent: bytes = b"", key: str | None = None
+    service: Serving,
+    method: str,
+    path: str,
+    kind: str,
+    sent: bytes = b"",
+    key: str | None = None,
+    drops: int = 0,
 ) -> Iterator[HTTPResponse]:
-    """A request of whose body more is announced than comes; and what is answered."""
+    """A request of whose body more is announced than comes, the end of it by drops; and what is answered."""
     address = urlsplit(service.url)
     head = [f"{method} {path} HTTP/1.1", f"Host: {address.netloc}", f"Content-Type: {kind}"]
     head += [f"Content-Length: {len(sent) + 10}", *([] if key is None else [f"Authorization: Bearer {key}"])]
     with socket.create_connection((address.hostname, address.port), timeout=60) as connection:
         connection.sendall("\r\n".join([*head, "", ""]).encode() + sent)
+        for _ in range(drops):
+            time.sleep(0.1)
+            connection.sendall(b" ")
         answer = HTTPResponse(connection, method=method)
         yield answer
         answer.close()
@@ -101,6 +111,18 @@ def test_a_body_that_does_not_go_on_is_given_up(
     with begun(hasty, method, path, kind, sent) as answer:
         assert problem(answer) == (408, "body-stalled")
         assert answer.getheader("Connection") == "close"
+        assert httpx.get(f"{hasty.url}/v1/galleries").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "sent"),
+    [("/v1/galleries", "application/json", b""), ("/v1/embed", FORM, FORM_BEGUN)],
+)
+def test_a_body_that_comes_by_drops_is_given_up_and_makes_room(
+    hasty: Serving, path: str, kind: str, sent: bytes
+) -> None:
+    with begun(hasty, "POST", path, kind, sent, drops=9) as answer:
+        assert problem(answer) == (408, "body-stalled")
         assert httpx.get(f"{hasty.url}/v1/galleries").status_code == 200
 
 

@@ -40,8 +40,39 @@ def test_argument_that_names_no_setting_is_an_error() -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"port": 65_536}, {"provider": "abacus"}, {"deadline_s": 0}, {"max_files": 65}, {"max_batch": 0}],
+    [
+        {"port": 65_536},
+        {"provider": "abacus"},
+        {"deadline_s": 0},
+        {"body_bytes_per_s": 0},
+        {"max_files": 65},
+        {"max_batch": 0},
+        *(
+            {"trusted_proxies": nonsense}
+            for nonsense in (
+                "*",
+                "0.0.0.0/0",
+                "::/0",
+                "proxy.example",
+                "10.0.0.1/8",
+                "10.0.0.2,",
+                "10.0.0.2;",
+            )
+        ),
+    ],
 )
 def test_setting_out_of_its_range_is_an_error(wrong: dict[str, object]) -> None:
     with pytest.raises(ValidationError, match=next(iter(wrong))):
         Settings(**wrong)  # type: ignore[arg-type]
+
+
+def test_trusted_proxies_are_addresses_and_networks() -> None:
+    assert Settings().proxies == []
+    assert Settings(trusted_proxies=" 10.0.0.2, fd00::/64 ").proxies == ["10.0.0.2", "fd00::/64"]
+
+
+@pytest.mark.parametrize("proxies", ["127.0.0.1", "10.0.0.0/8"])
+def test_behind_a_proxy_loopback_is_reached_from_elsewhere(proxies: str) -> None:
+    assert Settings(host="127.0.0.1").anonymous_may_ask
+    assert not Settings(host="127.0.0.1", trusted_proxies=proxies).anonymous_may_ask
+    assert Settings(host="127.0.0.1", trusted_proxies=proxies, allow_anonymous=True).anonymous_may_ask

@@ -3,11 +3,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.api import batch
 from service.api.batch import Line, in_order, in_time, lines_of
+from service.api.pace import Pace
 from service.problems import BodyStalled
 
 
@@ -91,13 +93,40 @@ async def test_a_stream_that_stalls_ends_in_a_line_that_says_so_but_not_while_li
         yield b"one\ntw"
         await asyncio.Event().wait()
 
-    def still_busy() -> bool:
+    def idle_s() -> float:
         nonlocal asked
         asked += 1
-        return asked < 4
+        return 0.0 if asked < 4 else 1.0
 
-    found = [line async for line in lines_of(in_time(coming(), 0.01, still_busy), 10)]
-    assert asked == 4
+    found = [line async for line in lines_of(in_time(coming(), Pace(0.01, 1), idle_s), 10)]
+    assert asked >= 4
     assert found[0] == Line(1, b"one")
     assert (len(found), found[1].number) == (2, 2)
     assert isinstance(found[1].content, BodyStalled)
+
+
+@pytest.mark.parametrize("drop", [b"x", b" ", b"\n", b"\r\n \n"])
+async def test_a_stream_is_not_held_by_drops(drop: bytes) -> None:
+    async def coming() -> AsyncIterator[bytes]:
+        yield b"one\n"
+        while True:
+            await asyncio.sleep(0.02)
+            yield drop
+
+    lines = lines_of(in_time(coming(), Pace(0.2, 1000), lambda: 3600.0), 10_000)
+    found = [line async for line in lines]
+    assert found[0] == Line(1, b"one")
+    assert isinstance(found[-1].content, BodyStalled)
+    assert len(found) == 2
+
+
+async def test_a_stream_may_go_on_for_as_long_as_its_lines_do() -> None:
+    async def coming() -> AsyncIterator[bytes]:
+        for _ in range(25):
+            await asyncio.sleep(0.05)
+            yield b"on"
+            await asyncio.sleep(0.05)
+            yield b"e\n"
+
+    found = [line async for line in lines_of(in_time(coming(), Pace(2.0, 1), lambda: 3600.0), 10)]
+    assert found == [Line(number, b"one") for number in range(1, 26)]

@@ -23,20 +23,41 @@ async def statuses(app: BodyLimit, receive: Receive) -> list[int]:
     return found
 
 
-async def test_a_slow_body_is_waited_for_as_long_as_something_comes() -> None:
+async def reads(scope: Scope, receive: Receive, send: Send) -> None:
+    body = await Request(scope, receive).body()
+    await PlainTextResponse(str(len(body)))(scope, receive, send)
+
+
+def dripping(size: int, pause_s: float) -> Receive:
+    """Thirty pieces of a body."""
     left = 30
 
     async def receive() -> Message:
         nonlocal left
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(pause_s)
         left -= 1
-        return {"type": "http.request", "body": b"x", "more_body": left > 0}
+        return {"type": "http.request", "body": bytes(size), "more_body": left > 0}
 
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        body = await Request(scope, receive).body()
-        await PlainTextResponse(str(len(body)))(scope, receive, send)
+    return receive
 
-    assert await statuses(BodyLimit(app, 1000, deadline_s=1.2), receive) == [200]
+
+async def test_a_slow_body_is_waited_for_as_long_as_it_comes_at_the_rate() -> None:
+    limit = BodyLimit(reads, 1_000_000, deadline_s=1.2, bytes_per_s=100)
+    assert await statuses(limit, dripping(1000, 0.05)) == [200]
+
+
+async def test_a_body_that_comes_by_drips_is_given_up_though_each_comes_in_time() -> None:
+    limit = BodyLimit(reads, 1_000_000, deadline_s=0.5, bytes_per_s=100)
+    assert await statuses(limit, dripping(1, 0.1)) == [408]
+
+
+async def test_time_in_which_nobody_read_the_body_is_not_the_callers() -> None:
+    async def slow(scope: Scope, receive: Receive, send: Send) -> None:
+        await asyncio.sleep(1.5)
+        await reads(scope, receive, send)
+
+    limit = BodyLimit(slow, 1_000_000, deadline_s=1.2, bytes_per_s=1e6)
+    assert await statuses(limit, dripping(1, 0)) == [200]
 
 
 @pytest.mark.parametrize("whole", [True, False])
@@ -60,4 +81,4 @@ async def test_who_waits_for_the_caller_to_leave_is_not_told_of_a_body(whole: bo
         left.set()
         assert (await waiting)["type"] == "http.disconnect"
 
-    assert await statuses(BodyLimit(app, 1000, deadline_s=0.01), receive) == [200]
+    assert await statuses(BodyLimit(app, 1000, deadline_s=0.01, bytes_per_s=1), receive) == [200]
