@@ -2,6 +2,6 @@
 
 import os
 
-# Builds of ONNX Runtime since 1.29 write an identifier of the machine to ~/.cache and report versions, devices and
-# hashes of models to their maker, unless this is set before the library is loaded. Whoever wants that sets it to 0.
+# Builds of ONNX Runtime since 1.29 write an identifier of the machine to ~/.cache and report versions,
+# devices and hashes of models to their maker, unless this is set before the library is loaded; 0 lets them.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
