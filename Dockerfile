@@ -8,36 +8,47 @@
 ARG BASE_IMAGE=python:3.12-slim-bookworm
 
 
+# Debian's packages are not pinned: a version that a security update has replaced is no longer to be had.
 FROM ${BASE_IMAGE} AS base
+# hadolint ignore=DL3008
 RUN command -v python3 > /dev/null \
     || (apt-get update \
         && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends python3 \
         && rm -rf /var/lib/apt/lists/*)
 
 
-# pip in an environment of its own, and an empty one without pip that will travel. The packages are empty here, so that
-# the layers with the dependencies are built again only when pyproject.toml or constraints.txt change.
+# What builds, in an environment of its own, and an empty one without pip that will travel. The packages are empty here,
+# so that the layers with the dependencies are built again only when pyproject.toml or constraints.txt change.
 FROM base AS build
+# hadolint ignore=DL3008
 RUN python3 -c 'import ensurepip' 2> /dev/null \
     || (apt-get update \
         && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends python3-venv \
         && rm -rf /var/lib/apt/lists/*)
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
+    PIP_NO_CACHE_DIR=1 \
+    PIP_ROOT_USER_ACTION=ignore
 RUN python3 -m venv /opt/build && python3 -m venv --without-pip /opt/penumbra
 WORKDIR /source
 COPY pyproject.toml constraints.txt README.md LICENSE ./
-RUN for package in models training service; do mkdir "$package" && touch "$package/__init__.py"; done
+RUN /opt/build/bin/pip install --constraint constraints.txt pip hatchling \
+    && for package in models training service; do mkdir "$package" && touch "$package/__init__.py"; done \
+    && /opt/build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /empty .
 
+# Wheels alone: nothing that is downloaded runs here.
 FROM build AS dependencies-cpu
-RUN /opt/build/bin/pip --python /opt/penumbra/bin/python install --no-cache-dir --constraint constraints.txt '.[cpu,postgresql,tracing]'
+RUN /opt/build/bin/pip --python /opt/penumbra/bin/python install --only-binary :all: --constraint constraints.txt \
+    "$(echo /empty/*.whl)[cpu,postgresql,tracing]"
 
 FROM build AS dependencies-gpu
-RUN /opt/build/bin/pip --python /opt/penumbra/bin/python install --no-cache-dir --constraint constraints.txt '.[gpu,postgresql,tracing]'
+RUN /opt/build/bin/pip --python /opt/penumbra/bin/python install --only-binary :all: --constraint constraints.txt \
+    "$(echo /empty/*.whl)[gpu,postgresql,tracing]"
 
 FROM build AS wheel
 COPY models models
 COPY training training
 COPY service service
-RUN /opt/build/bin/pip wheel --no-cache-dir --no-deps --wheel-dir /wheel .
+RUN /opt/build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /wheel .
 
 FROM dependencies-cpu AS environment-cpu
 COPY --from=wheel /wheel /wheel
@@ -49,7 +60,8 @@ RUN /opt/build/bin/pip --python /opt/penumbra/bin/python install --no-deps --for
 
 
 FROM base AS service
-RUN useradd --system --uid 10001 --user-group --home-dir /data --shell /usr/sbin/nologin penumbra \
+RUN groupadd --gid 10001 penumbra \
+    && useradd --uid 10001 --gid penumbra --no-create-home --home-dir /data --shell /usr/sbin/nologin penumbra \
     && install --directory --owner penumbra --group penumbra --mode 0700 /data
 # The address is the container's own. Whoever publishes the port to others decides whether that may be without keys:
 # until they say PENUMBRA_ALLOW_ANONYMOUS=true, the service refuses to start on it.
@@ -61,12 +73,17 @@ ENV PATH=/opt/penumbra/bin:$PATH \
     PENUMBRA_LOG_FORMAT=json \
     PENUMBRA_PORT=8321
 WORKDIR /data
-USER penumbra
+# By number: Kubernetes cannot tell of a name that it is not root's.
+USER 10001:10001
 EXPOSE 8321
 VOLUME /data
 STOPSIGNAL SIGTERM
+# Straight to the port: urllib.request would ask a proxy that the container's environment names.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 CMD ["python3", "-c", \
-    "import os, urllib.request as u; u.urlopen(f\"http://127.0.0.1:{os.environ['PENUMBRA_PORT']}/healthz\", timeout=4)"]
+    "import http.client, os; \
+    connection = http.client.HTTPConnection('127.0.0.1', int(os.environ['PENUMBRA_PORT']), timeout=4); \
+    connection.request('GET', '/healthz'); \
+    raise SystemExit(connection.getresponse().status != 200)"]
 ENTRYPOINT ["penumbra"]
 CMD ["serve"]
 
