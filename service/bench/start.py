@@ -26,8 +26,8 @@ from models.bundle import read_bundle
 from service.background import start_service
 from service.bench.accuracy import BenchError
 from service.storage.catalog import Catalog
-from service.storage.catalog.rows import made_by
-from service.storage.tables import ImageRow, PersonRow
+from service.storage.catalog.made import made_by
+from service.storage.tables import FeaturesRow, ImageRow, PersonRow
 from service.storage.ulid import new_ulid
 
 __all__ = ["StartTime", "measure_starts"]
@@ -158,6 +158,7 @@ def _insert(
     session.add_all(people)
     session.flush()
     now = datetime.now(UTC)
+    made = [made_by(fingerprint, int(code), None, one) for code, one in zip(codes, features, strict=True)]
     rows = [
         {
             "id": new_ulid(),
@@ -167,11 +168,16 @@ def _insert(
             "own_metadata": {},
             "kept": False,
             "enrolled_at": now,
-            **made_by(fingerprint, int(codes[place]), None, features[place]),
+            **made[place].columns,
         }
         for place in range(len(features))
     ]
-    session.execute(insert(ImageRow), rows)
+    in_order = insert(ImageRow).returning(ImageRow.number, sort_by_parameter_order=True)
+    numbers = session.scalars(in_order, rows)
+    session.execute(
+        insert(FeaturesRow),
+        [{"image": number, "features": one.features} for number, one in zip(numbers, made, strict=True)],
+    )
 
 
 def _features(random: np.random.Generator, count: int, dimension: int) -> npt.NDArray[np.float16]:

@@ -31,6 +31,7 @@ __all__ = [
     "Base",
     "ErasedRow",
     "FactRow",
+    "FeaturesRow",
     "GalleryRow",
     "ImageRow",
     "Instant",
@@ -131,7 +132,15 @@ class ImageRow(Base):
     fingerprint: Mapped[str] = mapped_column(String(64))
     occlusion: Mapped[int] = mapped_column(SmallInteger)
     scores: Mapped[bytes | None] = mapped_column(LargeBinary)  # float32 [4], little endian
-    features: Mapped[bytes] = mapped_column(LargeBinary)  # float16 [9, D], little endian; last: it is long
+
+
+class FeaturesRow(Base):
+    """A picture's features, of the model that its row names; by themselves, for they are long."""
+
+    __tablename__ = "features"
+
+    image: Mapped[int] = mapped_column(ForeignKey("images.number", ondelete="CASCADE"), primary_key=True)
+    features: Mapped[bytes] = mapped_column(LargeBinary)  # float16 [9, D], little endian
 
 
 class FactRow(Base):

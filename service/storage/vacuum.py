@@ -26,7 +26,15 @@ from sqlalchemy import Connection, Engine, delete, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from service.storage.tables import ErasedRow, FactRow, ImageRow, OwedRewriteRow, PersonRow, PreviousRow
+from service.storage.tables import (
+    ErasedRow,
+    FactRow,
+    FeaturesRow,
+    ImageRow,
+    OwedRewriteRow,
+    PersonRow,
+    PreviousRow,
+)
 
 __all__ = ["Vacuum"]
 
@@ -35,7 +43,7 @@ _log = logging.getLogger(__name__)
 _SHARE: Final = 0.05
 """Of the time, that is spent on it at most, however much is erased."""
 
-_TELLING: Final = (ImageRow, FactRow, PreviousRow, PersonRow, ErasedRow)
+_TELLING: Final = (ImageRow, FeaturesRow, PreviousRow, FactRow, PersonRow, ErasedRow)
 """Tables that say something of somebody who can be erased; the audit trail has keyed hashes."""
 
 _ALL: Final = "*"

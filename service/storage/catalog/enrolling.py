@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Literal
 
 from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
@@ -11,11 +11,12 @@ from sqlalchemy.orm import Session
 from service.clock import now
 from service.problems import UnknownGallery
 from service.storage.catalog.duplicates import first_of_content
+from service.storage.catalog.made import Made, made_by, write_made
 from service.storage.catalog.previous import keep_before
-from service.storage.catalog.rows import made_by, read_scores
+from service.storage.catalog.rows import read_scores
 from service.storage.facts import facts_of
 from service.storage.records import Enrolled, NewImage
-from service.storage.tables import FactRow, GalleryRow, ImageRow, PersonRow
+from service.storage.tables import FactRow, FeaturesRow, GalleryRow, ImageRow, PersonRow
 
 __all__ = ["enrol_in"]
 
@@ -52,6 +53,7 @@ def enrol_in(session: Session, gallery: int, fingerprint: str, images: Sequence[
             person = people[image.person] = PersonRow(gallery=gallery, name=image.person)
             session.add(person)
             session.flush()
+        made = _made(image, fingerprint)
         row = ImageRow(
             id=image.id,
             gallery=gallery,
@@ -63,10 +65,11 @@ def enrol_in(session: Session, gallery: int, fingerprint: str, images: Sequence[
             own_metadata=dict(image.metadata),
             kept=image.kept,
             enrolled_at=moment,
-            **_model_columns(image, fingerprint),
+            **made.columns,
         )
         session.add(row)
         session.flush()
+        session.execute(insert(FeaturesRow).values(image=row.number, features=made.features))
         _keep_facts(session, row, image)
         _keep_before(session, row, image)
         if image.client_id is not None:
@@ -84,14 +87,13 @@ def _meet_again(
         return _answer("conflict", row, indexable=False, first={})
     pending = row.fingerprint != fingerprint
     if pending:
-        for column, value in _model_columns(image, fingerprint).items():
-            setattr(row, column, value)
+        write_made(session, row, _made(image, fingerprint))
         session.flush()
         _keep_before(session, row, image)
     return _answer("exists", row, indexable=pending, first=first)
 
 
-def _model_columns(image: NewImage, fingerprint: str) -> dict[str, Any]:
+def _made(image: NewImage, fingerprint: str) -> Made:
     return made_by(fingerprint, image.occlusion, image.scores, image.features)
 
 

@@ -15,7 +15,7 @@ from service.storage.catalog.rows import CHUNK, read_scores
 from service.storage.database import Database
 from service.storage.records import ComparablePictures, StoredFeatures
 from service.storage.snapshot_file import Records
-from service.storage.tables import GalleryRow, ImageRow
+from service.storage.tables import FeaturesRow, GalleryRow, ImageRow
 
 __all__ = ["FeatureCatalog", "stored_features"]
 
@@ -34,11 +34,13 @@ class FeatureCatalog:
             after = 0
             while True:
                 statement = (
-                    select(ImageRow.number, ImageRow.person, ImageRow.occlusion, ImageRow.features)
+                    select(ImageRow.number, ImageRow.person, ImageRow.occlusion, FeaturesRow.features)
+                    .join(FeaturesRow, FeaturesRow.image == ImageRow.number)
                     .where(
                         ImageRow.gallery == gallery,
                         ImageRow.fingerprint == fingerprint,
                         ImageRow.number > after,
+                        FeaturesRow.image > after,  # which PostgreSQL does not conclude
                     )
                     .order_by(ImageRow.number)
                     .limit(batch)
@@ -57,12 +59,17 @@ class FeatureCatalog:
 
         Pictures that have none of that model are left out. The scores: float32 [N, 4], None without a grader.
         """
-        statement = select(
-            ImageRow.number, ImageRow.person, ImageRow.occlusion, ImageRow.scores, ImageRow.features
-        ).where(
-            ImageRow.gallery == gallery,
-            ImageRow.fingerprint == fingerprint,
-            ImageRow.number.in_(numbers),
+        statement = (
+            select(
+                ImageRow.number, ImageRow.person, ImageRow.occlusion, ImageRow.scores, FeaturesRow.features
+            )
+            .join(FeaturesRow, FeaturesRow.image == ImageRow.number)
+            .where(
+                ImageRow.gallery == gallery,
+                ImageRow.fingerprint == fingerprint,
+                ImageRow.number.in_(numbers),
+                FeaturesRow.image.in_(numbers),
+            )
         )
         with Session(self._database.engine) as session:
             rows = session.execute(statement.order_by(ImageRow.number)).all()
@@ -103,11 +110,13 @@ class FeatureCatalog:
             numbers: at most 5,000.
         """
         statement = (
-            select(ImageRow.number, ImageRow.id, ImageRow.features)
+            select(ImageRow.number, ImageRow.id, FeaturesRow.features)
+            .join(FeaturesRow, FeaturesRow.image == ImageRow.number)
             .where(
                 ImageRow.gallery == gallery,
                 ImageRow.fingerprint == fingerprint,
                 ImageRow.number.in_(numbers),
+                FeaturesRow.image.in_(numbers),
             )
             .order_by(ImageRow.number)
         )

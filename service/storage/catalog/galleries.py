@@ -19,7 +19,7 @@ from service.problems import BadRequest, GalleryExists, Problem
 from service.storage.catalog.rows import KEY, RULE, key_in, key_of, unknown_gallery
 from service.storage.database import Database
 from service.storage.records import GalleryKey, GalleryRecord, GalleryStatistics
-from service.storage.tables import ErasedRow, GalleryRow, ImageRow, PersonRow
+from service.storage.tables import ErasedRow, FeaturesRow, GalleryRow, ImageRow, PersonRow
 
 __all__ = ["GalleryCatalog"]
 
@@ -159,10 +159,11 @@ class GalleryCatalog:
         record = self.get(name, fingerprint)
         mine = ImageRow.gallery == select(GalleryRow.number).where(GalleryRow.name == name).scalar_subquery()
         totals = select(
-            func.coalesce(func.sum(func.length(ImageRow.features)), 0),
+            func.coalesce(func.sum(func.length(FeaturesRow.features)), 0),
             func.min(ImageRow.enrolled_at),
             func.max(ImageRow.enrolled_at),
-        ).where(mine)
+        )
+        totals = totals.join_from(ImageRow, FeaturesRow, FeaturesRow.image == ImageRow.number).where(mine)
         graded = select(ImageRow.occlusion, func.count()).where(mine).group_by(ImageRow.occlusion)
         with self._database.engine.connect() as connection:
             size, first, last = connection.execute(totals).one()

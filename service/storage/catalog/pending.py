@@ -10,8 +10,9 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from service.storage.catalog.erased import note_erased
-from service.storage.catalog.previous import keep_before, made_before
-from service.storage.catalog.rows import CHUNK, key_in, made_by
+from service.storage.catalog.made import made_by, made_of, write_made
+from service.storage.catalog.previous import keep_before
+from service.storage.catalog.rows import CHUNK, key_in
 from service.storage.database import Database
 from service.storage.records import PendingPicture, PendingPictures
 from service.storage.tables import GalleryRow, ImageRow
@@ -112,10 +113,9 @@ class PendingCatalog:
             if row is None or (row.id, row.fingerprint) != (picture.id, picture.fingerprint):
                 return None
             if keep:
-                keep_before(session, row.number, made_before(row))
+                keep_before(session, row.number, made_of(session, row))
             note_erased(session, [(picture.fingerprint, picture.digest)])
-            for column, value in made_by(fingerprint, code, scores, features).items():
-                setattr(row, column, value)
+            write_made(session, row, made_by(fingerprint, code, scores, features))
             return row.person
 
         return self._database.transact(work)

@@ -7,7 +7,7 @@ previous model made is found in two places: in the rows that still wait, and bes
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -16,27 +16,22 @@ from sqlalchemy import ColumnElement, delete, exists, insert, or_, select, updat
 from sqlalchemy.orm import Session
 
 from service.storage.catalog.features import stored_features
+from service.storage.catalog.made import Made
 from service.storage.catalog.rows import read_scores
 from service.storage.database import Database
 from service.storage.records import StoredFeatures
-from service.storage.tables import ErasedRow, ImageRow, PreviousRow
+from service.storage.tables import ErasedRow, FeaturesRow, ImageRow, PreviousRow
 
-__all__ = ["PreviousCatalog", "keep_before", "made_before"]
+__all__ = ["PreviousCatalog", "keep_before"]
 
 _BATCH: Final = 1024
-_MADE: Final = ("fingerprint", "occlusion", "scores", "features")
-"""The columns that depend on the model, as :func:`service.storage.catalog.rows.made_by` gives them."""
+_COLUMNS: Final = ("fingerprint", "occlusion", "scores")
 
 
-def made_before(row: ImageRow) -> dict[str, Any]:
-    """A row's columns that depend on the model."""
-    return {column: getattr(row, column) for column in _MADE}
-
-
-def keep_before(session: Session, image: int, made: Mapping[str, Any]) -> None:
+def keep_before(session: Session, image: int, made: Made) -> None:
     """Lay what the previous model made of a picture beside its row, in a caller's transaction."""
     session.execute(delete(PreviousRow).where(PreviousRow.image == image))
-    session.execute(insert(PreviousRow).values(image=image, **made))
+    session.execute(insert(PreviousRow).values(image=image, features=made.features, **made.columns))
 
 
 class PreviousCatalog:
@@ -67,10 +62,13 @@ class PreviousCatalog:
         def work(session: Session) -> None:
             replaced = select(ImageRow.fingerprint, ImageRow.digest).where(*mine)
             session.execute(insert(ErasedRow).from_select(["fingerprint", "digest"], replaced))
-            back = {column: getattr(PreviousRow, column) for column in _MADE}
-            session.execute(
-                update(ImageRow).where(*mine).values(back), execution_options={"synchronize_session": False}
-            )
+            columns = {column: getattr(PreviousRow, column) for column in _COLUMNS}
+            features = update(FeaturesRow).where(FeaturesRow.image == PreviousRow.image)
+            for back in (
+                update(ImageRow).where(*mine).values(columns),
+                features.where(PreviousRow.fingerprint == present).values(features=PreviousRow.features),
+            ):
+                session.execute(back, execution_options={"synchronize_session": False})
             session.execute(delete(PreviousRow).where(PreviousRow.fingerprint == present))
 
         self._database.transact(work)
@@ -104,16 +102,17 @@ class PreviousCatalog:
         """As :meth:`service.storage.catalog.features.FeatureCatalog.graded`, of the previous model."""
         rows: list[Any] = []
         with self._database.engine.connect() as connection:
-            for made in (ImageRow, PreviousRow):
-                statement = select(
-                    ImageRow.number, ImageRow.person, made.occlusion, made.scores, made.features
-                ).where(
-                    ImageRow.gallery == gallery,
-                    ImageRow.number.in_(numbers),
-                    made.fingerprint == fingerprint,
+            for made, lying in ((ImageRow, FeaturesRow), (PreviousRow, PreviousRow)):
+                statement = (
+                    select(ImageRow.number, ImageRow.person, made.occlusion, made.scores, lying.features)
+                    .join(lying, lying.image == ImageRow.number)
+                    .where(
+                        ImageRow.gallery == gallery,
+                        ImageRow.number.in_(numbers),
+                        lying.image.in_(numbers),
+                        made.fingerprint == fingerprint,
+                    )
                 )
-                if made is PreviousRow:
-                    statement = statement.join(PreviousRow, PreviousRow.image == ImageRow.number)
                 rows += connection.execute(statement).all()
         rows.sort(key=lambda row: int(row.number))
         grades = [scores for row in rows if (scores := read_scores(row.scores)) is not None]

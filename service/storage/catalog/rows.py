@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +23,6 @@ __all__ = [
     "RULE",
     "key_in",
     "key_of",
-    "made_by",
     "read_scores",
     "unknown_gallery",
     "unknown_image",
@@ -58,21 +57,6 @@ def key_in(session: Session, name: str) -> GalleryKey:
     if row is None:
         raise unknown_gallery(name)
     return key_of(*row)
-
-
-def made_by(
-    fingerprint: str,
-    code: int,
-    scores: npt.NDArray[np.float32] | None,
-    features: npt.NDArray[np.float16],
-) -> dict[str, Any]:
-    """The columns that depend on the model."""
-    return {
-        "fingerprint": fingerprint,
-        "occlusion": code,
-        "scores": None if scores is None else scores.astype("<f4").tobytes(),
-        "features": features.astype("<f2").tobytes(),
-    }
 
 
 def read_scores(blob: bytes | None) -> npt.NDArray[np.float32] | None:

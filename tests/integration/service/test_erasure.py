@@ -22,7 +22,7 @@ from service.api.logs import JsonLines
 from service.client import Client, NewPicture
 from service.settings import Settings
 from service.storage.facts import facts_of
-from service.storage.tables import ImageRow, PersonRow, PreviousRow
+from service.storage.tables import FeaturesRow, ImageRow, PersonRow, PreviousRow
 from tests.drawings import encoded, person
 from tests.handmade_bundle import write_handmade_bundle
 from tests.servers import PostgreSQLServer, RedisServer
@@ -169,7 +169,8 @@ def traces(running: Serving, redis: RedisServer, name: str) -> Traces:
     with parts.catalog.database.engine.connect() as connection:
         rows = connection.execute(
             select(ImageRow.number, ImageRow.id, ImageRow.digest, ImageRow.client_id, ImageRow.own_metadata)
-            .add_columns(ImageRow.features)
+            .add_columns(FeaturesRow.features)
+            .where(FeaturesRow.image == ImageRow.number)
             .where(ImageRow.person == PersonRow.number, PersonRow.name == name)
         ).all()
         older = connection.execute(
