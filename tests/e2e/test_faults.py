@@ -17,6 +17,7 @@ from tests.soak.disk_faults import NotPermitted, disk_faults, no_file_grows
 from tests.soak.erasures_without_redis import erasures_without_redis
 from tests.soak.postgresql_faults import postgresql_faults
 from tests.soak.redis_faults import redis_faults
+from tests.soak.takeovers import takeovers
 
 
 @pytest.fixture
@@ -39,6 +40,14 @@ def test_postgresql_cut_off_stopped_and_killed_under_load_loses_nothing(
     found = postgresql_faults(tmp_path, 1, postgresql, serving)
     assert found.refused > 0
     assert (found.faults, found.wrong, found.amiss, found.left_over) == (0, 0, 0, 0), found
+
+
+def test_a_service_whose_catalog_another_one_takes_over_ends_and_nothing_is_lost(
+    tmp_path: Path, postgresql: PostgreSQLServer
+) -> None:
+    found = takeovers(tmp_path, 1, postgresql.empty_database())
+    assert found.acknowledged > 0
+    assert (found.faults, found.lost, found.halves, found.left_over) == (0, 0, 0, 0), found
 
 
 def test_a_full_and_a_read_only_disk_are_told_and_nothing_is_lost(tmp_path: Path) -> None:

@@ -32,12 +32,15 @@ from rich.table import Table
 from tests.servers import PostgreSQLServer
 from tests.soak.clock_jumps import clock_jumps
 from tests.soak.disk_faults import disk_faults
+from tests.soak.erasure_kills import erasure_kills
 from tests.soak.erasures_without_redis import erasures_without_redis
 from tests.soak.kills import kill_rounds
 from tests.soak.load import mixed_load
 from tests.soak.postgresql_faults import postgresql_faults
 from tests.soak.redis_faults import redis_faults
+from tests.soak.reindex_kills import reindex_kills
 from tests.soak.rounds import Count
+from tests.soak.takeovers import takeovers
 
 
 class Figures(Protocol):
@@ -65,22 +68,32 @@ def scenarios(rounds: int, minutes: float, faults: int, bundle: Path | None) -> 
     """All of them, by name, in the order in which they are run."""
     return {
         "kills": lambda folder, count: kill_rounds(folder, rounds, count=count),
+        "kills-postgresql": lambda folder, count: _on_postgresql(
+            lambda server: kill_rounds(folder, rounds, catalog_url=server.empty_database(), count=count)
+        ),
+        "kills-erasure": lambda folder, count: erasure_kills(folder, rounds, count=count),
+        "kills-reindex": lambda folder, count: reindex_kills(folder, rounds, count=count),
+        "takeovers": lambda folder, count: _on_postgresql(
+            lambda server: takeovers(folder, faults, server.empty_database(), count=count)
+        ),
         "redis": lambda folder, count: redis_faults(folder, faults, count=count),
         "erasures": lambda folder, count: erasures_without_redis(folder, faults, count=count),
-        "postgresql": lambda folder, count: _on_postgresql(folder, faults, count),
+        "postgresql": lambda folder, count: _on_postgresql(
+            lambda server: postgresql_faults(folder, faults, server, count=count)
+        ),
         "disk": lambda folder, count: disk_faults(folder, faults, count=count),
         "clock": lambda folder, count: clock_jumps(folder, faults, count=count),
         "load": lambda folder, count: mixed_load(folder, minutes, bundle, count=count),
     }
 
 
-def _on_postgresql(folder: Path, rounds: int, count: Count) -> Figures:
+def _on_postgresql(scenario: Callable[[PostgreSQLServer], Figures]) -> Figures:
     # the folder above is closed to the user that PostgreSQL runs as
     with tempfile.TemporaryDirectory(prefix="penumbra-postgresql-") as cluster:
         server = PostgreSQLServer(Path(cluster))
         server.start()
         try:
-            return postgresql_faults(folder, rounds, server, count=count)
+            return scenario(server)
         finally:
             server.stop()
 
@@ -155,7 +168,7 @@ def _table(outcomes: list[Outcome]) -> Table:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__)
     names = list(scenarios(0, 0, 0, None))
-    parser.add_argument("--rounds", type=int, default=100, help="kills under enrolment (100)")
+    parser.add_argument("--rounds", type=int, default=100, help="kills of each kind (100)")
     parser.add_argument("--faults", type=int, default=10, help="rounds of each other fault (10)")
     parser.add_argument("--minutes", type=float, default=60.0, help="of mixed load (60)")
     parser.add_argument("--bundle", type=Path, help="for the load; a tiny handmade one unless given")
