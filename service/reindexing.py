@@ -1,7 +1,9 @@
 """Brings galleries to the present model: embeds kept pictures of another model again, in the background.
 
-Where the previous model is served too it answers for a gallery until that is done, and from then on the
-present one. Where it is not, a gallery answers with the pictures that are done. What is left to do is what
+Where the previous model is served too it answers for a gallery until all of it is done, and from then on the
+present one. Pictures that cannot be done (not kept, or set aside) would be found by nobody then, so the
+previous one goes on answering until they are enrolled again or erased, or somebody says that they be left
+behind. Where it is not served, a gallery answers with the pictures that are done. What is left to do is what
 the catalog says is pending, so whoever is stopped or killed goes on where it was.
 
 A picture whose kept file is lost, damaged or unreadable is set aside, named, and the rest is completed. It
@@ -21,6 +23,8 @@ from typing import Final
 from service.gallery import Galleries
 from service.problems import (
     DeadlineExceeded,
+    IndexBehind,
+    NotFollowed,
     Overloaded,
     PicturesAway,
     Problem,
@@ -56,7 +60,8 @@ class Reindexing:
         not_kept: of another model, and nothing is there to embed.
         failed: kept, of another model, and tried in vain since the service started or was last asked.
         failed_images: public ids of those that failed, up to 100 of them.
-        problem: of the last one that failed, or what the work waits for; None where there is neither.
+        problem: of the last one that failed, what the work waits for, or why the previous model goes on
+            answering; None where there is none of these.
         answers: fingerprint of the model that queries are answered by.
     """
 
@@ -91,18 +96,24 @@ class Reindexer:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._failed: dict[str, dict[int, str]] = {}
         self._waits_for: dict[str, str] = {}
+        self._leaves_behind: set[str] = set()
 
     async def resume(self) -> None:
         """Go on with what an earlier process was asked for and did not finish."""
         for name in await asyncio.to_thread(self._catalog.pending.being_brought_to, self._fingerprint):
             self._run(name)
 
-    async def begin(self, name: str) -> Reindexing:
+    async def begin(self, name: str, leave_behind: bool = False) -> Reindexing:
         """Begin with a gallery, unless that is under way.
+
+        Args:
+            leave_behind: let the present model take over although pictures are left that it cannot find.
 
         Raises:
             UnknownGallery: there is none.
         """
+        if leave_behind:
+            self._leaves_behind.add(name)  # also of a work that is under way
         if not self._running(name):
             await asyncio.to_thread(self._catalog.pending.bring_to, name, self._fingerprint)
             self._run(name)
@@ -121,7 +132,10 @@ class Reindexer:
         failed = await asyncio.to_thread(
             self._catalog.pending.kept_among, key.number, self._fingerprint, list(tried)
         )  # the others were erased, or enrolled again
+        answers = self._galleries.answered_by(key.number)
         problem = next((tried[number] for number in reversed(tried) if number in failed), None)
+        if not running and answers != self._fingerprint and (counts.not_kept or failed):
+            problem = _goes_on(counts.not_kept, len(failed), problem)
         return Reindexing(
             running=running,
             images=counts.images,
@@ -131,7 +145,7 @@ class Reindexer:
             failed=len(failed),
             failed_images=tuple(itertools.islice(failed.values(), _MOST_NAMED)),
             problem=(self._waits_for.get(name) if running else None) or problem,
-            answers=self._galleries.answered_by(key.number),
+            answers=answers,
         )
 
     async def close(self) -> None:
@@ -155,8 +169,12 @@ class Reindexer:
         while True:
             try:
                 number = await self._embed_pending(name)
-                await self._galleries.renewal.finish(number)
-                if not self._failed[name]:  # else the next start tries those again
+                left = await asyncio.to_thread(self._catalog.pending.counts, number, self._fingerprint)
+                whole = not (left.kept or left.not_kept)
+                if whole or name in self._leaves_behind:
+                    await self._galleries.renewal.finish(number)
+                taken_over = self._galleries.answered_by(number) == self._fingerprint
+                if taken_over and not self._failed[name]:  # else the next start tries again
                     await asyncio.to_thread(self._catalog.pending.bring_to, name, None)
             except UnknownGallery:
                 return
@@ -164,8 +182,12 @@ class Reindexer:
                 _log.exception("gallery %r is not yet brought to the present model; trying again", name)
                 await asyncio.sleep(self._pause_s)
                 continue
-            failed = self._failed[name]
-            _log.info("gallery %r is of the present model; %d pictures are set aside", name, len(failed))
+            self._leaves_behind.discard(name)
+            aside = len(self._failed[name])
+            if taken_over:
+                _log.info("gallery %r is of the present model; %d pictures are set aside", name, aside)
+            else:
+                _log.warning("gallery %r: %s", name, _goes_on(left.not_kept, aside, None))
             return
 
     async def _embed_pending(self, name: str) -> int:
@@ -187,7 +209,7 @@ class Reindexer:
         while True:
             try:
                 await self._galleries.renewal.renew(gallery, picture)
-            except (Overloaded, DeadlineExceeded, PicturesAway) as problem:
+            except (Overloaded, DeadlineExceeded, PicturesAway, IndexBehind, NotFollowed) as problem:
                 self._wait_for(name, problem)
             except Unavailable as problem:  # workers died over this picture, or over another one of its batch
                 deaths += 1
@@ -212,3 +234,16 @@ class Reindexer:
         _log.warning("image %s is set aside, it cannot be embedded again: %s", picture.id, problem.detail)
         self._failed[name][picture.number] = problem.detail
         self._waits_for.pop(name, None)
+
+
+def _goes_on(not_kept: int, failed: int, problem: str | None) -> str:
+    """Why the previous model goes on answering."""
+    left = []
+    if not_kept:
+        left.append(f"{not_kept:,} pictures were not kept")
+    if failed:
+        left.append(f"{failed:,} could not be embedded" + (f" ({problem})" if problem else ""))
+    return (
+        f"{' and '.join(left)}; the present model would not find them, so the previous one goes on answering "
+        "until they are enrolled again or erased, or until a reindex that leaves them behind (leave_behind)"
+    )

@@ -82,13 +82,24 @@ async def get_statistics(request: Request, gallery: str) -> Statistics:
     summary="Bring a gallery's pictures to the present model",
     dependencies=[ADMIN],
 )
-async def reindex_gallery(request: Request, gallery: str) -> Reindexing:
+async def reindex_gallery(
+    request: Request,
+    gallery: str,
+    leave_behind: Annotated[
+        bool,
+        Query(
+            description="Where the service has the previous model too: let the present one take over "
+            "although pictures were not kept, or could not be embedded. They stay pending, found by no query."
+        ),
+    ] = False,
+) -> Reindexing:
     """After the model was replaced: embeds the kept pictures again, in the background.
 
-    Each is found as soon as it is done. A service that is stopped or killed meanwhile goes on at its next
+    Where the service has the previous model too, that answers until every picture is of the present one. Else
+    each is found as soon as it is done. A service that is stopped or killed meanwhile goes on at its next
     start; asking again changes nothing.
     """
-    return answers.reindexing(await assembly_of(request.app.state).reindexer.begin(gallery))
+    return answers.reindexing(await assembly_of(request.app.state).reindexer.begin(gallery, leave_behind))
 
 
 @router.get(

@@ -198,13 +198,21 @@ def gallery_duplicates(
 def reindex_gallery(
     name: Annotated[str, typer.Argument(help="The gallery.")],
     wait: Annotated[bool, typer.Option(help="Wait until it is done; it goes on either way.")] = True,
+    leave_behind: Annotated[
+        bool,
+        typer.Option(
+            help="Take over from the previous model although pictures were not kept or cannot be embedded; "
+            "no query finds those then."
+        ),
+    ] = False,
     url: Url = SERVICE_URL,
     as_json: AsJson = False,
 ) -> None:
     """Bring a gallery's kept pictures to the present model, after the model was replaced.
 
     The service embeds them in the background. Meanwhile the model before answers, where the service was
-    given it (PENUMBRA_PREVIOUS_BUNDLE), else those that are done.
+    given it (PENUMBRA_PREVIOUS_BUNDLE), and goes on where pictures are left that cannot be embedded; else
+    those that are done are found.
 
     [bold]Examples[/]
 
@@ -215,7 +223,7 @@ def reindex_gallery(
     from service.terminal import picture_progress
 
     with connected(url) as client:
-        found = client.reindex(name)
+        found = client.reindex(name, leave_behind)
         if wait:
             with picture_progress() as progress:
                 task = progress.add_task(f"embedding {name} again", total=found.images)
@@ -238,6 +246,8 @@ def reindex_gallery(
             f"({', '.join(found.failed_images[:_NAMED])}{', ...' if found.failed > _NAMED else ''}); "
             f"the last: {found.problem}"
         )
+    if found.problem and not found.running:
+        fail(found.problem)
 
 
 @galleries_app.command("delete")

@@ -107,10 +107,13 @@ class Reindexing(Strict):
         "pending; the next call tries them again, and so does the next start."
     )
     failed_images: list[str] = Field(description="Ids of those, up to 100.")
-    problem: str | None = Field(description="What went wrong last, or what is waited for; null: nothing.")
+    problem: str | None = Field(
+        description="What went wrong last, what is waited for, or why the previous model goes on answering; "
+        "null: nothing."
+    )
     answers: str = Field(
         description="Fingerprint of the model that answers queries: the previous one, where the service has "
-        "it, until all kept pictures are of the present one."
+        "it, until all pictures are of the present one, or are left behind."
     )
 
 

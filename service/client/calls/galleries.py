@@ -55,9 +55,16 @@ def statistics(name: str) -> Call[Statistics]:
     return Call("GET", f"{gallery_path(name)}/statistics", reader(Statistics), repeatable=True)
 
 
-def reindex(name: str) -> Call[Reindexing]:
-    """Begin to bring a gallery's pictures to the present model, in the background of the service."""
-    return Call("POST", f"{gallery_path(name)}/reindex", reader(Reindexing), repeatable=True)
+def reindex(name: str, leave_behind: bool = False) -> Call[Reindexing]:
+    """Begin to bring a gallery's pictures to the present model, in the background of the service.
+
+    Args:
+        leave_behind: let it take over from the previous model although pictures are left that it cannot find.
+    """
+    parameters = {"leave_behind": "true"} if leave_behind else {}
+    return Call(
+        "POST", f"{gallery_path(name)}/reindex", reader(Reindexing), repeatable=True, params=parameters
+    )
 
 
 def reindexing(name: str) -> Call[Reindexing]:

@@ -9,9 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from click.testing import Result
+from typer.testing import CliRunner
 
 from models.bundle import read_bundle
 from service.background import BackgroundService, start_service
+from service.cli import app
 from service.client import Client, NewPicture
 from service.storage.catalog import Catalog
 from tests.drawings import encoded, person
@@ -79,6 +82,70 @@ def test_the_model_before_answers_alone_until_all_is_reindexed_and_then_no_more(
         assert parts.previous.index.parts(1) == {}
         assert list(parts.catalog.previous.batches([1, 2], before)) == []
         assert client.gallery("g").pending == 0
+
+
+@pytest.mark.parametrize("lost", ["not kept", "file gone"])
+def test_the_model_before_goes_on_answering_while_the_present_one_would_not_find_everybody(
+    tmp_path: Path, bundles: tuple[Path, Path], lost: str
+) -> None:
+    before, present = fingerprints(bundles)
+    with serving(handmade_settings(tmp_path)) as running, Client(running.url) as client:
+        client.create_gallery("g", keep_pictures=lost == "file gone")
+        client.enrol("g", pictures(0))
+        client.change_gallery("g", keep_pictures=True)
+        client.enrol("g", pictures(1, 2))
+        (missing,) = client.images("g", person="p0")
+    for file in (tmp_path / "data" / "pictures").rglob(f"{missing.id}.picture"):
+        file.unlink()
+
+    settings = handmade_settings(tmp_path, bundle=bundles[1], previous_bundle=bundles[0])
+
+    def asked(client: Client) -> list[tuple[str, str]]:
+        answers = [client.query("g", [encoded(person(who, 1))]) for who in range(3)]
+        return [(answer.results[0].person, answer.model) for answer in answers]
+
+    def reindex(url: str, *options: str) -> Result:
+        return CliRunner().invoke(app, ["galleries", "reindex", "g", "--url", url, *options])
+
+    with serving(settings) as running, Client(running.url) as client:
+        told = reindex(running.url)
+        assert told.exit_code == 1
+        assert "goes on answering" in told.output
+        assert client.reindexing("g").done == 2
+        assert asked(client) == [(f"p{who}", before) for who in range(3)]
+    with serving(settings) as running, Client(running.url) as client:  # a start does not give up either
+        while client.reindexing("g").running:
+            time.sleep(0.02)
+        assert asked(client) == [(f"p{who}", before) for who in range(3)]
+        left = reindex(running.url, "--leave-behind")
+        assert left.exit_code == (1 if lost == "file gone" else 0)  # its picture could still not be embedded
+        assert [model for _, model in asked(client)] == [present] * 3
+        assert asked(client)[1:] == [("p1", present), ("p2", present)]
+        assert "goes on" not in (client.reindexing("g").problem or "")
+
+
+def test_once_those_left_are_enrolled_again_or_erased_the_present_model_takes_over(
+    tmp_path: Path, bundles: tuple[Path, Path]
+) -> None:
+    before, present = fingerprints(bundles)
+    with serving(handmade_settings(tmp_path)) as running, Client(running.url) as client:
+        client.create_gallery("g")
+        client.enrol("g", pictures(0, 1))
+    settings = handmade_settings(tmp_path, bundle=bundles[1], previous_bundle=bundles[0])
+    with serving(settings) as running, Client(running.url) as client:
+
+        def reindexed() -> str:
+            client.reindex("g")
+            while client.reindexing("g").running:
+                time.sleep(0.02)
+            return client.reindexing("g").answers
+
+        assert reindexed() == before
+        client.enrol("g", pictures(0))
+        assert reindexed() == before
+        client.delete_person("g", "p1")
+        assert reindexed() == present
+        assert client.query("g", [encoded(person(0, 1))]).results[0].person == "p0"
 
 
 def test_a_query_under_way_while_the_present_model_takes_over_is_answered_by_it_wholly(
