@@ -8,6 +8,7 @@ import logging
 from sqlalchemy.exc import SQLAlchemyError
 
 from service.gallery import Galleries
+from service.problems import DeadlineExceeded
 from service.recurring import Recurring
 
 __all__ = ["Mender"]
@@ -37,7 +38,7 @@ class Mender(Recurring):
             done = False
             try:
                 done = await self._galleries.mend()
-            except SQLAlchemyError as error:
+            except (SQLAlchemyError, DeadlineExceeded) as error:
                 _log.debug("the catalog does not answer, mending waits: %s", error)
             except Exception:
                 _log.exception("what a fault left undone could not be done")

@@ -296,6 +296,26 @@ class PicturesAway(Unavailable):
         super().__init__("The picture store does not answer for now; try again.")
 
 
+class IndexBehind(Unavailable):
+    """The index has yet to follow a change; until it has, nothing else is changed."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The index cannot follow an earlier change for now, and nothing else is changed until it has. "
+            "Nothing of this request was stored; try again."
+        )
+
+
+class NotFollowed(Unavailable):
+    """The change is in the catalog, and the index has yet to follow."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The catalog has stored this, and the index cannot follow for now; it will. Send the request "
+            "again to hear when it has: a picture with a client_id is not enrolled twice."
+        )
+
+
 class StorageFull(TryLater):
     """There is no room for what is to be stored; nothing of it was."""
 

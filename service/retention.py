@@ -8,7 +8,7 @@ from typing import Final
 
 from service.clock import now
 from service.gallery import Galleries
-from service.problems import Problem
+from service.problems import UnknownGallery, UnknownImage
 from service.recurring import Recurring
 from service.storage.audit import AuditTrail, Event
 from service.storage.catalog import Catalog
@@ -67,7 +67,7 @@ class Sweeper(Recurring):
         for gallery, image in await asyncio.to_thread(self._catalog.pictures.expired, now()):
             try:
                 await self._galleries.erasure.picture(gallery, image)
-            except Problem:
+            except (UnknownGallery, UnknownImage):
                 continue  # somebody was faster
             erased += 1
             if self._audit is not None:

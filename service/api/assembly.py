@@ -57,9 +57,12 @@ class Assembly:
     calibration: Calibration | None
 
     async def parts_ready(self) -> dict[str, bool]:
-        """Which parts would serve a request now: the models' workers, and the catalog."""
+        """Which parts would serve a request now: the models' workers, the catalog, and the index.
+
+        An index that is behind answers queries, perhaps without the last change, and others are refused.
+        """
         catalog = not self.catalog.lost and await self._catalog_answers()
-        parts = {"model": self.batcher.ready, "catalog": catalog}
+        parts = {"model": self.batcher.ready, "catalog": catalog, "index": not self.galleries.behind}
         if self.previous_batcher is not None:
             parts["previous_model"] = self.previous_batcher.ready
         return parts
@@ -215,7 +218,18 @@ async def assemble(
         index = LocalIndex(dimension, _index_options(settings), gpu)
         log.info("index: %s", index)
         generation = None if before is None else before.generation
-        galleries = Galleries(Parts(catalog, index, embedder, pictures, calibration, snapshots, generation))
+        galleries = Galleries(
+            Parts(
+                catalog,
+                index,
+                embedder,
+                pictures,
+                calibration,
+                snapshots,
+                generation,
+                settings.deadline_s,
+            )
+        )
         stack.push_async_callback(galleries.close)
         await galleries.start()
         if snapshots is not None:

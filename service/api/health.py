@@ -21,7 +21,10 @@ async def healthz() -> Alive:
 
 @router.get("/readyz", response_model=Ready, responses=documented(Unavailable), summary="Readiness")
 async def readyz(request: Request) -> Response:
-    """The embedding worker lives and is warm, and the catalog answers; otherwise send requests elsewhere."""
+    """The embedding worker lives and is warm, the catalog answers, and the index follows it.
+
+    Otherwise send requests elsewhere; what each part can still do is answered all the same.
+    """
     assembly = assembly_of(request.app.state)
     parts = await assembly.parts_ready()
     assembly.metrics.ready.set(all(parts.values()))

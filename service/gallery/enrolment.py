@@ -22,7 +22,7 @@ from service.gallery.grade import Grade
 from service.gallery.parts import Parts
 from service.gallery.thumbnails import keep_thumbnail
 from service.index.protocol import Entries
-from service.problems import ClientIdConflict, Problem
+from service.problems import ClientIdConflict, NotFollowed, Problem, UnknownGallery
 from service.storage.database import CommitInDoubt
 from service.storage.records import Enrolled, MadeBefore, NewImage
 from service.storage.ulid import new_ulid
@@ -103,6 +103,7 @@ class Enrolment:
 
         Raises:
             UnknownGallery: there is none, or it was deleted meanwhile; then nothing was stored.
+            DeadlineExceeded, IndexBehind, NotFollowed: see :meth:`service.gallery.parts.Parts.step`.
         """
         key = await self._parts.key(gallery)
         embedded = await asyncio.gather(*(self._embed_alone(key.number, item) for item in items))
@@ -117,7 +118,7 @@ class Enrolment:
         try:
             if good:
                 stored = await self._parts.write(lambda: self._store(key.number, key.keep_pictures, good))
-        except Problem:  # the gallery was deleted
+        except UnknownGallery:  # it was deleted
             await self._forget([made for _, made in good])
             raise
         if refused := [made for (_, made), one in zip(good, stored, strict=True) if one.status == "conflict"]:
@@ -133,8 +134,9 @@ class Enrolment:
     async def _forget(self, embedded: Sequence[_Made]) -> None:
         """Pictures that got no row: their features are in the cache, and no erasure would find them there."""
         try:
-            await self._parts.forgetting.forget_unstored({made.features.digest for made in embedded})
-        except SQLAlchemyError as error:
+            async with asyncio.timeout(self._parts.deadline_s):
+                await self._parts.forgetting.forget_unstored({made.features.digest for made in embedded})
+        except (SQLAlchemyError, TimeoutError) as error:
             _log.warning("the catalog does not answer; the cache keeps what was not enrolled: %s", error)
 
     async def _embed_alone(self, gallery: int, item: EnrolItem) -> _Made | Problem:
@@ -190,7 +192,7 @@ class Enrolment:
                         self._parts.answering(gallery).index.add(gallery, before)
                     if self._parts.snapshots is not None:
                         self._parts.snapshots.note(gallery, [one.number for one, _ in added])
-        except CommitInDoubt:
+        except (CommitInDoubt, NotFollowed):
             raise
         except (Problem, SQLAlchemyError):  # nothing was stored
             self._parts.remove_pictures(gallery, files)

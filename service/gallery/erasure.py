@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Sequence
 
@@ -17,7 +18,10 @@ _log = logging.getLogger(__name__)
 
 
 class Erasure:
-    """Takes pictures, people and galleries away with all that is stored of them."""
+    """Takes pictures, people and galleries away with all that is stored of them.
+
+    What cannot be erased for now is told as by :meth:`service.gallery.parts.Parts.step`.
+    """
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
@@ -52,8 +56,10 @@ class Erasure:
     async def _forget(self) -> None:
         """Erased it is; that the cache forgets too is noted in the catalog, and is done now or later."""
         try:
-            await self._parts.forgetting.forget()
-        except SQLAlchemyError as error:
+            async with asyncio.timeout(self._parts.deadline_s):
+                await self._parts.forgetting.forget()
+        except (SQLAlchemyError, TimeoutError) as error:
+            self._parts.forgetting.owed = True
             _log.warning("the catalog does not answer; the feature cache forgets later: %s", error)
 
     def _erase_picture(self, name: str, id: str) -> None:

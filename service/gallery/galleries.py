@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from service.cursor import last_before
@@ -21,6 +21,7 @@ from service.gallery.renewal import Renewal
 from service.gallery.verification import Verifier
 from service.index.protocol import Entries, IndexKind
 from service.matching.decision import NO_WISHES, Rule
+from service.problems import NotFollowed
 from service.storage.pictures import KeptBytes
 from service.storage.records import GalleryRecord, GalleryStatistics
 
@@ -75,6 +76,11 @@ class Galleries:
         """
         return await self._parts.mend()
 
+    @property
+    def behind(self) -> bool:
+        """Whether the index failed to follow the catalog, and has not caught up since."""
+        return self._parts.behind
+
     def answered_by(self, gallery: int) -> str:
         """Fingerprint of the model that answers for a gallery, by its number, at this moment."""
         return self._parts.answering(gallery).embedder.fingerprint
@@ -104,8 +110,7 @@ class Galleries:
             UnknownGallery: there is none.
             BadRequest: its rates would contradict each other.
         """
-        await self._parts.write(lambda: self._change(name, changes))
-        return await self.get(name)
+        return await self._parts.write(lambda: self._change(name, changes))
 
     async def get(self, name: str) -> GalleryRecord:
         """A gallery with its counts.
@@ -113,9 +118,7 @@ class Galleries:
         Raises:
             UnknownGallery: there is none.
         """
-        return await self._parts.read(
-            lambda: self._parts.catalog.galleries.get(name, self._parts.embedder.fingerprint)
-        )
+        return await self._parts.read(lambda: self._get(name))
 
     async def statistics(self, name: str) -> tuple[GalleryStatistics, KeptBytes]:
         """What is in a gallery, and what its files take.
@@ -155,7 +158,10 @@ class Galleries:
                 self._parts.index.keep(key.number, index)
         return made
 
-    def _change(self, name: str, changes: Mapping[str, bool | float | str | None]) -> None:
+    def _get(self, name: str) -> GalleryRecord:
+        return self._parts.catalog.galleries.get(name, self._parts.embedder.fingerprint)
+
+    def _change(self, name: str, changes: Mapping[str, bool | float | str | None]) -> GalleryRecord:
         with self._parts.step(lambda key: Doubt(key.number)) as committed:
             key = self._parts.catalog.galleries.change(name, changes)
             committed(key)
@@ -163,9 +169,17 @@ class Galleries:
         if add_again:
             fingerprint = self._parts.embedder.fingerprint
             numbers = self._parts.catalog.features.comparable(key.number, fingerprint).numbers.tolist()
-            for start in range(0, len(numbers), AT_ONCE):
-                with self._parts.step(lambda _: Doubt(key.number)):  # erasures between are not undone
-                    index_again(self._parts, key.number, numbers[start : start + AT_ONCE])
+            self._index_again(key.number, numbers)
+        return self._get(name)
+
+    def _index_again(self, gallery: int, numbers: Sequence[int]) -> None:
+        for start in range(0, len(numbers), AT_ONCE):
+            try:
+                with self._parts.step(lambda _: Doubt(gallery)):  # erasures between are not undone
+                    index_again(self._parts, gallery, numbers[start : start + AT_ONCE])
+            except Exception as error:  # the change is stored, and who searches must not miss the rest
+                self._parts.owe(Doubt(gallery, numbers[start:]))
+                raise NotFollowed from error
 
     def _find_previous(self) -> None:
         catalog, previous = self._parts.catalog, self._parts.previous

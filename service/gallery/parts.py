@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -17,8 +18,10 @@ from service.gallery.forgetting import Forgetting
 from service.gallery.generation import Generation, Previous
 from service.index.paired import PairedIndex
 from service.index.protocol import VectorIndex
+from service.problems import DeadlineExceeded, IndexBehind, NotFollowed
 from service.storage.catalog import Catalog
 from service.storage.database import CommitInDoubt
+from service.storage.faults import storage_problem
 from service.storage.pictures import PictureStore
 from service.storage.records import GalleryKey
 from service.storage.snapshots import Snapshots
@@ -45,6 +48,7 @@ class Parts:
         snapshots: features for a quick start; None: the catalog's alone.
         present: embedder, index and calibration together.
         previous: the model that was served before, where galleries still wait; else None.
+        deadline_s: how long what is asked for may wait until it begins, for a thread or for other changes.
         forgetting: takes what was erased out of the feature cache.
     """
 
@@ -57,6 +61,7 @@ class Parts:
         calibration: Calibration | None = None,
         snapshots: Snapshots | None = None,
         previous: Previous | None = None,
+        deadline_s: float = 30.0,
     ) -> None:
         self.catalog: Final = catalog
         self.index: Final = index if previous is None else PairedIndex(index, previous.index)
@@ -68,21 +73,67 @@ class Parts:
         self.previous: Final = previous
         embedders = [embedder] if previous is None else [embedder, previous.embedder]
         self.forgetting: Final = Forgetting(catalog, embedders)
+        self.deadline_s: Final = deadline_s
         self._writes = threading.Lock()
+        self._begins = threading.local()  # until: when this thread's work must have its turn
         self._doubts: list[Doubt] = []
+        self._behind = False
         self._unremoved: list[tuple[int, str]] = []
         self._undropped: list[int] = []
         # queries have their own threads, so that they never wait behind commits
         self._writers = ThreadPoolExecutor(_WRITE_THREADS, "galleries-write")
         self._readers = ThreadPoolExecutor(_READ_THREADS, "galleries-read")
 
+    @property
+    def behind(self) -> bool:
+        """Whether the index failed to follow the catalog, and has not caught up since."""
+        return self._behind
+
     async def read(self, work: Callable[[], Result]) -> Result:
-        """Do work that only reads, in a thread."""
-        return await asyncio.get_running_loop().run_in_executor(self._readers, work)
+        """Do work that only reads, in a thread.
+
+        Raises:
+            DeadlineExceeded: no thread had time for it.
+        """
+        return await self._in_time(self._readers, work)
 
     async def write(self, work: Callable[[], Result]) -> Result:
-        """Do work that changes something, in a thread; begun, it ends whether or not its caller stays."""
-        return await asyncio.get_running_loop().run_in_executor(self._writers, work)
+        """Do work that changes something, in a thread; begun, it ends whether or not its caller stays.
+
+        It has begun when it has its first :meth:`step`. From there on it has no deadline, for an answer that
+        it was not done could be untrue; what it waits for is bounded: for SQLite by ``busy_timeout``, for
+        PostgreSQL by ``lock_timeout`` and, where the server's machine is gone, by TCP.
+
+        Raises:
+            DeadlineExceeded: it could not begin, and does not begin any more; nothing was changed.
+        """
+        return await self._in_time(self._writers, work)
+
+    async def _in_time(self, threads: ThreadPoolExecutor, work: Callable[[], Result]) -> Result:
+        until = time.monotonic() + self.deadline_s
+
+        def begin() -> Result:
+            if time.monotonic() > until:
+                raise self._too_late()
+            self._begins.until = until
+            return work()
+
+        waiting = threads.submit(begin)
+        answer = asyncio.wrap_future(waiting)
+        try:
+            await asyncio.wait({answer}, timeout=self.deadline_s)
+        except asyncio.CancelledError:
+            answer.cancel()
+            raise
+        if not answer.done() and waiting.cancel():
+            raise self._too_late()
+        return await answer
+
+    def _too_late(self) -> DeadlineExceeded:
+        return DeadlineExceeded(
+            f"This could not begin within {self.deadline_s:g} s: the service has more to do than it can, or "
+            "the catalog is held up. Nothing was changed; try again later."
+        )
 
     @contextmanager
     def step(self, about: Callable[[Any], Doubt]) -> Iterator[Callable[[Any], None]]:
@@ -94,19 +145,37 @@ class Parts:
         Yields:
             To be called with what the commit's work returned, once it is done: where the index then fails to
             follow, e.g. for want of memory, that is settled as a commit in doubt is.
+
+        Raises:
+            DeadlineExceeded: others had the lock for too long; nothing was changed.
+            IndexBehind: what was in doubt could not be settled; nothing was changed.
+            NotFollowed: what was done is in the catalog, and the index failed to follow.
         """
+        until, self._begins.until = getattr(self._begins, "until", None), None
+        if not self._writes.acquire(timeout=-1 if until is None else max(0.0, until - time.monotonic())):
+            raise self._too_late()
         done: list[Any] = []
-        with self._writes:
-            self._settle()
+        try:
+            self._settle_first()
             try:
                 yield done.append
             except BaseException as error:
                 if isinstance(error, CommitInDoubt):
-                    done.append(error.result)
-                if done:
-                    self._doubts.append(about(done[0]))
-                    self.forgetting.owed = True
+                    self.owe(about(error.result))
+                elif done:
+                    _log.exception("the index did not follow the catalog, and will be brought to it")
+                    self.owe(about(done[0]))
+                    self._behind = True
+                    if isinstance(error, Exception):
+                        raise NotFollowed from error
                 raise
+        finally:
+            self._writes.release()
+
+    def owe(self, doubt: Doubt) -> None:
+        """Let what a commit was about be settled before anything else is changed."""
+        self._doubts.append(doubt)
+        self.forgetting.owed = True
 
     async def mend(self) -> bool:
         """See :meth:`service.gallery.Galleries.mend`.
@@ -114,16 +183,21 @@ class Parts:
         Raises:
             sqlalchemy.exc.SQLAlchemyError: the catalog does not answer.
         """
-        if self._doubts:
-            await self.write(self._settle_alone)
+        try:
+            if self._doubts:
+                await self.write(self._settle_alone)
+        finally:  # what cannot be settled keeps nothing else from being removed and forgotten
+            await self._mend_the_rest()
+        left = self._doubts or self._unremoved or self._undropped
+        return not (left or self.catalog.database.unforgotten or self.forgetting.owed)
+
+    async def _mend_the_rest(self) -> None:
         if self._unremoved or self._undropped:
             await self.write(self._remove_again)
         if self.catalog.database.unforgotten:
             await self.write(self.catalog.database.forget_owed)
         if self.forgetting.owed:
             await self.forgetting.forget()
-        left = self._doubts or self._unremoved or self._undropped
-        return not (left or self.catalog.database.unforgotten or self.forgetting.owed)
 
     def answering(self, gallery: int) -> Generation:
         """The model that answers for a gallery at this moment."""
@@ -171,11 +245,25 @@ class Parts:
         with self._writes:
             self._settle()
 
+    def _settle_first(self) -> None:
+        try:
+            self._settle()
+        except Exception as error:
+            if storage_problem(error) is not None:
+                raise
+            _log.warning("a change is refused, for the index cannot follow the catalog: %r", error)
+            raise IndexBehind from error
+
     def _settle(self) -> None:
         while self._doubts:
-            settle(self, self._doubts[0])
+            try:
+                settle(self, self._doubts[0])
+            except Exception as error:
+                self._behind = self._behind or storage_problem(error) is None
+                raise
             self._doubts.pop(0)
             self.forgetting.owed = True  # who looked for notes before may have come before the commit
+        self._behind = False
 
     async def close(self) -> None:
         """Finish what was begun. Catalog, embedder and cache are closed by whoever made them."""

@@ -45,11 +45,11 @@ class People:
             UnknownGallery, UnknownPerson: there is none.
             PersonExists: another person has the name, and ``merge`` is false.
         """
-        await self._parts.write(lambda: self._rename(gallery, person, to, merge))
-        return await self.get(gallery, to)
+        return await self._parts.write(lambda: self._rename(gallery, person, to, merge))
 
-    def _rename(self, name: str, person: str, to: str, merge: bool) -> None:
+    def _rename(self, name: str, person: str, to: str, merge: bool) -> PersonRecord:
         with self._parts.step(lambda done: Doubt(done[0].number, done[1].numbers)) as committed:
             key, moved = self._parts.catalog.people.rename(name, person, to, merge)
             committed((key, moved))
             self._parts.index.assign(key.number, moved.numbers, moved.person)
+        return self._parts.catalog.people.get(key.number, to)

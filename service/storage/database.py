@@ -21,7 +21,7 @@ from service.storage.tables import AboutRow
 from service.storage.ulid import new_ulid
 from service.storage.vacuum import Vacuum
 
-__all__ = ["CatalogError", "CommitInDoubt", "Database", "migrate", "open_engine"]
+__all__ = ["STORES", "CatalogError", "CommitInDoubt", "Database", "migrate", "open_engine"]
 
 _log = logging.getLogger(__name__)
 
@@ -43,8 +43,11 @@ SERVERS_PATIENCE: Final = (
 )
 """The same of the server, to be said in each session: with it go its transaction and locks."""
 
+STORES: Final = "stores"
+"""Key of a session's ``info``: true from where its transaction stores rows of somebody."""
+
 _WRITERS_S: Final = 5  # PostgreSQL: how long one waits for the end of the others
-_BUSY_MS: Final = 10_000  # SQLite: how long one waits for another writer
+_BUSY_MS: Final = 10_000  # how long one waits for another writer; in PostgreSQL, for each lock
 _CHECKPOINT_MS: Final = 100  # and the emptying of its log for readers, while nobody else can write
 _FIRST: Final = "0001"
 _LOCK: Final = 0x50454E55  # of PostgreSQL's advisory locks: "PENU"
@@ -123,18 +126,19 @@ class Database:
         for attempt in range(_ATTEMPTS):
             committing = False
             result: Result
+            session = Session(self.engine.execution_options(writes=True, regardless=regardless))
             try:
-                engine = self.engine.execution_options(writes=True, regardless=regardless)
-                with Session(engine) as session, session.begin():
+                with session, session.begin():
                     if self._fence is not None and not regardless:
                         self._fence.let_in(session.connection())
                     result = work(session)
                     committing = True
                 return result
-            except IntegrityError:
-                if attempt == _ATTEMPTS - 1:
-                    raise
             except DBAPIError as error:
+                if self._vacuum is not None and session.info.get(STORES):
+                    self._vacuum.note_torn()
+                if isinstance(error, IntegrityError) and attempt < _ATTEMPTS - 1:
+                    continue
                 if committing and not self.is_sqlite:  # which rolls back what it cannot commit
                     raise CommitInDoubt(result) from error
                 if not error.connection_invalidated or attempt == _ATTEMPTS - 1:
@@ -252,7 +256,7 @@ def _open_server(url: URL) -> Engine:
     @event.listens_for(engine, "connect")
     def connect(connection: Any, _record: object) -> None:
         connection.autocommit = True  # a rollback would take it back
-        connection.execute(SERVERS_PATIENCE)
+        connection.execute(f"{SERVERS_PATIENCE}; SET lock_timeout = {_BUSY_MS}; SET TIME ZONE 'UTC'")
         connection.autocommit = False
 
     return engine
@@ -273,6 +277,7 @@ def migrate(engine: Engine, to: str = "head") -> None:
     known = {script.revision for script in scripts.walk_revisions()}
     with engine.execution_options(writes=True).begin() as connection:
         if engine.dialect.name == "postgresql":
+            connection.exec_driver_sql("SET LOCAL lock_timeout = 0")  # a start has time
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
         at = MigrationContext.configure(connection).get_current_revision()
         if at is not None and at not in known:

@@ -39,8 +39,9 @@ _SQLITE_AWAY: Final = frozenset(
 )
 
 _SQLSTATE_FULL: Final = "53100"
-_SQLSTATES_AWAY: Final = ("08", "25006", "40", "53", "55P03", "57P", "58")
-"""Connection lost, read-only, deadlock, resources, lock timeout, shutdown, disk (PostgreSQL's appendix A)."""
+_SQLSTATES_AWAY: Final = ("08", "25006", "40", "53", "55P03", "57", "58")
+"""Connection lost, read-only, deadlock, resources, lock timeout, shutdown or a statement's timeout, disk
+(PostgreSQL's appendix A)."""
 
 
 def storage_problem(error: BaseException) -> Problem | None:

@@ -136,3 +136,61 @@ def test_a_merge_done_in_silence_is_seen_by_queries(
     break_off_after(monkeypatch, service.app.state.assembly.galleries._parts.catalog.people, "rename")
     assert_come_back(http.patch("/v1/galleries/g/people/p5", json={"name": "p1", "merge": True}))
     until(lambda: found(http, 5) == ["p1"])
+
+
+def test_an_index_that_cannot_follow_refuses_changes_until_it_can(
+    service: Serving, http: httpx.Client, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = service.app.state.assembly.galleries._parts.index
+    before = files(folder)
+    with monkeypatch.context() as patched:
+
+        def no_memory(*_: object) -> None:
+            raise MemoryError
+
+        patched.setattr(index, "add", no_memory)
+        stored = enrol(http, 6)
+        assert (stored.status_code, stored.json()["type"].rsplit("/", 1)[-1]) == (503, "unavailable")
+        assert "has stored this" in stored.json()["detail"]
+        for answer in (
+            stored,
+            enrol(http, 7),
+            enrol(http, 6),
+            http.post("/v1/galleries", json={"name": "h"}),
+            http.patch("/v1/galleries/g", json={"retention_days": 9}),
+            http.patch("/v1/galleries/g/people/p1", json={"name": "p8"}),
+            http.delete("/v1/galleries/g/people/p1"),
+            http.delete("/v1/galleries/g"),
+        ):
+            assert answer.status_code == 503, answer.text
+            assert int(answer.headers["Retry-After"]) > 0
+            if answer is not stored:
+                assert "Nothing of this request was stored" in answer.json()["detail"]
+        ready = http.get("/readyz")
+        assert (ready.status_code, ready.json()["parts"]["index"]) == (503, False)
+        assert found(http, 1) == ["p1"], "queries are answered"
+        people = [one["name"] for one in http.get("/v1/galleries/g/people").json()["items"]]
+        assert people == ["p1", "p6"]
+        assert http.get("/v1/galleries/h").status_code == 404
+    until(lambda: http.get("/readyz").status_code == 200)
+    assert enrol(http, 6).json()["items"][0]["status"] == "exists"
+    assert enrol(http, 7).json()["items"][0]["status"] == "enrolled"
+    assert (found(http, 6)[0], found(http, 7)[0]) == ("p6", "p7")
+    assert files(folder) == before + 2
+
+
+def test_what_cannot_be_settled_keeps_nothing_else_from_being_forgotten(
+    service: Serving, http: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = service.app.state.assembly.galleries._parts
+    with monkeypatch.context() as patched:
+
+        def no_memory(*_: object) -> None:
+            raise MemoryError
+
+        patched.setattr(parts.index, "add", no_memory)
+        assert enrol(http, 6).status_code == 503
+        parts.forgetting.owed = True
+        until(lambda: not parts.forgetting.owed)
+        assert parts.behind
+    until(lambda: not parts.behind)

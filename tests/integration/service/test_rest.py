@@ -504,7 +504,7 @@ def test_dead_worker_makes_the_service_not_ready_until_it_is_replaced(tmp_path: 
         engine.__dict__["run"] = killed
         assert_problem(query(http, "g", encoded(person(1))), 503, "unavailable")
         problem = assert_problem(http.get("/readyz"), 503, "unavailable", "model")
-        assert problem["parts"] == {"model": False, "catalog": True}
+        assert problem["parts"] == {"model": False, "catalog": True, "index": True}
         assert http.get("/healthz").json() == alive
         engine.__dict__["run"] = lambda *arguments: working(engine, *arguments)
         while http.get("/readyz").status_code != 200:

@@ -61,7 +61,7 @@ def test_a_service_whose_catalog_was_taken_over_changes_answers_and_leaves_nothi
 
         until(lambda: http.get("/readyz").status_code == 503)
         until(lambda: "another service has taken the catalog over" in http.get("/readyz").json()["detail"])
-        assert http.get("/readyz").json()["parts"] == {"model": True, "catalog": False}
+        assert http.get("/readyz").json()["parts"] == {"model": True, "catalog": False, "index": True}
         question = {"files": [("files", ("0", encoded(person(1))))]}
         for answer in (
             enrol(http, 2),

@@ -17,6 +17,7 @@ from service.index.options import IndexOptions
 from service.problems import (
     ClientIdConflict,
     NotAPicture,
+    NotFollowed,
 )
 from tests.gallery_house import CROWD, NEXT_MODEL, House, enrol, fail_once, found, item, picture
 
@@ -37,7 +38,7 @@ async def test_a_picture_committed_but_not_indexed_is_found_after_a_restart(hous
         raise MemoryError
 
     house.index.add = fall  # type: ignore[assignment, method-assign]
-    with pytest.raises(MemoryError):
+    with pytest.raises(NotFollowed):
         await enrol(house, picture("p1", 4, 1))
     house.fall()
     again = House(house.folder)
@@ -53,7 +54,7 @@ async def test_what_the_index_could_not_take_after_the_commit_is_found_without_a
     await house.galleries.create("keeping", keep_pictures=True)
     content = picture("p1", 4, 1)
     fail_once(monkeypatch, house.index, "add")
-    with pytest.raises(MemoryError):
+    with pytest.raises(NotFollowed):
         await house.galleries.enrolment.enrol("keeping", [item(content, "x")])
     if retried:
         (again,) = await house.galleries.enrolment.enrol("keeping", [item(content, "x")])

@@ -8,6 +8,7 @@ import pytest
 from service.gallery import QueryOptions
 from service.index.protocol import Entries
 from service.problems import (
+    NotFollowed,
     UnknownGallery,
     UnknownImage,
 )
@@ -36,7 +37,7 @@ async def test_what_the_index_could_not_erase_after_the_commit_is_erased_before_
     erasing = (
         erasure.picture("keeping", str(gone.id)) if erased == "picture" else erasure.person("keeping", "p1")
     )
-    with pytest.raises(MemoryError):
+    with pytest.raises(NotFollowed):
         await erasing
     await house.galleries.create("afterwards")
     assert house.index.parts(2) == {0: 1}

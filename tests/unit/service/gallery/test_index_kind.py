@@ -9,6 +9,8 @@ import pytest_asyncio
 from sqlalchemy.exc import OperationalError
 
 from service.index.options import IndexOptions
+from service.index.protocol import Entries
+from service.problems import NotFollowed
 from tests.gallery_house import House, enrol, found, picture
 
 PICTURES = [picture(f"p{number % 12}", 0, number) for number in range(90)]
@@ -83,3 +85,33 @@ async def test_pictures_erased_while_a_gallery_becomes_flat_do_not_come_back(clu
     )
     assert set(await found(house, QUERY)) == {str(one.id) for one in outcomes} - set(gone)
     assert house.index.clustered(1) == 0
+
+
+@pytest.mark.parametrize("refused", [1, 2])
+async def test_a_gallery_that_could_not_become_flat_at_once_is_found_whole_soon(
+    clustering: House, monkeypatch: pytest.MonkeyPatch, refused: int
+) -> None:
+    """The change is stored, and no picture may be missing for long because the memory for it was."""
+    house = clustering
+    monkeypatch.setattr("service.gallery.galleries.AT_ONCE", 30)
+    await house.galleries.create("shop", index="clustered")
+    await enrol(house, *PICTURES)
+    await asyncio.to_thread(house.index.settle)
+    add, calls = house.index.add, 0
+
+    def add_sometimes(gallery: int, entries: Entries) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == refused:
+            raise MemoryError
+        add(gallery, entries)
+
+    monkeypatch.setattr(house.index, "add", add_sometimes)
+    with pytest.raises(NotFollowed):
+        await house.galleries.change("shop", {"index": "flat"})
+    assert not await house.galleries.mend() or await house.galleries.mend()
+    await asyncio.to_thread(house.index.settle)
+    assert not house.galleries.behind
+    assert (await house.galleries.get("shop")).index == "flat"
+    assert house.index.clustered(1) == 0
+    assert sum(house.index.parts(1).values()) == len(PICTURES)

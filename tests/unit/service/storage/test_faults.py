@@ -43,6 +43,7 @@ def test_a_disk_that_is_full_or_refuses_is_told(number: int, kind: type | None) 
         (psycopg.errors.ReadOnlySqlTransaction("x"), Unavailable),
         (psycopg.errors.DeadlockDetected("x"), Unavailable),
         (psycopg.errors.LockNotAvailable("x"), Unavailable),
+        (psycopg.errors.QueryCanceled("x"), Unavailable),
         (psycopg.OperationalError("connection refused"), Unavailable),
         (psycopg.errors.SyntaxError("x"), None),
         (psycopg.errors.UndefinedTable("x"), None),
