@@ -92,6 +92,8 @@ def create_app(settings: Settings, on_catalog_lost: Callable[[], None] = lambda:
         generate_unique_id_function=lambda route: route.name,  # what generated clients call the calls
         docs_url="/docs",
         redoc_url=None,
+        # `DELETE .../g/images/..` leaves clients as `DELETE .../g/`: sent on from there, it would erase g
+        redirect_slashes=False,
         middleware=[
             Middleware(ProxyHeadersMiddleware, trusted_hosts=settings.proxies),
             Middleware(RequestIds),
