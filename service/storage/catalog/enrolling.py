@@ -14,6 +14,7 @@ from service.storage.catalog.duplicates import first_of_content
 from service.storage.catalog.made import Made, made_by, write_made
 from service.storage.catalog.previous import keep_before
 from service.storage.catalog.rows import read_scores
+from service.storage.database import STORES
 from service.storage.facts import facts_of
 from service.storage.records import Enrolled, NewImage
 from service.storage.tables import FactRow, FeaturesRow, GalleryRow, ImageRow, PersonRow
@@ -43,6 +44,7 @@ def enrol_in(session: Session, gallery: int, fingerprint: str, images: Sequence[
     first = first_of_content(session, gallery, {image.digest for image in images})
     answers = []
     moment = now()
+    session.info[STORES] = True
     for image in images:
         row = known.get(image.client_id) if image.client_id is not None else None
         if row is not None:

@@ -18,8 +18,9 @@ from service.matching.decision import NO_WISHES, Rule
 from service.problems import BadRequest, GalleryExists, Problem
 from service.storage.catalog.rows import KEY, RULE, key_in, key_of, unknown_gallery
 from service.storage.database import Database
+from service.storage.keys import unbind
 from service.storage.records import GalleryKey, GalleryRecord, GalleryStatistics
-from service.storage.tables import ErasedRow, FeaturesRow, GalleryRow, ImageRow, PersonRow
+from service.storage.tables import ErasedRow, FeaturesRow, GalleryRow, ImageRow, PersonRow, PreviousRow
 
 __all__ = ["GalleryCatalog"]
 
@@ -158,20 +159,24 @@ class GalleryCatalog:
         """
         record = self.get(name, fingerprint)
         mine = ImageRow.gallery == select(GalleryRow.number).where(GalleryRow.name == name).scalar_subquery()
-        totals = select(
-            func.coalesce(func.sum(func.length(FeaturesRow.features)), 0),
-            func.min(ImageRow.enrolled_at),
-            func.max(ImageRow.enrolled_at),
-        )
-        totals = totals.join_from(ImageRow, FeaturesRow, FeaturesRow.image == ImageRow.number).where(mine)
+        dates = select(func.min(ImageRow.enrolled_at), func.max(ImageRow.enrolled_at)).where(mine)
+        sizes = [
+            select(func.coalesce(func.sum(func.length(made.features)), 0))
+            .join_from(ImageRow, made, made.image == ImageRow.number)
+            .where(mine)
+            for made in (FeaturesRow, PreviousRow)
+        ]
         graded = select(ImageRow.occlusion, func.count()).where(mine).group_by(ImageRow.occlusion)
         with self._database.engine.connect() as connection:
-            size, first, last = connection.execute(totals).one()
+            first, last = connection.execute(dates).one()
+            size = sum(int(connection.execute(one).scalar_one()) for one in sizes)
             codes = {row[0]: row[1] for row in connection.execute(graded)}
-        return GalleryStatistics(record.images, record.people, record.pending, codes, int(size), first, last)
+        return GalleryStatistics(record.images, record.people, record.pending, codes, size, first, last)
 
     def delete(self, name: str) -> GalleryKey:
         """Delete a gallery with all that is stored of it; answers what it was.
+
+        Keys that are bound to it open no other gallery that gets its name.
 
         Raises:
             UnknownGallery: there is none.
@@ -185,6 +190,7 @@ class GalleryCatalog:
             session.execute(delete(ImageRow).where(ImageRow.gallery == key.number))
             session.execute(delete(PersonRow).where(PersonRow.gallery == key.number))
             session.execute(delete(GalleryRow).where(GalleryRow.number == key.number))
+            unbind(session, name)
             return key
 
         with self._renamed() as keys:

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from sqlalchemy import create_engine, text
 from sqlalchemy.orm import Session
 
 from service.problems import GalleryExists, UnknownGallery, UnknownImage
 from service.storage.catalog import Catalog
 from service.storage.database import CatalogError
-from service.storage.records import GalleryKey, NewImage
+from service.storage.records import GalleryKey, MadeBefore, NewImage
 from service.storage.ulid import new_ulid
 
 if TYPE_CHECKING:
@@ -356,3 +357,33 @@ def test_names_are_asked_of_the_database_after_a_change_nobody_knows_the_end_of(
     assert catalog.galleries.key_at_hand("shop") is None
     assert catalog.galleries.key("shop") == GalleryKey(1, False)
     catalog.close()
+
+
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "America/New_York"])
+def test_the_databases_own_time_zone_is_in_nobodys_way(
+    postgresql_server: PostgreSQLServer, zone: str
+) -> None:
+    url = postgresql_server.empty_database()
+    with create_engine(url, isolation_level="AUTOCOMMIT").connect() as connection:
+        database = connection.execute(text("SELECT current_database()")).scalar_one()
+        connection.execute(text(f"ALTER DATABASE {database} SET timezone TO '{zone}'"))
+    times = [
+        datetime(1, 1, 1, tzinfo=UTC),
+        datetime(2026, 11, 21, 12, tzinfo=UTC),
+        datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC),
+    ]
+    catalog = Catalog(url)
+    number = gallery(catalog)
+    catalog.pictures.enrol(number, MODEL, [image(seed, time=time) for seed, time in enumerate(times)])
+    for _ in range(3):  # of several connections, each used again
+        assert [one.time for one in catalog.pictures.page(number, 10)] == times
+    catalog.close()
+
+
+def test_statistics_count_what_the_previous_model_made_too(catalog: Catalog) -> None:
+    number = gallery(catalog)
+    catalog.pictures.enrol(number, MODEL, [image(0)])
+    assert catalog.galleries.statistics("shop", MODEL).feature_bytes == 9 * DIMENSION * 2
+    before = MadeBefore(OTHER_MODEL, 0, None, np.zeros((9, 4), np.float16))
+    catalog.pictures.enrol(number, MODEL, [image(1, before=before)])
+    assert catalog.galleries.statistics("shop", MODEL).feature_bytes == 2 * 9 * DIMENSION * 2 + 9 * 4 * 2

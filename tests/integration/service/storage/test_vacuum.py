@@ -12,6 +12,7 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 from sqlalchemy import create_engine, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from service.storage.catalog import Catalog
@@ -326,6 +327,24 @@ def test_what_was_stored_by_halves_before_a_process_died_is_written_away(
     until(lambda: forgotten(second))
     assert found(halved, postgresql_server, url) == set()
     second.close()
+
+
+def test_what_was_stored_by_halves_is_written_away(
+    catalog: Catalog, postgresql_server: PostgreSQLServer, url: str
+) -> None:
+    number = gallery(catalog)
+    until(lambda: forgotten(catalog))
+    halved = picture(ERASED, 1)
+
+    def breaks_off(session: Session) -> None:
+        enrol_in(session, number, MODEL, [halved])
+        session.execute(text("SELECT 1 / 0"))
+
+    with pytest.raises(DBAPIError):
+        catalog.database.transact(breaks_off)
+    assert "more features" in found(halved, postgresql_server, url)
+    until(lambda: forgotten(catalog))
+    assert found(halved, postgresql_server, url) == set()
 
 
 def test_what_an_end_broke_off_is_owed_to_the_next_service(
