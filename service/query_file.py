@@ -7,9 +7,10 @@ import json
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from service.client import BatchQuery, Decisions, Filters
+from service.moments import Moment
 
 __all__ = ["QueryFileError", "read_queries"]
 
@@ -35,8 +36,8 @@ class _Line(BaseModel):
     people: list[str] = []
     exclude_cameras: list[str] = []
     exclude_people: list[str] = []
-    time_from: AwareDatetime | None = None
-    time_to: AwareDatetime | None = None
+    time_from: Moment | None = None
+    time_to: Moment | None = None
     metadata: dict[str, Any] = {}
     match_rate: float | None = None
     uncertain_rate: float | None = None

@@ -27,7 +27,8 @@ from starlette.types import Receive, Scope, Send
 from service.api.assembly import Assembly, assembly_of
 from service.api.audit import add_pictures, note_stream
 from service.api.authentication import QUERY
-from service.api.faults import ProblemDocument, document, documented, field_name
+from service.api.faults import ProblemDocument, document, documented
+from service.api.field_faults import field_faults, said
 from service.api.multipart import read_boxes
 from service.api.pace import Pace
 from service.api.query import answer_query
@@ -339,10 +340,7 @@ def _read(content: bytes) -> tuple[BatchQuery, list[bytes]]:
     try:
         asked = BatchQuery.model_validate_json(content)
     except ValidationError as error:
-        faults = "; ".join(
-            f"{field_name(fault['loc']) or 'the line'}: {fault['msg']}" for fault in error.errors()[:10]
-        )
-        raise BadRequest(faults) from error
+        raise BadRequest(said(field_faults(error.errors()), most=10)) from error
     pictures = []
     for place, picture in enumerate(asked.pictures):
         try:

@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.routing import compile_path
 
+from service.api.field_faults import FieldFault, field_faults, said
 from service.api.request_id import REQUEST_ID
 from service.problems import (
     TYPE_PREFIX,
@@ -37,13 +38,6 @@ from service.storage.faults import storage_problem
 _log = logging.getLogger(__name__)
 
 MEDIA_TYPE: Final = "application/problem+json"
-
-
-class FieldFault(BaseModel):
-    """One field of a request that does not validate."""
-
-    field: str = Field(description="Where, e.g. `items[3].person` or `top_k`.", examples=["items[0].person"])
-    message: str = Field(description="What is wrong with it.", examples=["Field required"])
 
 
 class ProblemDocument(BaseModel):
@@ -126,12 +120,12 @@ def documented(*problems: type[Problem]) -> dict[int | str, dict[str, Any]]:
     return by_status
 
 
-def field_name(location: tuple[int | str, ...]) -> str:
-    """``("items", 3, "person")`` as ``items[3].person``."""
-    name = ""
-    for part in location:
-        name += f"[{part}]" if isinstance(part, int) else f".{part}" if name else part
-    return name
+def _located(fault: dict[str, Any]) -> dict[str, Any]:
+    """FastAPI's fault without its first place (body, query or path): whoever sent the field knows where."""
+    if fault["type"] == "json_invalid":
+        about = f"No JSON: {fault['ctx']['error']} (character {fault['loc'][1]})"
+        return {**fault, "loc": ("body",), "msg": about}
+    return {**fault, "loc": fault["loc"][1:] or fault["loc"]}
 
 
 def _methods(request: Request) -> list[str]:
@@ -156,15 +150,8 @@ def install(app: FastAPI) -> None:
 
     async def on_invalid(_: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
-        # The first part says body, query or path; whoever sent the field knows where it was.
-        faults = [
-            FieldFault(
-                field=field_name(tuple(fault["loc"][1:])) or str(fault["loc"][0]), message=fault["msg"]
-            )
-            for fault in error.errors()
-        ]
-        detail = "; ".join(f"{fault.field}: {fault.message}" for fault in faults)
-        return problem_response(BadRequest(detail), errors=[fault.model_dump() for fault in faults])
+        faults = field_faults(_located(fault) for fault in error.errors())
+        return problem_response(BadRequest(said(faults)), errors=[fault.model_dump() for fault in faults])
 
     async def on_http_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)

@@ -12,7 +12,8 @@ from service.api import answers
 from service.api.assembly import assembly_of
 from service.api.audit import note_about, note_pictures
 from service.api.authentication import ENROL, QUERY
-from service.api.faults import PICTURE_PROBLEMS, documented, field_name, problem_response
+from service.api.faults import PICTURE_PROBLEMS, documented, problem_response
+from service.api.field_faults import field_faults, said
 from service.api.multipart import read_form
 from service.api.paging import Cursor, PicturesLimit
 from service.api.schemas.pictures import ENROL_EXAMPLE, EnrolAnswer, EnrolledItem, Item, Picture, PicturePage
@@ -237,9 +238,7 @@ def read_items(text: str | None, files: int) -> list[Item]:
     try:
         items = _ITEMS.validate_json(text)
     except ValidationError as error:
-        faults = [f"{field_name(('items', *fault['loc']))}: {fault['msg']}" for fault in error.errors()]
-        more = f" (and {len(faults) - 5} more)" if len(faults) > 5 else ""
-        raise BadItems("; ".join(faults[:5]) + more) from error
+        raise BadItems(said(field_faults(error.errors(), ("items",)), most=5)) from error
     if len(items) != files:
         raise BadItems(
             f"There are {files} files but {len(items)} items; each file needs its item, in the same order."

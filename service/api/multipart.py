@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 
-from service.api.faults import field_name
+from service.api.field_faults import field_faults, said
 from service.embedding.box import Box
 from service.problems import BadRequest
 
@@ -85,8 +85,7 @@ def read_options(form: Form, kind: type[Options]) -> Options:
     try:
         return kind.model_validate(form.fields)
     except ValidationError as error:
-        faults = "; ".join(f"{field_name(fault['loc'])}: {fault['msg']}" for fault in error.errors())
-        raise BadRequest(faults) from error
+        raise BadRequest(said(field_faults(error.errors()))) from error
 
 
 def read_boxes(numbers: Sequence[Sequence[int] | None] | None, files: int) -> list[Box | None]:

@@ -10,6 +10,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
+from service.moments import written
+
 __all__ = [
     "BatchQuery",
     "Box",
@@ -62,7 +64,7 @@ class Filters:
         if self.metadata:
             names["metadata"] = json.dumps(dict(self.metadata), ensure_ascii=False)
         times = {"time_from": self.time_from, "time_to": self.time_to}
-        return names | {name: moment.isoformat() for name, moment in times.items() if moment is not None}
+        return names | {name: written(moment) for name, moment in times.items() if moment is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +126,7 @@ class BatchQuery:
             given |= {name: value for name, value in told.items() if value not in ((), [], {})}
             for name in ("time_from", "time_to"):
                 moment: datetime | None = told[name]
-                given[name] = None if moment is None else moment.isoformat()
+                given[name] = None if moment is None else written(moment)
         if self.decisions is not None:
             given |= asdict(self.decisions)
         given["pictures"] = [base64.b64encode(content_of(picture)).decode() for picture in self.pictures]
@@ -163,7 +165,7 @@ class NewPicture:
         known = {
             "person": self.person,
             "camera": self.camera,
-            "time": self.time.isoformat() if self.time is not None else None,
+            "time": written(self.time) if self.time is not None else None,
             "client_id": self.client_id,
             "box": self.box,
             "metadata": dict(self.metadata) if self.metadata is not None else None,

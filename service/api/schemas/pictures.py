@@ -10,7 +10,8 @@ from pydantic import Field, JsonValue, field_validator
 
 from models import occlusion
 from service.api.faults import ProblemDocument
-from service.api.schemas.strict import NEXT_CURSOR, Moment, PersonName, Strict, Words
+from service.api.schemas.strict import NEXT_CURSOR, PersonName, Strict, Words
+from service.moments import Moment
 
 MAX_METADATA_BYTES: Final = 16 * 1024
 MAX_METADATA_MEMBERS: Final = 64

@@ -20,9 +20,10 @@ from pydantic import (
 from service.api.faults import ProblemDocument
 from service.api.schemas.decisions import DECISION, PROBABILITY, Decisive
 from service.api.schemas.pictures import BOXES, MAX_METADATA_MEMBERS, BoxNumbers, Occlusion
-from service.api.schemas.strict import Moment, Strict, Words
+from service.api.schemas.strict import Strict, Words
 from service.matching.reranking import CANDIDATES
 from service.matching.unification import CHOICES
+from service.moments import Moment
 from service.overlays import MOST_RESULTS
 
 ONLY_CAMERAS: Final = "Only pictures from these."

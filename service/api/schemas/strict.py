@@ -1,14 +1,13 @@
-"""What all schemas share: unknown members are errors; and how names and moments are written."""
+"""What all schemas share: unknown members are errors; and how names are written."""
 
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
 from typing import Annotated, Final
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
 
-__all__ = ["GALLERY_NAME", "NEXT_CURSOR", "GalleryName", "Moment", "PersonName", "Strict", "Words"]
+__all__ = ["GALLERY_NAME", "NEXT_CURSOR", "GalleryName", "PersonName", "Strict", "Words"]
 
 GALLERY_NAME: Final = r"^[a-z0-9][a-z0-9._-]{0,63}$"
 
@@ -18,13 +17,6 @@ GalleryName = Annotated[str, StringConstraints(pattern=GALLERY_NAME)]
 Words = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]{1,256}$")]
 
 
-def _in_utc(moment: datetime) -> datetime:
-    try:
-        return moment.astimezone(UTC)
-    except OverflowError as error:
-        raise ValueError("in UTC, this is before the year 1 or after the year 9999") from error
-
-
 def _no_way_up(name: str) -> str:
     """In a URL, `people/..` is the gallery: erasing that person would erase everybody."""
     if {".", ".."} & set(re.split(r"[/\\]", name)):
@@ -32,7 +24,6 @@ def _no_way_up(name: str) -> str:
     return name
 
 
-Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 PersonName = Annotated[Words, AfterValidator(_no_way_up)]
 
 

@@ -1,0 +1,44 @@
+"""Moments as they are written outside: RFC 3339, with an offset from UTC."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Annotated, Final
+
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator
+
+__all__ = ["Moment", "written"]
+
+_FORM: Final = re.compile(
+    r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2})", re.ASCII | re.IGNORECASE
+)
+"""RFC 3339, section 5.6. pydantic alone also takes numbers, and guesses whether they are milliseconds."""
+
+
+def _of_the_form(said: object) -> object:
+    if not isinstance(said, str) or _FORM.fullmatch(said) is None:
+        raise ValueError(
+            "not a date and time of RFC 3339 with an offset, such as '2026-01-31T12:00:00Z' or "
+            "'2026-01-31T13:00:00+01:00'"
+        )
+    return said
+
+
+def _in_utc(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("in UTC, this is before the year 1 or after the year 9999") from error
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_of_the_form), AfterValidator(_in_utc)]
+"""Read from a text of RFC 3339's form alone; aware, UTC."""
+
+
+def written(moment: datetime) -> str:
+    """An aware moment in RFC 3339's form, which has no offsets with seconds (local mean times have)."""
+    offset = moment.utcoffset()
+    if offset is not None and offset.total_seconds() % 60:
+        moment = moment.astimezone(UTC)
+    return moment.isoformat()

@@ -1,0 +1,74 @@
+"""Moments are read from RFC 3339's form alone, and written in it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import TypeAdapter, ValidationError
+
+from service.moments import Moment, written
+
+MOMENT = TypeAdapter(Moment)
+
+offsets = st.integers(-1439 * 60, 1439 * 60).map(lambda seconds: timezone(timedelta(seconds=seconds)))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2026-01-31T12:00:00Z",
+        "2026-01-31t12:00:00z",
+        "2026-01-31T13:30:00+01:30",
+        "2026-01-31T04:00:00.000000-08:00",
+    ],
+)
+def test_what_is_of_the_form_is_read(text: str) -> None:
+    assert MOMENT.validate_python(text) == datetime(2026, 1, 31, 12, tzinfo=UTC)
+    assert MOMENT.validate_python(text).tzinfo is UTC
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        1700000000,
+        1700000000000,
+        1.5,
+        True,
+        "1700000000",
+        "1.5",
+        "",
+        "yesterday",
+        "2026-01-31",
+        "2026-01-31T12:00:00",
+        "2026-01-31T12:00Z",
+        "2026-01-31 12:00:00Z",
+        "20260131T120000Z",
+        "2026-01-31T12:00:00+0100",
+        "2026-01-31T12:00:00Z\n",
+        "२०२६-01-31T12:00:00Z",
+    ],
+)
+def test_nothing_else_is_taken_for_a_moment(said: object) -> None:
+    with pytest.raises(ValidationError, match="RFC 3339"):
+        MOMENT.validate_python(said)
+
+
+@pytest.mark.parametrize(
+    "text", ["2026-02-30T12:00:00Z", "2026-01-31T25:00:00Z", "2026-01-31T12:00:00+25:00"]
+)
+def test_the_form_alone_makes_no_moment(text: str) -> None:
+    with pytest.raises(ValidationError):
+        MOMENT.validate_python(text)
+
+
+def test_what_is_no_moment_of_utc_is_refused() -> None:
+    with pytest.raises(ValidationError, match="before the year 1"):
+        MOMENT.validate_python("0001-01-01T00:00:00+01:00")
+
+
+@given(st.datetimes(datetime(1000, 1, 1), datetime(9000, 1, 1), timezones=offsets))
+def test_what_is_written_is_read_as_the_same_moment(moment: datetime) -> None:
+    assert MOMENT.validate_python(written(moment)) == moment
