@@ -29,7 +29,11 @@ def create(
         typer.Option(help="query: ask and read; enrol: also enrol, rename, erase; admin: also galleries."),
     ] = "query",
     gallery: Annotated[
-        list[str] | None, typer.Option(help="Bind it to this gallery; may be given several times.")
+        list[str] | None,
+        typer.Option(
+            help="Bind it to this gallery, there already or not; may be given several times. When it is "
+            "deleted, the key does not open another of its name."
+        ),
     ] = None,
     expires: Annotated[str | None, typer.Option(help="After so many days or hours, e.g. 90d or 12h.")] = None,
     data_dir: DataDir = None,
@@ -46,19 +50,25 @@ def create(
 
       PENUMBRA_KEY=pen_... penumbra query who.jpg --gallery station
     """
+    from service.api.schemas.strict import GALLERY_NAME
     from service.storage.keys import ROLES, Keys
 
     chosen = next((known for known in ROLES if known == role), None)
     if chosen is None:
         raise typer.BadParameter(f"--role is {', '.join(ROLES)}, not {role!r}")
+    for one in gallery or ():
+        if re.fullmatch(GALLERY_NAME, one) is None:
+            raise typer.BadParameter(f"no gallery can have the name {one!r}; names match {GALLERY_NAME}")
     expires_at = None if expires is None else datetime.now(UTC) + _duration(expires)
     with opened_database(data_dir, catalog_url) as database:
         made = Keys(database).create(name, chosen, gallery or None, expires_at)
     if as_json:
-        print_json({**asdict(made.record), "token": made.token})
+        print_json({**asdict(made.record), "token": made.token, "awaited": made.awaited})
         return
     typer.echo(made.token)
     typer.echo(f"key {made.record.id}, role {role}; it is shown this once", err=True)
+    for one in made.awaited:
+        typer.echo(f"there is no gallery {one!r} yet; the key opens it once it is made", err=True)
 
 
 @keys_app.command("list")
@@ -88,7 +98,7 @@ def list_keys(data_dir: DataDir = None, catalog_url: CatalogUrl = None, as_json:
             state = "active"
         else:
             state = f"{'expires' if record.active(now) else 'expired'} {record.expires_at:%Y-%m-%d %H:%M}"
-        galleries = "all" if record.galleries is None else ", ".join(record.galleries)
+        galleries = "all" if record.galleries is None else ", ".join(record.galleries) or "none (deleted)"
         table.add_row(
             record.id, record.name, record.role, galleries, f"{record.created_at:%Y-%m-%d %H:%M}", state
         )
@@ -120,8 +130,10 @@ def revoke(
 
 def _duration(text: str) -> timedelta:
     """``"90d"``, ``"12h"`` as a duration."""
-    form = re.fullmatch(r"(\d+)([dh])", text)
+    form = re.fullmatch(r"([0-9]{1,6})([dh])", text)
     if form is None:
-        raise typer.BadParameter(f"say days or hours, e.g. 90d or 12h, not {text!r}")
+        raise typer.BadParameter(
+            f"--expires is a number of days or hours, 999999 at most, e.g. 90d or 12h, not {text[:40]!r}"
+        )
     number = int(form.group(1))
     return timedelta(days=number) if form.group(2) == "d" else timedelta(hours=number)

@@ -16,14 +16,15 @@ from datetime import datetime
 from typing import Any, Final, Literal, get_args
 
 from sqlalchemy import exists, or_, select
+from sqlalchemy.orm import Session
 
 from service.clock import now
 from service.problems import UnknownKey
 from service.storage.database import Database
-from service.storage.tables import KeyRow
+from service.storage.tables import GalleryRow, KeyRow
 from service.storage.ulid import new_ulid
 
-__all__ = ["ROLES", "KeyRecord", "Keys", "NewKey", "Role"]
+__all__ = ["ROLES", "KeyRecord", "Keys", "NewKey", "Role", "unbind"]
 
 Role = Literal["query", "enrol", "admin"]
 
@@ -41,7 +42,8 @@ class KeyRecord:
         id: public, 26 characters.
         name: what it is for, in words.
         role: one of :data:`ROLES`.
-        galleries: to which it is bound; None: all, also those made later.
+        galleries: to which it is bound; None: all, also those made later. A gallery that is deleted is bound
+            to no key any more: another one of its name is none of theirs. Empty: it opens nothing.
         created_at, expires_at, revoked_at: aware, UTC; None: it does not expire, is not revoked.
     """
 
@@ -68,10 +70,15 @@ class KeyRecord:
 
 @dataclass(frozen=True, slots=True)
 class NewKey:
-    """A key just made; ``token`` is shown this once."""
+    """A key just made; ``token`` is shown this once.
+
+    Attributes:
+        awaited: galleries to which it is bound that do not exist: it opens the first that get these names.
+    """
 
     record: KeyRecord
     token: str
+    awaited: tuple[str, ...]
 
 
 class Keys:
@@ -91,7 +98,7 @@ class Keys:
 
         Args:
             name: what it is for, 1 to 128 characters.
-            galleries: to which it is bound; None: all.
+            galleries: to which it is bound, there already or not; None: all.
             expires_at: aware; None: never.
 
         Raises:
@@ -118,8 +125,18 @@ class Keys:
             "expires_at": expires_at,
             "revoked_at": None,
         }
-        self._database.transact(lambda session: session.add(KeyRow(**row)))
-        return NewKey(_record(KeyRow(**row)), f"pen_{id}_{secret}")
+
+        def work(session: Session) -> set[str]:
+            there = select(GalleryRow.name).where(GalleryRow.name.in_(galleries or ()))
+            # until the key is stored none of them is deleted, which would not find it
+            found = set(session.scalars(there.with_for_update(read=True)))
+            session.add(KeyRow(**row))
+            return found
+
+        there = self._database.transact(work)
+        record = _record(KeyRow(**row))
+        awaited = tuple(name for name in record.galleries or () if name not in there)
+        return NewKey(record, f"pen_{id}_{secret}", awaited)
 
     def list(self) -> list[KeyRecord]:
         """All keys, the revoked and expired ones too, in the order in which they were made."""
@@ -134,7 +151,7 @@ class Keys:
             UnknownKey: there is none of this id.
         """
 
-        def work(session: Any) -> KeyRecord:
+        def work(session: Session) -> KeyRecord:
             row = session.get(KeyRow, id)
             if row is None:
                 raise UnknownKey(f"there is no key {id!r}")
@@ -163,6 +180,13 @@ class Keys:
         # Compared also where there is no such key, so that time does not tell which ids exist.
         same = hmac.compare_digest(_hash(secret), row.secret_hash if row is not None else _hash(""))
         return _record(row) if row is not None and same else None
+
+
+def unbind(session: Session, gallery: str) -> None:
+    """Take a gallery that was just deleted, in the same transaction, from the keys that are bound to it."""
+    for row in session.scalars(select(KeyRow).where(KeyRow.galleries.is_not(None))):
+        if row.galleries is not None and gallery in row.galleries:
+            row.galleries = [name for name in row.galleries if name != gallery]
 
 
 def _hash(secret: str) -> str:

@@ -248,7 +248,7 @@ def test_keys_are_made_listed_and_revoked_from_the_shell(tmp_path: Path) -> None
 
     code, text = penumbra("keys", "create", "tracker", "--role", "enrol", "--gallery", "g", "--json")
     made = json.loads(text)
-    assert (code, made["role"], made["galleries"]) == (0, "enrol", ["g"])
+    assert (code, made["role"], made["galleries"], made["awaited"]) == (0, "enrol", ["g"], ["g"])
     code, text = penumbra("keys", "list", "--json")
     assert [key["id"] for key in json.loads(text)] == [made["id"]]
     assert made["token"] not in text
@@ -257,7 +257,13 @@ def test_keys_are_made_listed_and_revoked_from_the_shell(tmp_path: Path) -> None
     code, text = penumbra("keys", "revoke", "nobody's")
     assert (code, "there is no key" in text) == (1, True)
     assert penumbra("keys", "create", "x", "--role", "owner")[0] == 2
-    assert penumbra("keys", "create", "x", "--expires", "soon")[0] == 2
+    for never in ("soon", "99999999d", "9" * 5000 + "h", "-1d"):
+        code, text = penumbra("keys", "create", "x", f"--expires={never}")
+        assert (code, "--expires is a number of days or hours" in " ".join(text.split())) == (2, True), never
+    for nowhere in ("No Such!", "", "g/h", "x" * 65):
+        code, text = penumbra("keys", "create", "x", "--gallery", nowhere)
+        assert (code, "no gallery can have the name" in " ".join(text.split())) == (2, True), nowhere
     code, text = penumbra("keys", "create", "x", "--role", "admin", "--gallery", "g")
     assert (code, "cannot be bound" in text) == (1, True)
+    assert len(json.loads(penumbra("keys", "list", "--json")[1])) == 1, "none of those was made"
     assert penumbra("audit", "--json") == (0, "[]\n")
