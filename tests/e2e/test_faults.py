@@ -29,8 +29,9 @@ def postgresql() -> Iterator[PostgreSQLServer]:
         server.stop()
 
 
-def test_redis_wiped_slowed_and_stopped_under_load_costs_no_answer(tmp_path: Path) -> None:
+def test_redis_late_wiped_frozen_and_stopped_under_load_costs_no_answer(tmp_path: Path) -> None:
     found = redis_faults(tmp_path, 1, serving)
+    assert found.late > 0
     assert (found.faults, found.wrong, found.amiss, found.used_again) == (0, 0, 0, 1), found
 
 

@@ -1,14 +1,17 @@
-"""Redis wiped, slowed, stopped and started under load: that costs time at most, never an answer."""
+"""Redis late, wiped, frozen, stopped and started under load: that costs time at most, never an answer."""
 
 from __future__ import annotations
 
+import random
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 
 from service.background import free_port
+from tests.late_proxy import LateProxy
 from tests.servers import RedisServer
 from tests.serving import handmade_settings
 from tests.soak.rounds import Count
@@ -17,6 +20,9 @@ from tests.soak.watched_load import PATIENCE_S, Serve, WatchedLoad, in_a_process
 __all__ = ["RedisFaults", "redis_faults"]
 
 _SLOW_S = 3.0
+_DELAYS_S = (0.0, 0.1, 0.2, 0.4)
+"""How long a reply is held back, by chance: some are within the service's patience of 0.15 s."""
+_LATE_S = 1.5
 
 
 @dataclass(frozen=True)
@@ -24,12 +30,13 @@ class RedisFaults:
     """What became of it.
 
     Attributes:
-        rounds: of wiping, slowing by 3 s, and stopping and starting.
+        rounds: of late replies, wiping, freezing for 3 s, and stopping and starting.
         requests: answered well, by kind.
         faults: requests that were refused, failed or broken off.
         wrong: answers unlike those of an undisturbed service without Redis.
         amiss: what was acknowledged and is not so at the end.
-        calm_s, wiped_s, slowed_s, stopped_s: longest request meanwhile, seconds.
+        late: replies that were held back.
+        calm_s, late_s, wiped_s, slowed_s, stopped_s: longest request meanwhile, seconds.
         used_again: rounds after which the cache was hit again without a restart.
         examples: the first of what was amiss, in words.
     """
@@ -39,7 +46,9 @@ class RedisFaults:
     faults: int
     wrong: int
     amiss: int
+    late: int
     calm_s: float
+    late_s: float
     wiped_s: float
     slowed_s: float
     stopped_s: float
@@ -68,14 +77,21 @@ def redis_faults(folder: Path, rounds: int, serve: Serve = in_a_process, count: 
         probes = right_answers(service.url)
     redis = RedisServer(folder / "redis")
     redis.start()
+    chance = random.Random(1)
     try:
-        settings = handmade_settings(disturbed, redis_url=redis.url, port=free_port())
-        with serve(settings) as service:
+        with ExitStack() as stack:
+            proxy = stack.enter_context(LateProxy(redis.url))
+            settings = handmade_settings(disturbed, redis_url=proxy.url, port=free_port())
+            service = stack.enter_context(serve(settings))
             prepare(service.url)
             again = 0
             with WatchedLoad(service.url, probes) as load:
                 for _ in count(rounds):
                     load.run("calm", at_least=5)
+                    proxy.delay = lambda: chance.choice(_DELAYS_S)
+                    load.run("late", at_least=5, seconds=_LATE_S)
+                    proxy.delay = lambda: 0.0
+                    _until_hit(service.url, load)
                     with redis.client() as client:
                         client.flushall()
                     load.run("wiped", at_least=5)
@@ -94,7 +110,9 @@ def redis_faults(folder: Path, rounds: int, serve: Serve = in_a_process, count: 
                 faults=len(load.faults),
                 wrong=len(load.wrong),
                 amiss=len(amiss),
+                late=proxy.late,
                 calm_s=round(load.longest_s["calm"], 2),
+                late_s=round(load.longest_s["late"], 2),
                 wiped_s=round(load.longest_s["wiped"], 2),
                 slowed_s=round(load.longest_s["slowed"], 2),
                 stopped_s=round(load.longest_s["stopped"], 2),
