@@ -11,30 +11,21 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
-from sqlalchemy import insert
-from sqlalchemy.orm import Session
 
 from models import occlusion
 from models.bundle import read_bundle
 from service.background import start_service
 from service.bench.accuracy import BenchError
+from service.bench.filled import fill
 from service.storage.catalog import Catalog
-from service.storage.catalog.made import made_by
-from service.storage.tables import FeaturesRow, ImageRow, PersonRow
-from service.storage.ulid import new_ulid
 
 __all__ = ["StartTime", "measure_starts"]
 
 _GALLERY: Final = "bench-start"
-_AT_ONCE: Final = 1024
-_PICTURES_A_PERSON: Final = 10
 _LIMIT_S: Final = 1800.0
 
 
@@ -100,7 +91,7 @@ def measure_starts(
                 raise BenchError(f"{name} has galleries already: name a database that nothing else uses")
             catalog.galleries.create(_GALLERY, keep_pictures=False)
             try:
-                _fill(catalog, fingerprint, pictures, dimension, advance)
+                fill(catalog, _GALLERY, fingerprint, pictures, dimension, advance)
                 for kept in snapshots:
                     data = folder / f"{name}-{kept}"
                     if kept:  # the first start writes them, and they are whole when it has ended
@@ -123,67 +114,6 @@ def _seconds_to_ready(bundle: Path, data: Path, url: str, snapshots: bool) -> fl
         return time.perf_counter() - began
     finally:
         service.stop(_LIMIT_S)
-
-
-def _fill(
-    catalog: Catalog,
-    fingerprint: str,
-    pictures: int,
-    dimension: int,
-    advance: Callable[[int], object] | None,
-) -> None:
-    """Past the service, which would have to embed: rows as it would have written them."""
-    gallery = catalog.galleries.key(_GALLERY).number
-    random = np.random.default_rng(0)
-    for start in range(0, pictures, _AT_ONCE):
-        features = _features(random, min(_AT_ONCE, pictures - start), dimension)
-        codes = random.integers(0, occlusion.COUNT, len(features))
-        catalog.database.transact(partial(_insert, gallery, fingerprint, start, codes, features))
-        if advance is not None:
-            advance(len(features))
-
-
-def _insert(
-    gallery: int,
-    fingerprint: str,
-    first: int,
-    codes: npt.NDArray[np.int64],
-    features: npt.NDArray[np.float16],
-    session: Session,
-) -> None:
-    people = [
-        PersonRow(gallery=gallery, name=f"{first}-{number}")
-        for number in range(1 + (len(features) - 1) // _PICTURES_A_PERSON)
-    ]
-    session.add_all(people)
-    session.flush()
-    now = datetime.now(UTC)
-    made = [made_by(fingerprint, int(code), None, one) for code, one in zip(codes, features, strict=True)]
-    rows = [
-        {
-            "id": new_ulid(),
-            "gallery": gallery,
-            "person": people[place // _PICTURES_A_PERSON].number,
-            "digest": f"{first + place:064x}",
-            "own_metadata": {},
-            "kept": False,
-            "enrolled_at": now,
-            **made[place].columns,
-        }
-        for place in range(len(features))
-    ]
-    in_order = insert(ImageRow).returning(ImageRow.number, sort_by_parameter_order=True)
-    numbers = session.scalars(in_order, rows)
-    session.execute(
-        insert(FeaturesRow),
-        [{"image": number, "features": one.features} for number, one in zip(numbers, made, strict=True)],
-    )
-
-
-def _features(random: np.random.Generator, count: int, dimension: int) -> npt.NDArray[np.float16]:
-    drawn = random.standard_normal((count, occlusion.COUNT, dimension), dtype=np.float32)
-    drawn /= np.linalg.norm(drawn, axis=2, keepdims=True)
-    return drawn.astype(np.float16)
 
 
 def _numpy_seconds(folder: Path, pictures: int, dimension: int) -> float:
