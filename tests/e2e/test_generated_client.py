@@ -73,8 +73,12 @@ def use(url: str, token: str) -> None:
     refused = module("api.galleries.list_galleries").sync_detailed(client=stranger)
     assert (refused.status_code, type(refused.parsed)) == (401, models.ProblemDocument)
 
-    wish = models.GalleryCreate(name="shop", keep_pictures=True)
-    assert call("galleries.create_gallery", body=wish).name == "shop"
+    flat = models.GalleryCreateIndex("flat")
+    wish = models.GalleryCreate(name="shop", keep_pictures=True, retention_days=30, index=flat, prior=0.4)
+    made = call("galleries.create_gallery", body=wish)
+    assert made.name == "shop"
+    changed = call("galleries.change_gallery", "shop", body=models.GalleryChange(match_rate=0.01))
+    assert changed.to_dict() == made.to_dict() | {"match_rate": 0.01}
     items = json.dumps([{"person": "anna", "camera": "door"}, {"person": "ben"}])
     body = models.EnrolBody(files=[picture(1, 0), picture(2, 0)], items=items)
     enrolled = call("pictures.enrol", "shop", body=body)

@@ -8,7 +8,7 @@ from typing import Annotated, Final
 from pydantic import ConfigDict, Field
 
 from service.api.schemas.decisions import Decisive
-from service.api.schemas.strict import NEXT_CURSOR, GalleryName, Strict
+from service.api.schemas.strict import NEXT_CURSOR, Change, GalleryName, Strict
 from service.index.protocol import IndexKind
 
 INDEX: Final = (
@@ -34,7 +34,7 @@ class GalleryCreate(Decisive):
     index: IndexKind = Field(default="auto", description=INDEX)
 
 
-class GalleryChange(Decisive):
+class GalleryChange(Change, Decisive):
     """What is to be changed of a gallery."""
 
     model_config = ConfigDict(json_schema_extra={"example": {"match_rate": 0.001}})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import ConfigDict, Field
 
-from service.api.schemas.strict import NEXT_CURSOR, PersonName, Strict
+from service.api.schemas.strict import NEXT_CURSOR, Change, PersonName, Strict
 
 
 class Person(Strict):
@@ -21,7 +21,7 @@ class PeoplePage(Strict):
     next_cursor: str | None = Field(description=NEXT_CURSOR)
 
 
-class PersonChange(Strict):
+class PersonChange(Change):
     """What is to be changed of a person."""
 
     model_config = ConfigDict(json_schema_extra={"example": {"name": "anna", "merge": True}})

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    GetJsonSchemaHandler,
+    StringConstraints,
+)
+from pydantic_core import CoreSchema
 
-__all__ = ["GALLERY_NAME", "NEXT_CURSOR", "GalleryName", "PersonName", "Strict", "Words"]
+__all__ = ["GALLERY_NAME", "NEXT_CURSOR", "Change", "GalleryName", "PersonName", "Strict", "Words"]
 
 GALLERY_NAME: Final = r"^[a-z0-9][a-z0-9._-]{0,63}$"
 
@@ -31,3 +38,18 @@ class Strict(BaseModel):
     """Frozen, and with no members but those that are declared."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Change(Strict):
+    """What is to be changed of something; what is not said stays as it is.
+
+    So its JSON schema states no defaults: generated clients send those, and would change what nobody named.
+    """
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """pydantic's own, without the defaults."""
+        described = handler.resolve_ref_schema(handler(core))
+        for field in described.get("properties", {}).values():
+            field.pop("default", None)
+        return described
