@@ -1,14 +1,14 @@
 """All settings of the service, in one frozen object. This module alone reads the environment.
 
 Every field may be given as an environment variable with the prefix ``PENUMBRA_`` (``PENUMBRA_PORT=9000``)
-or as an argument. Variables with the prefix that name no setting are ignored by pydantic-settings;
-arguments that name none are errors.
+or as an argument. Variables that are empty count as not set, e.g. ``PENUMBRA_REDIS_URL=`` in an ``.env``.
+Variables with the prefix that name no setting are ignored by pydantic-settings; arguments that name none
+are errors.
 """
 
 from __future__ import annotations
 
 import ipaddress
-import os
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -17,15 +17,11 @@ from pydantic import AfterValidator, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 import models
+from service.cores import usable_cores
 
 Provider = Literal["auto", "cpu", "cuda", "tensorrt", "openvino"]
 
 MEBIBYTE: Final = 1024 * 1024
-
-
-def usable_cores() -> int:
-    """Processor cores this process may run on, which in a container can be fewer than the machine has."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _shipped_bundle() -> Path:
@@ -74,7 +70,9 @@ Addresses = Annotated[str, AfterValidator(_addresses)]
 class Settings(BaseSettings):
     """The service's settings. Frozen: what was read at start holds until the process ends."""
 
-    model_config = SettingsConfigDict(env_prefix="PENUMBRA_", frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(
+        env_prefix="PENUMBRA_", env_ignore_empty=True, frozen=True, extra="forbid"
+    )
 
     # The model
     bundle: Path = Field(

@@ -70,7 +70,8 @@ def serve(
 
     host_in_url = f"[{settings.host}]" if ":" in settings.host else settings.host
     address = f"http://{host_in_url}:{settings.port}"
-    typer.echo(f"Penumbra at {address}, API page at {address}/docs; Ctrl-C stops it")
+    if settings.log_format == "text":  # whoever reads JSON reads nothing else
+        typer.echo(f"Penumbra at {address}, API page at {address}/docs; Ctrl-C stops it")
     try:
         status = run(settings)
     except ServeRefused as error:

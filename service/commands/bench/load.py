@@ -57,8 +57,9 @@ def bench_load(
     from service.bench.accuracy import BenchError, shipped_bundle
     from service.bench.load import Generator, measure_load, on_loopback
     from service.client import Client, ClientError
+    from service.cores import usable_cores
     from service.embedding.engine import ProviderError
-    from service.settings import Provider, usable_cores
+    from service.settings import Provider
 
     if call not in ("embed", "query"):
         fail(f"load can be put on embed or query, not {call!r}", code=2)

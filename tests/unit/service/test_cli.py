@@ -331,3 +331,17 @@ def test_bench_accuracy_needs_a_service_or_a_bundle(tmp_path: Path) -> None:
     bundle.touch()
     both = ["--url", "http://x", "--bundle", bundle, "--bundle", bundle]
     assert run(*arguments, *both).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("log_format", "said"), [("text", "API page at http://0.0.0.0:9000/docs"), ("json", "")]
+)
+def test_what_serve_tells_people_is_in_no_log_for_machines(
+    log_format: str, said: str, tmp_path: Path
+) -> None:
+    address = ["--host", "0.0.0.0", "--port", "9000"]
+    done = run("serve", *address, "--log-format", log_format, "--data-dir", tmp_path)
+    assert done.exit_code == 2
+    assert "refusing to bind" in done.stderr
+    assert said in done.stdout
+    assert bool(done.stdout) == bool(said)

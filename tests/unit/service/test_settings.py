@@ -19,6 +19,15 @@ def test_environment_is_read_under_the_prefix(monkeypatch: pytest.MonkeyPatch, t
     assert settings.pictures_url == f"file://{tmp_path}/pictures"
 
 
+def test_empty_variable_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("PENUMBRA_CATALOG_URL", "PENUMBRA_REDIS_URL", "PENUMBRA_OTLP_ENDPOINT", "PENUMBRA_PORT"):
+        monkeypatch.delenv(name, raising=False)
+    unset = Settings()
+    for name in ("PENUMBRA_CATALOG_URL", "PENUMBRA_REDIS_URL", "PENUMBRA_OTLP_ENDPOINT", "PENUMBRA_PORT"):
+        monkeypatch.setenv(name, "")
+    assert Settings() == unset
+
+
 def test_argument_goes_before_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PENUMBRA_PORT", "9000")
     assert Settings(port=9001).port == 9001
