@@ -155,6 +155,32 @@ def test_samples_of_people_that_postgresql_had_taken_go_and_nothing_is_written_a
     engine.dispose()
 
 
+def test_features_move_into_a_table_of_their_own(url: str) -> None:
+    features = np.arange(9 * 8, dtype="<f2").reshape(9, 8)
+    engine = open_engine(url)
+    migrate(engine, "0012")
+    with engine.execution_options(writes=True).begin() as connection:
+        for statement in (
+            "INSERT INTO galleries (name, keep_pictures, created_at) VALUES ('shop', false, :at)",
+            "INSERT INTO people (gallery, name) VALUES (1, 'anna')",
+            "INSERT INTO images (id, gallery, person, digest, client_id, metadata, kept, enrolled_at,"
+            " fingerprint, occlusion, features) VALUES"
+            " ('i', 1, 1, 'd', 'c', '{}', false, :at, 'f', 2, :features)",
+        ):
+            given = {"at": "2026-11-20 12:00:00.000000", "features": features.tobytes()}
+            wanted = {name: value for name, value in given.items() if f":{name}" in statement}
+            connection.execute(text(statement), wanted)
+    engine.dispose()
+    catalog = Catalog(url)
+    (batch,) = catalog.features.batches("f")
+    assert (batch.ids.tolist(), batch.occlusions.tolist()) == ([1], [2])
+    assert (batch.features[0] == features).all()
+    catalog.people.delete("shop", "anna")
+    with catalog.database.engine.connect() as connection:
+        assert connection.execute(text("SELECT count(*) FROM features")).scalar_one() == 0
+    catalog.close()
+
+
 def test_dividing_the_tables_loses_nothing(postgresql_server: PostgreSQLServer) -> None:
     url = postgresql_server.empty_database()
     engine = open_engine(url)
