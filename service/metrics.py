@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -82,9 +82,6 @@ class Metrics:
         self.worker_restarts: Final = Counter(
             "penumbra_worker_restarts", "Times the embedding worker died.", registry=self.registry
         )
-        self.gallery_images: Final = Gauge(
-            "penumbra_gallery_images", "Pictures in a gallery.", ("gallery",), registry=self.registry
-        )
         self.ready: Final = Gauge(
             "penumbra_ready", "1 while /readyz answers that the service is ready.", registry=self.registry
         )
@@ -99,6 +96,14 @@ class Metrics:
         """Read the queue's depth from ``depth`` whenever the metrics are asked for."""
         self.queue_depth.set_function(depth)
 
-    def text(self) -> bytes:
-        """Everything in Prometheus' text format."""
-        return generate_latest(self.registry)
+    def text(self, galleries: Mapping[str, int]) -> bytes:
+        """Everything in Prometheus' text format.
+
+        Args:
+            galleries: names and pictures of those that whoever asks may know of.
+        """
+        sizes = CollectorRegistry()
+        images = Gauge("penumbra_gallery_images", "Pictures in a gallery.", ("gallery",), registry=sizes)
+        for name, count in galleries.items():
+            images.labels(name).set(count)
+        return generate_latest(self.registry) + generate_latest(sizes)

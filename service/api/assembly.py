@@ -60,11 +60,13 @@ class Assembly:
         """Which parts would serve a request now: the models' workers, the catalog, and the index.
 
         An index that is behind answers queries, perhaps without the last change, and others are refused.
+        What is found here, the metrics say too.
         """
         catalog = not self.catalog.lost and await self._catalog_answers()
         parts = {"model": self.batcher.ready, "catalog": catalog, "index": not self.galleries.behind}
         if self.previous_batcher is not None:
             parts["previous_model"] = self.previous_batcher.ready
+        self.metrics.ready.set(all(parts.values()))
         return parts
 
     async def _catalog_answers(self) -> bool:

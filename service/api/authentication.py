@@ -10,7 +10,8 @@ import asyncio
 import ipaddress
 import logging
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
@@ -42,6 +43,7 @@ __all__ = [
     "address_of",
     "may",
     "network_of",
+    "permit_gallery",
 ]
 
 _log = logging.getLogger(__name__)
@@ -68,14 +70,27 @@ class Access:
 
     key: KeyRecord | None
 
-    def check(self, gallery: str) -> None:
-        """Raise :class:`Forbidden` where the key is bound to other galleries."""
-        if self.key is not None and not self.key.reaches(gallery):
-            raise Forbidden(f"the key {self.key.id} is not for the gallery {gallery!r}")
+    @property
+    def galleries(self) -> tuple[str, ...] | None:
+        """Of which it may be known that they are there; None: all."""
+        return None if self.key is None else self.key.galleries
 
-    def sees(self, gallery: str) -> bool:
-        """Whether a gallery may be shown in a list."""
-        return self.key is None or self.key.reaches(gallery)
+    def check(self, role: Role, gallery: str | None) -> None:
+        """See whether the key permits a call; without one, everything is permitted.
+
+        Args:
+            role: that the call needs.
+            gallery: that it is about; None: about none.
+
+        Raises:
+            Forbidden: the key's role is less, or it is bound to other galleries.
+        """
+        if self.key is None:
+            return
+        if not self.key.may(role):
+            raise Forbidden(f"the key {self.key.id} has the role {self.key.role}; this needs the role {role}")
+        if gallery is not None and not self.key.reaches(gallery):
+            raise Forbidden(f"the key {self.key.id} is not for the gallery {gallery!r}")
 
 
 ANONYMOUS: Final = Access(None)
@@ -209,14 +224,19 @@ class Gatekeeper:
         if self._rate_limit is not None:
             await self._rate_limit.check(access.key.id if access.key is not None else address)
 
-    async def count_refusal(self, access: Access) -> None:
-        """Count a call that a key does not permit, among those of the key.
+    async def permit(self, access: Access, role: Role, gallery: str | None) -> None:
+        """See whether a key permits a call, and count those that it does not, see :meth:`Access.check`.
 
         Raises:
-            RateLimited: there were too many.
+            Forbidden: it does not.
+            RateLimited: it does not, as too many before.
         """
-        if access.key is not None:
-            await self._refusals.check(access.key.id)
+        try:
+            access.check(role, gallery)
+        except Forbidden:
+            if access.key is not None:
+                await self._refusals.check(access.key.id)
+            raise
 
     async def _admit(self, token: str | None, network: str) -> Access:
         moment = time.monotonic()
@@ -293,25 +313,32 @@ def may(role: Role) -> Callable[..., Awaitable[None]]:
         access = await gatekeeper.identify(token, address)
         request.state.access = access
         request.state.readmit = lambda: gatekeeper.admit(token, address)
-        try:
+        with _turning_away(request):
             await gatekeeper.count(access, address)
-            try:
-                _permit(access, role, request.path_params.get("gallery"))
-            except Forbidden:
-                await gatekeeper.count_refusal(access)
-                raise
-        except RateLimited:
-            request.state.turned_away = True  # see service.api.audit
-            raise
+            await gatekeeper.permit(access, role, request.path_params.get("gallery"))
 
     return check
 
 
-def _permit(access: Access, role: Role, gallery: str | None) -> None:
-    if access.key is not None and not access.key.may(role):
-        raise Forbidden(f"the key {access.key.id} has the role {access.key.role}; this needs the role {role}")
-    if gallery is not None:
-        access.check(gallery)
+async def permit_gallery(request: Request, role: Role, gallery: str) -> None:
+    """What :func:`may` sees to where the path names the gallery, for one that the body names.
+
+    Raises:
+        Forbidden, RateLimited: see :meth:`Gatekeeper.permit`.
+    """
+    gatekeeper: Gatekeeper = request.app.state.assembly.gatekeeper
+    with _turning_away(request):
+        await gatekeeper.permit(access_of(request), role, gallery)
+
+
+@contextmanager
+def _turning_away(request: Request) -> Iterator[None]:
+    """Let the audit trail know of calls that are too many (:mod:`service.api.audit`)."""
+    try:
+        yield
+    except RateLimited:
+        request.state.turned_away = True
+        raise
 
 
 async def may_watch(

@@ -50,10 +50,11 @@ async def list_galleries(
     cursor: Cursor = None,
 ) -> GalleryPage:
     """In the order of their names, a page at a time; those that the key is bound to, where it is."""
-    page = await assembly_of(request.app.state).galleries.list(limit, cursor)
-    access = access_of(request)
-    shown = [answers.gallery_record(record) for record in page.items if access.sees(record.name)]
-    return GalleryPage(items=shown, next_cursor=page.next_cursor)
+    own = access_of(request).galleries
+    page = await assembly_of(request.app.state).galleries.list(limit, cursor, own)
+    return GalleryPage(
+        items=[answers.gallery_record(record) for record in page.items], next_cursor=page.next_cursor
+    )
 
 
 @router.get(

@@ -27,7 +27,6 @@ async def readyz(request: Request) -> Response:
     """
     assembly = assembly_of(request.app.state)
     parts = await assembly.parts_ready()
-    assembly.metrics.ready.set(all(parts.values()))
     if all(parts.values()):
         return JSONResponse(Ready(parts=parts).model_dump())
     if assembly.catalog.lost:

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from service.api import answers
 from service.api.assembly import assembly_of
 from service.api.audit import note_about, note_pictures
-from service.api.authentication import QUERY, access_of
+from service.api.authentication import QUERY, permit_gallery
 from service.api.deadline import within
 from service.api.faults import PICTURE_PROBLEMS, documented
 from service.api.multipart import described, read_boxes, read_form, read_options
@@ -57,7 +57,7 @@ async def verify(request: Request) -> Response:
     note_pictures(request.state, len(form.files))
     if options.gallery is not None:
         note_about(request.state, options.gallery, *([] if options.person is None else [options.person]))
-        access_of(request).check(options.gallery)
+        await permit_gallery(request, "query", options.gallery)
     verifier = assembly.galleries.verifier
     async with within(assembly.settings.deadline_s):
         if len(form.files) == 2 and options.gallery is None and options.person is None:

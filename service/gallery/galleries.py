@@ -132,11 +132,18 @@ class Galleries:
         found = self._parts.catalog.galleries.statistics(name, self._parts.embedder.fingerprint)
         return found, self._parts.pictures.sizes(self._parts.catalog.galleries.key(name).number)
 
-    async def list(self, limit: int = 100, cursor: str | None = None) -> Page[GalleryRecord]:
+    async def list(
+        self, limit: int = 100, cursor: str | None = None, among: Sequence[str] | None = None
+    ) -> Page[GalleryRecord]:
         """Galleries in the order of their names, ``limit`` at a time.
 
         A page goes on after the last name of the one before: galleries made or deleted meanwhile never
         make another one appear twice or not at all.
+
+        Args:
+            limit: most galleries in the page.
+            cursor: of the page before.
+            among: names of those that are listed; None: all.
 
         Raises:
             BadRequest: the cursor is none that a page gave.
@@ -144,7 +151,7 @@ class Galleries:
         after = "" if cursor is None else last_before(cursor)
         fingerprint = self._parts.embedder.fingerprint
         records = await self._parts.read(
-            lambda: self._parts.catalog.galleries.page(fingerprint, limit + 1, after)
+            lambda: self._parts.catalog.galleries.page(fingerprint, limit + 1, after, among)
         )
         return page_of(records, limit, lambda record: record.name)
 

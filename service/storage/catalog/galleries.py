@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime
@@ -145,11 +145,20 @@ class GalleryCatalog:
             raise unknown_gallery(name)
         return _record_of(*row)
 
-    def page(self, fingerprint: str, limit: int, after: str = "") -> list[GalleryRecord]:
-        """Up to ``limit`` galleries in the order of their names, those after the name ``after``."""
-        wanted = {"fingerprint": fingerprint, "after": after, "limit": limit}
+    def page(
+        self, fingerprint: str, limit: int, after: str = "", among: Sequence[str] | None = None
+    ) -> list[GalleryRecord]:
+        """Up to ``limit`` galleries in the order of their names, those after the name ``after``.
+
+        Args:
+            among: names; None: all galleries.
+        """
+        wanted: dict[str, Any] = {"fingerprint": fingerprint, "after": after, "limit": limit}
+        statement = _GALLERIES
+        if among is not None:
+            wanted["among"], statement = list(among), _GALLERIES_AMONG
         with self._database.engine.connect() as connection:
-            return [_record_of(*row) for row in connection.execute(_GALLERIES, wanted)]
+            return [_record_of(*row) for row in connection.execute(statement, wanted)]
 
     def statistics(self, name: str, fingerprint: str) -> GalleryStatistics:
         """What is in a gallery; reads every row of it but the features.
@@ -267,3 +276,4 @@ _GALLERY: Final = _counted().where(GalleryRow.name == bindparam("name"))
 _GALLERIES: Final = (
     _counted().where(GalleryRow.name > bindparam("after")).order_by(GalleryRow.name).limit(bindparam("limit"))
 )
+_GALLERIES_AMONG: Final = _GALLERIES.where(GalleryRow.name.in_(bindparam("among", expanding=True)))

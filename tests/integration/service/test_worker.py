@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pytest
 
@@ -47,6 +49,32 @@ def test_session_that_fails_on_everything_is_opened_anew_under_the_request(tmp_p
                 setattr(engine, name, Broken())
         assert client.embed([encoded(person(1))]).items[0].embeddings["none"]
         assert client.ready()
+
+
+def test_metrics_tell_whether_it_is_ready_though_nobody_asks_for_that(tmp_path: Path) -> None:
+    def measured() -> set[str]:
+        text = httpx.get(f"{running.url}/metrics", timeout=60).text
+        return {line for line in text.splitlines() if line.startswith("penumbra_ready")}
+
+    with (
+        serving(handmade_settings(tmp_path, deadline_s=2)) as running,
+        Client(running.url, retries=Retries(attempts=1)) as client,
+    ):
+        engine, working = running.app.state.assembly.engine, type(running.app.state.assembly.engine).run
+
+        def killed(*_: object) -> None:
+            raise SystemExit("killed")
+
+        assert measured() == {"penumbra_ready 1.0"}
+        engine.__dict__["run"] = killed
+        with pytest.raises(ProblemError):
+            client.embed([encoded(person(1))])
+        assert measured() == {"penumbra_ready 0.0"}
+        engine.__dict__["run"] = lambda *arguments: working(engine, *arguments)
+        until = time.monotonic() + 60
+        while measured() != {"penumbra_ready 1.0"}:
+            assert time.monotonic() < until
+            time.sleep(0.05)
 
 
 def test_model_that_cannot_be_opened_again_is_not_ready(tmp_path: Path) -> None:
