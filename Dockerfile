@@ -14,7 +14,7 @@ FROM ${BASE_IMAGE} AS base
 RUN command -v python3 > /dev/null \
     || (apt-get update \
         && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends python3 \
-        && rm -rf /var/lib/apt/lists/*)
+        && apt-get clean && rm -rf /var/lib/apt/lists/*)
 
 
 # What builds, in an environment of its own, and an empty one without pip that will travel. The packages are empty here,
@@ -24,7 +24,7 @@ FROM base AS build
 RUN python3 -c 'import ensurepip' 2> /dev/null \
     || (apt-get update \
         && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends python3-venv \
-        && rm -rf /var/lib/apt/lists/*)
+        && apt-get clean && rm -rf /var/lib/apt/lists/*)
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
     PIP_NO_CACHE_DIR=1 \
     PIP_ROOT_USER_ACTION=ignore
@@ -78,8 +78,9 @@ USER 10001:10001
 EXPOSE 8321
 VOLUME /data
 STOPSIGNAL SIGTERM
-# Straight to the port: urllib.request would ask a proxy that the container's environment names.
-HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 CMD ["python3", "-c", \
+# The start may take minutes: a million pictures' features go into the index. And the port is asked itself, as
+# urllib.request would ask a proxy that the container's environment names.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=5m --retries=3 CMD ["python3", "-c", \
     "import http.client, os; \
     connection = http.client.HTTPConnection('127.0.0.1', int(os.environ['PENUMBRA_PORT']), timeout=4); \
     connection.request('GET', '/healthz'); \
