@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from service.cursor import number_before
 from service.gallery.kept import kept_bytes
 from service.gallery.page import Page, page_of
@@ -91,6 +93,9 @@ class Pictures:
         except (UnknownGallery, UnknownImage):
             # whoever erased the picture meanwhile may have looked for its files before this one was there
             self._parts.remove_pictures(key.number, [id])
+            raise
+        except SQLAlchemyError:  # nobody can say whether somebody did
+            self._parts.pictures.remove_thumbnail(key.number, id)
             raise
         return made
 

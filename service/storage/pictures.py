@@ -142,6 +142,15 @@ class PictureStore:
         if failed is not None:
             raise failed
 
+    def remove_thumbnail(self, gallery: int, image: str) -> None:
+        """Remove a thumbnail, which can be made again as long as its picture is there.
+
+        Raises:
+            PictureStoreAway: it could not be removed.
+        """
+        with suppress(FileNotFoundError), _asked():
+            self._files.rm_file(self._path(gallery, image, _THUMBNAIL))
+
     def drop(self, gallery: int) -> None:
         """Remove all pictures of a gallery.
 

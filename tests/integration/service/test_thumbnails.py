@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from service.client import AsyncClient, Client, NewPicture, ProblemError
+from service.client import AsyncClient, Client, NewPicture, ProblemError, Retries
 from service.embedding.box import Box, cut_file
 from service.embedding.thumbnail import make_thumbnail
+from service.storage.fence import ClaimLost
 from tests.drawings import encoded, person
 from tests.serving import Serving, handmade_settings, serving
 
@@ -141,6 +142,34 @@ def test_an_erasure_while_a_thumbnail_is_made_leaves_none(
         other.thumbnail("g", id)
     assert (refused.value.status, refused.value.slug) == (404, "unknown-image")
     assert files() == {}
+
+
+def test_a_thumbnail_is_not_kept_where_nobody_can_say_whether_its_picture_was_erased(
+    client: Client,
+    service: Serving,
+    files: Callable[[], dict[str, bytes]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (id,) = enrolled(client, [NewPicture(large(0), "p0")])
+    parts = service.app.state.assembly.galleries._parts
+    parts.pictures.remove_thumbnail(1, id)
+    parts.pictures.remove_thumbnail(1, id)
+    write = parts.pictures.write_thumbnail
+
+    def away(*_: object) -> None:
+        raise ClaimLost
+
+    def before_the_catalog_is_away(gallery: int, image: str, content: bytes) -> None:
+        write(gallery, image, content)
+        monkeypatch.setattr(parts.catalog.pictures, "get", away)
+
+    monkeypatch.setattr(parts.pictures, "write_thumbnail", before_the_catalog_is_away)
+    with Client(service.url, retries=Retries(attempts=1)) as other, pytest.raises(ProblemError) as refused:
+        other.thumbnail("g", id)
+    assert refused.value.status == 503
+    assert files() == {f"{id}.picture": large(0)}
+    monkeypatch.undo()
+    assert client.thumbnail("g", id) == make_thumbnail(large(0))
 
 
 async def test_galleries_that_keep_no_pictures_have_no_thumbnails(client: Client, service: Serving) -> None:
