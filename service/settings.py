@@ -120,6 +120,11 @@ class Settings(BaseSettings):
         default=False,
         description="Show /metrics, which names galleries, without a key.",
     )
+    docs: bool = Field(
+        default=True,
+        description="Serve the API's page and description, /docs and /openapi.json: to everybody, with or "
+        "without a key; they say which calls there are, and nothing of what is stored.",
+    )
     rate_limit: Rate | None = Field(
         default=None,
         description='How often one key (without keys: one address) may ask, e.g. "600/minute"; beyond: 429.',

@@ -84,13 +84,14 @@ def create_app(settings: Settings, on_catalog_lost: Callable[[], None] = lambda:
             await asyncio.to_thread(provider.shutdown)
 
     # FastAPI's own page loads its scripts from elsewhere; this one serves them itself.
-    app = FastAPIOffline(
+    make_app: Callable[..., FastAPI] = FastAPIOffline if settings.docs else FastAPI
+    urls = {"docs_url": "/docs"} if settings.docs else {"docs_url": None, "openapi_url": None}
+    app = make_app(
         title="Penumbra",
         description=_DESCRIPTION,
         version=_version(),
         lifespan=lifespan,
         generate_unique_id_function=lambda route: route.name,  # what generated clients call the calls
-        docs_url="/docs",
         redoc_url=None,
         # `DELETE .../g/images/..` leaves clients as `DELETE .../g/`: sent on from there, it would erase g
         redirect_slashes=False,
@@ -109,6 +110,7 @@ def create_app(settings: Settings, on_catalog_lost: Callable[[], None] = lambda:
             ),
             Middleware(Admission, most=settings.requests_limit, deadline_s=settings.deadline_s),
         ],
+        **urls,
     )
     faults.install(app)
     for part in _CALLS:

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
-from starlette.routing import compile_path
+from starlette.routing import Match, Mount
 
 from service.api.field_faults import FieldFault, field_faults, said
 from service.api.request_id import REQUEST_ID
@@ -130,15 +130,12 @@ def _located(fault: dict[str, Any]) -> dict[str, Any]:
 
 def _methods(request: Request) -> list[str]:
     """Every method that this path takes; the router's own answer knows the first matching route only."""
-    schema: dict[str, dict[str, Any]] = request.app.openapi()["paths"]
-    return sorted(
-        {
-            method.upper()
-            for template, operations in schema.items()
-            if compile_path(template)[0].match(request.url.path)
-            for method in operations
-        }
-    )
+    routes = [route for route in request.app.routes if not isinstance(route, Mount)]
+    return [
+        method
+        for method in ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
+        if any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in routes)
+    ]
 
 
 def install(app: FastAPI) -> None:

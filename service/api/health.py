@@ -34,3 +34,8 @@ async def readyz(request: Request) -> Response:
         return problem_response(Unavailable(f"Not ready: {reason}."), parts=parts)
     missing = ", ".join(name for name, ready in parts.items() if not ready)
     return problem_response(Unavailable(f"Not ready: {missing}."), parts=parts)
+
+
+# what load balancers ask with; not on the API's page, where each call has one name
+router.add_api_route("/healthz", healthz, methods=["HEAD"], include_in_schema=False)
+router.add_api_route("/readyz", readyz, methods=["HEAD"], include_in_schema=False)

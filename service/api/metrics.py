@@ -44,6 +44,11 @@ async def metrics(request: Request) -> Response:
     return Response(assembly.metrics.text(galleries), media_type=CONTENT_TYPE_LATEST)
 
 
+router.add_api_route(
+    "/metrics", metrics, methods=["HEAD"], include_in_schema=False, dependencies=[Depends(may_watch)]
+)
+
+
 async def _counted(assembly: Assembly, among: tuple[str, ...] | None) -> dict[str, int]:
     """How many pictures the galleries have as of now."""
     counts: dict[str, int] = {}
