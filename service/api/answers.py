@@ -89,6 +89,8 @@ def enrolled(outcome: gallery.EnrolOutcome) -> EnrolledItem:
         client_id=outcome.client_id,
         status=outcome.status,
         occlusion=None if outcome.grade is None else grade(outcome.grade),
+        person=outcome.person,
+        differs=list(outcome.differs),
         duplicate_of=outcome.duplicate_of,
         problem=None if problem is None else ProblemDocument(**document(problem)),
     )

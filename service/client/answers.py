@@ -99,12 +99,16 @@ class Occlusion(Answer):
 class EnrolledPicture(Answer):
     """What became of one picture. ``exists``: its client id was enrolled before; ``id`` is that picture's.
 
-    ``duplicate_of``: the gallery's first picture with the same content, if that is another one.
+    ``person``: under whose name it is stored. ``differs``: what was sent otherwise than it is stored
+    (``person``, ``camera``, ``time``, ``metadata``), and was not taken. ``duplicate_of``: the gallery's first
+    picture with the same content, if that is another one.
     """
 
     id: str | None = None
     client_id: str | None = None
     status: Literal["enrolled", "exists", "failed"]
+    person: str | None = None
+    differs: tuple[str, ...] = ()
     occlusion: Occlusion | None = None
     duplicate_of: str | None = None
     problem: Problem | None = None

@@ -42,7 +42,8 @@ def enrol(
 
     Each person has a folder of pictures; or files are named by a pattern; or a manifest lists them.
     A picture's path in the folder is its client id. --metadata is told of every picture, where the
-    manifest does not say otherwise. Ends with 1 if a picture failed.
+    manifest does not say otherwise. A picture that was there stays as it was enrolled; --json lists those of
+    which something else was said. Ends with 1 if a picture failed.
 
     [bold]Examples[/]
 
@@ -83,9 +84,20 @@ def enrol(
         for picture, outcome in zip(pictures, outcomes, strict=True)
         if outcome.duplicate_of is not None
     ]
+    otherwise = [
+        {
+            "client_id": picture.client_id,
+            "id": outcome.id,
+            "person": outcome.person,
+            "differs": list(outcome.differs),
+        }
+        for picture, outcome in zip(pictures, outcomes, strict=True)
+        if outcome.differs
+    ]
     if as_json:
         faults = [{"client_id": client_id, "problem": reason} for client_id, reason in failed]
-        print_json({"gallery": gallery, **counts, "failures": faults, "duplicates": duplicates})
+        lists = {"failures": faults, "duplicates": duplicates, "stored_otherwise": otherwise}
+        print_json({"gallery": gallery, **counts, **lists})
     else:
         typer.echo(
             f"{counts['enrolled']:,} enrolled, {counts['exists']:,} were there already, "
@@ -93,6 +105,10 @@ def enrol(
         )
         if duplicates:
             typer.echo(f"{len(duplicates):,} have the content of an earlier picture of the gallery")
+        if otherwise:
+            typer.echo(
+                f"{len(otherwise):,} were there with another person, camera, time or metadata, which stay"
+            )
         for client_id, reason in failed:
             typer.echo(f"  {client_id}: {reason}", err=True)
     if failed:

@@ -24,7 +24,7 @@ from service.gallery.thumbnails import keep_thumbnail
 from service.index.protocol import Entries
 from service.problems import ClientIdConflict, NotFollowed, Problem, UnknownGallery
 from service.storage.database import CommitInDoubt
-from service.storage.records import Enrolled, MadeBefore, NewImage
+from service.storage.records import Enrolled, MadeBefore, NewImage, Said
 from service.storage.ulid import new_ulid
 
 __all__ = ["EnrolItem", "EnrolOutcome", "Enrolment", "halves"]
@@ -71,7 +71,9 @@ class EnrolOutcome:
         client_id: the item's.
         grade: None if failed.
         problem: None unless failed.
+        person: under whose name it is stored; None if failed.
         duplicate_of: public id of the gallery's first picture with the same content, if that is another one.
+        differs: of one that exists, what the item says otherwise than it is stored, which stays.
     """
 
     status: Literal["enrolled", "exists", "failed"]
@@ -79,7 +81,9 @@ class EnrolOutcome:
     client_id: str | None
     grade: Grade | None
     problem: Problem | None = None
+    person: str | None = None
     duplicate_of: str | None = None
+    differs: tuple[Said, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,4 +263,12 @@ def _outcome(item: EnrolItem, stored: Enrolled) -> EnrolOutcome:
         problem = ClientIdConflict(f"client_id {item.client_id!r} was used for another picture")
         return EnrolOutcome("failed", None, item.client_id, None, problem)
     grade = Grade(stored.occlusion, stored.scores)
-    return EnrolOutcome(stored.status, stored.id, item.client_id, grade, duplicate_of=stored.duplicate_of)
+    return EnrolOutcome(
+        stored.status,
+        stored.id,
+        item.client_id,
+        grade,
+        person=stored.person_name,
+        duplicate_of=stored.duplicate_of,
+        differs=stored.differs,
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -30,8 +30,12 @@ __all__ = [
     "PictureRecord",
     "Reassigned",
     "RemovedImage",
+    "Said",
     "StoredFeatures",
 ]
+
+Said: TypeAlias = Literal["person", "camera", "time", "metadata"]
+"""What a caller says of a picture."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +144,10 @@ class Enrolled:
             is the earlier one; ``conflict``: the client id is known with other bytes, nothing was done.
         id, number, person, occlusion, scores: of the row; of the conflicting row in case of conflict.
         indexable: the new features were stored (new row, or an earlier one that was pending).
+        person_name: of the row.
         duplicate_of: public id of the gallery's first picture with the same content, if that is another one.
+        differs: where it exists, what was said of it otherwise than the row has it, which stays; what was not
+            said differs from nothing.
     """
 
     status: Literal["enrolled", "exists", "conflict"]
@@ -150,7 +157,9 @@ class Enrolled:
     occlusion: int
     scores: npt.NDArray[np.float32] | None
     indexable: bool
+    person_name: str
     duplicate_of: str | None = None
+    differs: tuple[Said, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from models import occlusion
 from service.api.faults import ProblemDocument
 from service.api.schemas.strict import NEXT_CURSOR, PersonName, Strict, Words
 from service.moments import Moment
+from service.storage.records import Said
 
 MAX_METADATA_BYTES: Final = 16 * 1024
 MAX_METADATA_MEMBERS: Final = 64
@@ -78,9 +79,18 @@ class EnrolledItem(Strict):
     """What became of one picture."""
 
     id: str | None = Field(description="The picture's id; null if it failed.")
-    client_id: str | None
-    status: Literal["enrolled", "exists", "failed"]
-    occlusion: Occlusion | None
+    client_id: str | None = Field(description="As sent.")
+    status: Literal["enrolled", "exists", "failed"] = Field(
+        description="`exists`: the gallery has this `client_id` with the same bytes (and box). The rest is "
+        "about that picture, of which nothing was changed."
+    )
+    person: str | None = Field(description="The person that the picture is stored under; null if it failed.")
+    differs: list[Said] = Field(
+        description="With `exists`, what was sent of the picture otherwise than it is stored, and was not "
+        "taken; what was left out does not count. Look at the picture to see what is stored. To have it "
+        "otherwise, erase the picture and enrol it again, or rename the person."
+    )
+    occlusion: Occlusion | None = Field(description="null if it failed.")
     duplicate_of: str | None = Field(
         description="The gallery's first picture with the same bytes (and box), if that is another one."
     )
@@ -121,6 +131,8 @@ ENROL_EXAMPLE: Final[dict[str, Any]] = {
             "id": "01KAFQ7V0Z9D4S2XW8TB3M6HNC",
             "client_id": "anna-1.jpg",
             "status": "enrolled",
+            "person": "anna",
+            "differs": [],
             "occlusion": {
                 "type": "none",
                 "scores": {"top": 0.24, "bottom": 0.27, "left": 0.25, "right": 0.24},
@@ -131,6 +143,8 @@ ENROL_EXAMPLE: Final[dict[str, Any]] = {
             "id": None,
             "client_id": "notes.txt",
             "status": "failed",
+            "person": None,
+            "differs": [],
             "occlusion": None,
             "duplicate_of": None,
             "problem": {

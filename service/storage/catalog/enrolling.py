@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
@@ -16,7 +17,7 @@ from service.storage.catalog.previous import keep_before
 from service.storage.catalog.rows import read_scores
 from service.storage.database import STORES
 from service.storage.facts import facts_of
-from service.storage.records import Enrolled, NewImage
+from service.storage.records import Enrolled, NewImage, Said
 from service.storage.tables import FactRow, FeaturesRow, GalleryRow, ImageRow, PersonRow
 
 __all__ = ["enrol_in"]
@@ -28,10 +29,12 @@ def enrol_in(session: Session, gallery: int, fingerprint: str, images: Sequence[
     if session.get(GalleryRow, gallery, with_for_update={"key_share": True}) is None:
         raise UnknownGallery("the gallery was deleted while pictures were being enrolled")
     client_ids = {image.client_id for image in images if image.client_id is not None}
-    known: dict[str | None, ImageRow] = {
-        row.client_id: row
-        for row in session.scalars(
-            select(ImageRow).where(ImageRow.gallery == gallery, ImageRow.client_id.in_(client_ids))
+    known = {
+        row.client_id: (row, name)
+        for row, name in session.execute(
+            select(ImageRow, PersonRow.name)
+            .join(PersonRow, PersonRow.number == ImageRow.person)
+            .where(ImageRow.gallery == gallery, ImageRow.client_id.in_(client_ids))
         )
     }
     names = {image.person for image in images}
@@ -46,9 +49,9 @@ def enrol_in(session: Session, gallery: int, fingerprint: str, images: Sequence[
     moment = now()
     session.info[STORES] = True
     for image in images:
-        row = known.get(image.client_id) if image.client_id is not None else None
-        if row is not None:
-            answers.append(_meet_again(session, row, image, fingerprint, first))
+        before = known.get(image.client_id) if image.client_id is not None else None
+        if before is not None:
+            answers.append(_meet_again(session, *before, image, fingerprint, first))
             continue
         person = people.get(image.person)
         if person is None:
@@ -75,24 +78,41 @@ def enrol_in(session: Session, gallery: int, fingerprint: str, images: Sequence[
         _keep_facts(session, row, image)
         _keep_before(session, row, image)
         if image.client_id is not None:
-            known[image.client_id] = row
+            known[image.client_id] = (row, image.person)
         first.setdefault(image.digest, row.id)
-        answers.append(_answer("enrolled", row, indexable=True, first=first))
+        answers.append(_answer("enrolled", row, image.person, indexable=True, first=first))
     return answers
 
 
 def _meet_again(
-    session: Session, row: ImageRow, image: NewImage, fingerprint: str, first: Mapping[str, str]
+    session: Session, row: ImageRow, name: str, image: NewImage, fingerprint: str, first: Mapping[str, str]
 ) -> Enrolled:
     """A client id that is known: the same picture again, or another one under its id."""
     if row.digest != image.digest:
-        return _answer("conflict", row, indexable=False, first={})
+        return _answer("conflict", row, name, indexable=False, first={})
     pending = row.fingerprint != fingerprint
     if pending:
         write_made(session, row, _made(image, fingerprint))
         session.flush()
         _keep_before(session, row, image)
-    return _answer("exists", row, indexable=pending, first=first)
+    return _answer(
+        "exists", row, name, indexable=pending, first=first, differs=_differences(row, name, image)
+    )
+
+
+def _differences(row: ImageRow, name: str, image: NewImage) -> tuple[Said, ...]:
+    told: dict[Said, bool] = {
+        "person": image.person != name,
+        "camera": image.camera is not None and image.camera != row.camera,
+        "time": image.time is not None and image.time != row.time,
+        "metadata": bool(image.metadata) and _text(image.metadata) != _text(row.own_metadata),
+    }
+    return tuple(said for said, differs in told.items() if differs)
+
+
+def _text(metadata: Mapping[str, Any]) -> str:
+    """Of equal metadata the same: Python takes 1 and True for equal, JSON does not."""
+    return json.dumps(dict(metadata), sort_keys=True)
 
 
 def _made(image: NewImage, fingerprint: str) -> Made:
@@ -115,8 +135,10 @@ def _keep_before(session: Session, row: ImageRow, image: NewImage) -> None:
 def _answer(
     status: Literal["enrolled", "exists", "conflict"],
     row: ImageRow,
+    name: str,
     indexable: bool,
     first: Mapping[str, str],
+    differs: tuple[Said, ...] = (),
 ) -> Enrolled:
     other = first.get(row.digest)
     return Enrolled(
@@ -127,5 +149,7 @@ def _answer(
         row.occlusion,
         read_scores(row.scores),
         indexable,
+        name,
         None if other == row.id else other,
+        differs,
     )

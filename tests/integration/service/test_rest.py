@@ -227,7 +227,12 @@ def test_what_was_told_of_a_picture_comes_back_with_it(http: httpx.Client, galle
     )
     assert "problem" not in first
     again = enrol(http, gallery, [content], [item]).json()["items"][0]
-    assert (again["status"], again["id"]) == ("exists", first["id"])
+    assert again == first | {"status": "exists"}
+    assert (first["person"], first["differs"]) == ("späti", [])
+    said = {**item, "person": "else", "camera": "yard"}
+    other = enrol(http, gallery, [content], [said]).json()["items"][0]
+    assert other == again | {"differs": ["person", "camera"]}
+    assert http.get(f"/v1/galleries/{gallery}/people/else").status_code == 404
     result = query(http, gallery, encoded(person(77, view=1))).json()["results"][0]
     assert result["person"] == "späti"
     assert result["image"] | {"occlusion": None} == {
@@ -283,7 +288,7 @@ def test_batch_of_which_nothing_is_enrolled_is_a_problem_with_its_items(
         ('{"person": "a"}', ["items", "array"]),
         ("[{}, {}]", ["items[0].person", "items[1].person"]),
         ('[{"person": "a"}, {"person": "b", "colour": 1}]', ["items[1].colour"]),
-        ('[{"person": "a"}, {"person": "b", "time": "2026-01-01T00:00:00"}]', ["items[1].time", "timezone"]),
+        ('[{"person": "a"}, {"person": "b", "time": "2026-01-01T00:00:00"}]', ["items[1].time", "offset"]),
         ('[{"person": "a"}, {"person": 7}]', ["items[1].person", "string"]),
         ('[{"person": "a"}, {"person": "b", "metadata": {"x": NaN}}]', ["items[1].metadata"]),
         ('[{"person": "a"}, {"person": "b\\u0000"}]', ["items[1].person"]),

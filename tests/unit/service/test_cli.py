@@ -76,6 +76,7 @@ class Played:
 
     def __init__(self) -> None:
         self.galleries: dict[str, set[str]] = {}
+        self.people: dict[str, str] = {}
         self.asked: list[tuple[str, str]] = []
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
@@ -113,7 +114,10 @@ class Played:
                 continue
             status = "exists" if client_id in self.galleries[name] else "enrolled"
             self.galleries[name].add(client_id)
-            items.append({"id": f"id-{client_id}", "client_id": client_id, "status": status})
+            person = self.people.setdefault(client_id, item["person"])
+            differs = [] if person == item["person"] else ["person"]
+            known = {"client_id": client_id, "status": status, "person": person, "differs": differs}
+            items.append({"id": f"id-{client_id}", **known})
         return httpx.Response(201, json={"items": items})
 
 
@@ -189,9 +193,21 @@ def test_folder_enrolled_twice_is_enrolled_once(played: Played, people: Path) ->
         "failed": 0,
         "failures": [],
         "duplicates": [],
+        "stored_otherwise": [],
     }
     assert json.loads(again.stdout)["exists"] == 3
     assert played.galleries["shop"] == {"anna/1.jpg", "anna/2.jpg", "bo/1.jpg"}
+
+
+def test_pictures_that_are_stored_under_another_name_are_told(played: Played, people: Path) -> None:
+    run("enrol", people, "--gallery", "shop", "--create")
+    played.people["bo/1.jpg"] = "robert"
+    assert (
+        "1 were there with other data (person, camera, time, metadata)"
+        in run("enrol", people, "--gallery", "shop").stdout
+    )
+    told = json.loads(run("enrol", people, "--gallery", "shop", "--json").stdout)["stored_otherwise"]
+    assert told == [{"client_id": "bo/1.jpg", "id": "id-bo/1.jpg", "person": "robert", "differs": ["person"]}]
 
 
 def test_failed_pictures_are_listed_and_the_rest_is_enrolled(played: Played, people: Path) -> None:

@@ -127,6 +127,37 @@ def test_the_same_client_id_and_bytes_are_enrolled_once(catalog: Catalog) -> Non
     assert catalog.galleries.get("shop", MODEL).images == 1
 
 
+def test_what_is_said_otherwise_of_a_known_client_id_is_told_and_not_taken(catalog: Catalog) -> None:
+    number = gallery(catalog)
+    noon = datetime(2026, 1, 31, 12, tzinfo=UTC)
+    told = {"shift": "night", "gate": 1, "coat": ["red", 1.5, None]}
+    first = image(1, person="anna", camera="door", time=noon, client_id="x", metadata=told)
+    (stored,) = catalog.pictures.enrol(number, MODEL, [first])
+    assert (stored.person_name, stored.differs) == ("anna", ())
+    cases: tuple[tuple[dict[str, Any], tuple[str, ...]], ...] = (
+        ({}, ()),
+        ({"time": noon.astimezone(timezone(timedelta(hours=1)))}, ()),
+        ({"camera": None, "time": None, "metadata": {}}, ()),
+        ({"metadata": dict(reversed(told.items()))}, ()),
+        ({"person": "ben"}, ("person",)),
+        ({"camera": "yard"}, ("camera",)),
+        ({"time": noon + timedelta(seconds=1)}, ("time",)),
+        ({"metadata": {**told, "gate": True}}, ("metadata",)),
+        (
+            {"person": "ben", "camera": "yard", "time": noon - timedelta(days=1), "metadata": {"a": 1}},
+            ("person", "camera", "time", "metadata"),
+        ),
+    )
+    for otherwise, differs in cases:
+        (again,) = catalog.pictures.enrol(number, MODEL, [replace(first, **otherwise)])
+        assert (again.status, again.person_name, again.differs) == ("exists", "anna", differs)
+    shown = catalog.pictures.shown(number, [stored.number])[stored.number]
+    assert (shown.person, shown.camera, shown.time) == ("anna", "door", noon)
+    catalog.people.rename("shop", "anna", "anna maria", merge=False)
+    (renamed,) = catalog.pictures.enrol(number, MODEL, [first])
+    assert (renamed.person_name, renamed.differs) == ("anna maria", ("person",))
+
+
 def test_a_client_id_twice_in_one_call_is_enrolled_once(catalog: Catalog) -> None:
     number = gallery(catalog)
     answers = catalog.pictures.enrol(
