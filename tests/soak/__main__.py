@@ -72,6 +72,9 @@ def scenarios(rounds: int, minutes: float, faults: int, bundle: Path | None) -> 
             lambda server: kill_rounds(folder, rounds, catalog_url=server.empty_database(), count=count)
         ),
         "kills-erasure": lambda folder, count: erasure_kills(folder, rounds, count=count),
+        "kills-erasure-postgresql": lambda folder, count: _on_postgresql(
+            lambda server: erasure_kills(folder, rounds, postgresql=server, count=count)
+        ),
         "kills-reindex": lambda folder, count: reindex_kills(folder, rounds, count=count),
         "takeovers": lambda folder, count: _on_postgresql(
             lambda server: takeovers(folder, faults, server.empty_database(), count=count)

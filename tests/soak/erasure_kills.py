@@ -18,6 +18,7 @@ from models.bundle import read_bundle
 from service.storage.catalog import Catalog
 from tests.drawings import encoded, person
 from tests.handmade_bundle import write_handmade_bundle
+from tests.servers import PostgreSQLServer
 from tests.soak.mortal import Mortal, pictures_in
 from tests.soak.rounds import Count
 from tests.soak.watched_load import PATIENCE_S
@@ -70,12 +71,18 @@ class ErasureKills:
 
 
 def erasure_kills(
-    folder: Path, rounds: int, seed: int = 1, a_round: int = _A_ROUND, count: Count = range
+    folder: Path,
+    rounds: int,
+    seed: int = 1,
+    a_round: int = _A_ROUND,
+    postgresql: PostgreSQLServer | None = None,
+    count: Count = range,
 ) -> ErasureKills:
-    """Run the rounds on one data folder with SQLite, kept pictures and snapshots.
+    """Run the rounds on one data folder with kept pictures and snapshots.
 
     Args:
         a_round: people who are erased in each.
+        postgresql: has the catalog, in a new database, and its files are searched too; else it is SQLite's.
 
     Raises:
         ServiceDied: the service did not come back.
@@ -83,9 +90,19 @@ def erasure_kills(
     chance = random.Random(seed)
     folder.mkdir(parents=True, exist_ok=True)
     bundle = write_handmade_bundle(folder / "handmade.onnx")
-    mortal = Mortal(folder / "data", bundle, {"PENUMBRA_SNAPSHOTS": "true"})
+    catalog_url = f"sqlite:///{folder / 'data' / 'catalog.sqlite3'}"
+    if postgresql is not None:
+        catalog_url = postgresql.empty_database()
+    environment = {"PENUMBRA_SNAPSHOTS": "true", "PENUMBRA_CATALOG_URL": catalog_url}
+    mortal = Mortal(folder / "data", bundle, environment)
     everybody = range((rounds + 1) * a_round)  # the last ones stay
-    traces = _enrol(mortal, everybody)
+    traces = _enrol(mortal, everybody, catalog_url)
+
+    def left_of(people: Collection[int]) -> int:
+        files = _files(mortal.data) + (b"" if postgresql is None else postgresql.held(catalog_url))
+        return sum(any(trace in files for trace in traces[who].found_by) for who in people)
+
+    assert left_of(everybody[:3]) == 3, "who is there is found by the same search"
     erasing = _Erasing()
     gone: set[int] = set()
     begun = back = left = halves = 0
@@ -110,8 +127,8 @@ def erasure_kills(
                     gone.add(who)
                 else:
                     halves += there < 1
-        absent = [traces[who] for who in people if who in erasing.erased | gone]
-        while (still := _left(mortal.data, absent)) and time.monotonic() < started + _FORGOTTEN_S:
+        absent = [who for who in people if who in erasing.erased | gone]
+        while (still := left_of(absent)) and time.monotonic() < started + _FORGOTTEN_S:
             time.sleep(0.1)
         left += still
         forgotten_s = max(forgotten_s, time.monotonic() - started)
@@ -123,7 +140,7 @@ def erasure_kills(
             halves += sum(_there(http, who, traces[who].ids) < 1 for who in everybody if who not in absentees)
     finally:
         mortal.stop()
-    left += _left(mortal.data, [traces[who] for who in absentees])
+    left += left_of(absentees)
     return ErasureKills(
         rounds=rounds,
         enrolled=len(everybody),
@@ -155,7 +172,7 @@ def _content(who: int, view: int) -> bytes:
     return encoded(person(who, view))
 
 
-def _enrol(mortal: Mortal, everybody: Sequence[int]) -> dict[int, _Traces]:
+def _enrol(mortal: Mortal, everybody: Sequence[int], catalog_url: str) -> dict[int, _Traces]:
     """Enrol them all, let the service end in order, which writes its snapshots, and look what it stored."""
     ids: dict[int, list[str]] = {who: [] for who in everybody}
     found_by: dict[int, list[bytes]] = {who: [_name(who).encode()] for who in everybody}
@@ -180,7 +197,7 @@ def _enrol(mortal: Mortal, everybody: Sequence[int]) -> dict[int, _Traces]:
                 digest = hashlib.sha256(content).hexdigest()
                 found_by[who] += [id.encode(), digest.encode(), _middle(content), _middle(thumbnail)]
     mortal.stop()
-    catalog = Catalog(f"sqlite:///{mortal.data / 'catalog.sqlite3'}")
+    catalog = Catalog(catalog_url)
     numbers = {picture.number: picture.id for picture in catalog.pictures.page(1, _VIEWS * len(everybody))}
     owners = {id: who for who, some_ids in ids.items() for id in some_ids}
     for stored in catalog.features.batches(read_bundle(mortal.bundle).fingerprint):
@@ -189,7 +206,6 @@ def _enrol(mortal: Mortal, everybody: Sequence[int]) -> dict[int, _Traces]:
     catalog.close()
     made = {who: _Traces(tuple(ids[who]), tuple(found_by[who])) for who in everybody}
     assert all(len(one.found_by) == 1 + 5 * _VIEWS for one in made.values())
-    assert _left(mortal.data, list(made.values())[:3]) == 3, "who is there is found by the same search"
     return made
 
 
@@ -248,8 +264,8 @@ def _there(http: httpx.Client, who: int, ids: Collection[str]) -> float:
     return sum(signs) / len(signs)
 
 
-def _left(data: Path, people: Sequence[_Traces]) -> int:
-    """Of how many people something is in a file of the data folder, or in one's name."""
+def _files(data: Path) -> bytes:
+    """All names and bytes of a folder's files."""
     held = []
     for path in sorted(data.rglob("*")):
         held.append(bytes(path))
@@ -257,5 +273,4 @@ def _left(data: Path, people: Sequence[_Traces]) -> int:
             held.append(path.read_bytes())
         except (FileNotFoundError, IsADirectoryError):
             continue
-    everything = b"\n".join(held)
-    return sum(any(trace in everything for trace in one.found_by) for one in people)
+    return b"\n".join(held)
