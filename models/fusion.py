@@ -146,12 +146,20 @@ def centred_cosines(
     query, gallery = np.asarray(query_mean, np.float32), np.asarray(gallery_mean, np.float32)
     centred = np.asarray(cosines, np.float32) - (query - square)[:, :, None]
     centred -= gallery[:, None, :]
-    for values, axis in ((query, 2), (gallery, 1)):
-        squared = 1 - 2 * values + square
-        with np.errstate(divide="ignore"):
-            inverse = np.where(squared > 1e-6, 1 / np.sqrt(np.maximum(squared, 0)), 0)
-        centred *= np.expand_dims(inverse.astype(np.float32), axis)
-    return np.clip(centred, -1, 1, out=centred)
+    centred *= _inverse_length(query, square)[:, :, None]
+    centred *= _inverse_length(gallery, square)[:, None, :]
+    np.minimum(centred, 1, out=centred)
+    return np.maximum(centred, -1, out=centred)  # quicker than np.clip where there are few
+
+
+def _inverse_length(
+    with_mean: npt.NDArray[np.float32], square: npt.NDArray[np.float32]
+) -> npt.NDArray[np.float32]:
+    """1 / |x - m| of unit vectors x, from x · m and m · m; 0 where x is the mean itself."""
+    squared = 1 - 2 * with_mean + square
+    inverse: npt.NDArray[np.float32] = 1 / np.sqrt(np.maximum(squared, 1e-6))
+    inverse[squared <= 1e-6] = 0
+    return inverse
 
 
 def fuse(
@@ -170,10 +178,11 @@ def fuse(
         float32 [Q, G], between the least and the largest cosine of each pair.
     """
     largest = cosines.max(axis=0)
-    total = np.zeros_like(largest)
-    for code, values in enumerate(cosines):
-        total += weights[:, code, None].astype(np.float32) * np.exp((values - largest) / temperature)
-    fused: npt.NDArray[np.float32] = (largest + temperature * np.log(total)).astype(np.float32)
+    terms = np.asarray(cosines - largest, np.float32)
+    terms *= np.float32(1 / temperature)
+    np.exp(terms, out=terms)
+    terms *= weights.T.astype(np.float32)[:, :, None]
+    fused: npt.NDArray[np.float32] = (largest + temperature * np.log(terms.sum(axis=0))).astype(np.float32)
     return fused
 
 

@@ -1,14 +1,14 @@
 """`penumbra bench search`: how long the index takes for a query, off against fuse, in one process.
 
 The features are drawn at random: what a search costs does not depend on whom they show. Catalog, network and
-model are left out; both ways look at as many pictures as a query for ten people does.
+model are left out; both ways look at as many pictures as a query for so many people does at first.
 """
 
 from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -24,7 +24,9 @@ from service.matching.fused import FusedPicture, fused_search
 __all__ = ["SearchTimes", "measure_search"]
 
 _GALLERY: Final = 1
-_LOOK_AT: Final = 40
+_PER_PERSON: Final = 4
+"""Pictures first looked at per person asked for, as ``service/gallery/query.py`` does."""
+
 _AT_ONCE: Final = 4096
 
 
@@ -36,12 +38,14 @@ class SearchTimes:
 
     Attributes:
         pictures, dimension, queries: what was searched, and how often.
+        top_k: people asked for.
         off_ms, fuse_ms: of each way; the two take turns.
     """
 
     pictures: int
     dimension: int
     queries: int
+    top_k: int
     off_ms: float
     fuse_ms: float
 
@@ -52,11 +56,16 @@ class SearchTimes:
 
 
 def measure_search(
-    pictures: int, dimension: int, queries: int, advance: Callable[[int], object] | None = None
-) -> SearchTimes:
+    pictures: int,
+    dimension: int,
+    queries: int,
+    advance: Callable[[int], object] | None = None,
+    top_ks: Sequence[int] = (10,),
+) -> list[SearchTimes]:
     """Fill an index with random pictures, all whole, and search it both ways in turn.
 
     Args:
+        top_ks: numbers of people asked for, each measured.
         advance: told how many pictures more are in the index.
     """
     generator = np.random.default_rng(0)
@@ -70,19 +79,27 @@ def measure_search(
         )
         if advance is not None:
             advance(count)
+    return [_measured(index, generator, pictures, dimension, queries, top_k) for top_k in top_ks]
+
+
+def _measured(
+    index: LocalIndex, generator: np.random.Generator, pictures: int, dimension: int, queries: int, top_k: int
+) -> SearchTimes:
+    look_at = _PER_PERSON * top_k
     off, fuse = [], []
     for asked in _features(generator, queries + 1, dimension):
         plain = unification.QueryPicture(occlusion.NONE, {occlusion.NONE: asked[occlusion.NONE]})
         picture = FusedPicture(asked, np.array([0.7, 0.1, 0.1, 0.1], np.float32))
-        off.append(_milliseconds(lambda: _search_off(index, plain)))  # noqa: B023  # called at once
-        fuse.append(_milliseconds(lambda: fused_search(index, _GALLERY, [picture], _LOOK_AT)))  # noqa: B023
+        off.append(_milliseconds(lambda: _search_off(index, plain, look_at)))  # noqa: B023  # called at once
+        fuse.append(_milliseconds(lambda: fused_search(index, _GALLERY, [picture], look_at)))  # noqa: B023
     # the first of each warms up
-    return SearchTimes(pictures, dimension, queries, statistics.median(off[1:]), statistics.median(fuse[1:]))
+    off_ms, fuse_ms = statistics.median(off[1:]), statistics.median(fuse[1:])
+    return SearchTimes(pictures, dimension, queries, top_k, off_ms, fuse_ms)
 
 
-def _search_off(index: LocalIndex, query: unification.QueryPicture) -> None:
+def _search_off(index: LocalIndex, query: unification.QueryPicture, look_at: int) -> None:
     searches = unification.plan(unification.OFF, [query], index.parts(_GALLERY))
-    unification.merge(index.search(_GALLERY, searches, _LOOK_AT), _LOOK_AT)
+    unification.merge(index.search(_GALLERY, searches, look_at), look_at)
 
 
 def _features(generator: np.random.Generator, count: int, dimension: int) -> npt.NDArray[np.float32]:

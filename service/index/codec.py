@@ -12,8 +12,10 @@ overwritten where it lies. FAISS gets their addresses: its inverted-list scanner
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any, Final, Literal
 
 import faiss
@@ -123,15 +125,10 @@ class Codec:
             wanted: [n], which rows may be found; None: all.
         """
         query, unit = self._query(code, vector)
-        selector = None
-        if wanted is not None:
-            bits = np.packbits(wanted, bitorder="little")
-            # FAISS's stubs do not know what its Python side makes of arrays
-            selector = faiss.IDSelectorBitmap(bits)  # type: ignore[call-arg, arg-type]
         scores = np.full(k, -np.inf, dtype=np.float32)
         rows = np.full(k, -1, dtype=np.int64)
         to_scores, to_rows = faiss.swig_ptr(scores), faiss.swig_ptr(rows)
-        with self._scanner(selector) as scanner:
+        with self._scanner(_selector(wanted)) as scanner:
             scanner.set_query(faiss.swig_ptr(query))
             for first, end in ranges:
                 if end > first:
@@ -148,26 +145,44 @@ class Codec:
             scores, rows = scores[found], rows[found]
         return scores * unit if unit != 1 else scores, rows
 
-    def products(
-        self, code: int, vectors: Floats, codes: Codes, numbers: npt.NDArray[np.int64], into: Floats
-    ) -> None:
-        """Inner products of vectors [m, D] with everything that is stored in [n, width], into [m, n].
+    def products(self, asked: Iterable[tuple[int, Floats, Codes]], vectors: int, products: int) -> Floats:
+        """Inner products of vectors with stored features, by FAISS, which multiplies while it decodes.
 
-        It is a search for all, since FAISS multiplies while it decodes: decoding first takes longer.
+        Decoding first takes longer. It is a search for what exceeds minus infinity: one for the n best
+        would sort them.
+
+        Args:
+            asked: code, vectors [m, D] and codes [n, width], whose memory may change when the next are
+                asked for.
+            vectors: the sum of all m.
+            products: the sum of all m · n.
+
+        Returns:
+            [products], those of each vector one behind the other.
+
+        Raises:
+            FloatingPointError: a product is no number.
         """
-        count = len(codes)
-        scores = np.empty(count, dtype=np.float32)
-        rows = np.empty(count, dtype=np.int64)
-        where = [faiss.swig_ptr(array) for array in (codes, numbers, scores, rows)]
+        found = faiss.RangeSearchResult(vectors)
+        collected = faiss.RangeSearchPartialResult(found)  # type: ignore[attr-defined]  # not in the stubs
+        units: list[np.float32] = []
         with self._scanner(None) as scanner:
-            for vector, products in zip(vectors, into, strict=True):
-                query, unit = self._query(code, vector)
-                scores.fill(-np.inf)
-                scanner.set_query(faiss.swig_ptr(query))
-                scanner.scan_codes(count, *where, count)
-                products[rows] = scores
-                if unit != 1:
-                    products *= unit
+            for code, some, codes in asked:
+                numbers = _numbers(len(codes))
+                where = (len(codes), faiss.swig_ptr(codes), faiss.swig_ptr(numbers))
+                for vector in some:
+                    query, unit = self._query(code, vector)
+                    scanner.set_query(faiss.swig_ptr(query))
+                    scanner.scan_codes_range(*where, -math.inf, collected.new_result(len(units)))
+                    units.append(unit)
+        collected.finalize()
+        ends: npt.NDArray[np.int64] = faiss.rev_swig_ptr(found.lims, vectors + 1).astype(np.int64)
+        if int(ends[-1]) != products:
+            raise FloatingPointError("an inner product is no number")
+        values: Floats = faiss.rev_swig_ptr(found.distances, products).copy()
+        if self._scale is not None:
+            values *= np.repeat(np.array(units, dtype=np.float32), np.diff(ends))
+        return values
 
     @contextmanager
     def _scanner(self, selector: faiss.IDSelector | None) -> Iterator[Any]:
@@ -186,3 +201,16 @@ class Codec:
         steps = (vector * self._scale[code]).astype(np.float32)
         unit = np.float32(max(float(np.abs(steps).max()), 1e-12) / _STEPS)
         return np.rint(steps / unit), unit
+
+
+@lru_cache(maxsize=4)
+def _numbers(count: int) -> npt.NDArray[np.int64]:
+    """Names for that many codes: FAISS wants some, and nobody reads them."""
+    return np.zeros(count, dtype=np.int64)
+
+
+def _selector(wanted: npt.NDArray[np.bool_] | None) -> faiss.IDSelector | None:
+    if wanted is None:
+        return None
+    # FAISS's stubs do not know what its Python side makes of arrays
+    return faiss.IDSelectorBitmap(np.packbits(wanted, bitorder="little"))  # type: ignore[call-arg, arg-type]

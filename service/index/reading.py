@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import numpy as np
@@ -46,25 +46,41 @@ def search_in(segments: Sequence[Segment], search: PartSearch, k: int, gpu: GpuF
 
 
 def products_of(found: Sequence[tuple[int, Segment, Rows]], vectors: npt.NDArray[np.float32]) -> Products:
-    """Of rows of segments that store in the same way: together, since every search costs something."""
+    """Of rows of segments that store in the same way: together, since every search costs something.
+
+    Args:
+        found: part, segment and rows of it, ascending and alive.
+        vectors: float32 [9, m, D].
+    """
     ids = np.concatenate([segment.ids[rows] for _, segment, rows in found])
-    values = np.empty((*vectors.shape[:2], len(ids)), dtype=np.float32)
-    numbers = np.arange(len(ids))
-    codec = found[0][1].codec
-    codes = _scratch(len(ids) * codec.width).reshape(len(ids), codec.width)
+    count, codec = len(ids), found[0][1].codec
+    codes, m, _ = vectors.shape
+    products = codec.products(_gathered(found, count, codec.width, vectors), codes * m, codes * m * count)
+    return Products(
+        ids,
+        np.concatenate([segment.people[rows] for _, segment, rows in found]),
+        np.concatenate([np.full(len(rows), part, dtype=np.int64) for part, _, rows in found]),
+        products.reshape(codes, m, count),
+    )
+
+
+def _gathered(
+    found: Sequence[tuple[int, Segment, Rows]], count: int, width: int, vectors: npt.NDArray[np.float32]
+) -> Iterator[tuple[int, npt.NDArray[np.float32], npt.NDArray[np.uint8]]]:
+    """Each code with its vectors and the rows' codes, side by side until the next code is asked for."""
+    _, segment, rows = found[0]
+    if len(found) == 1 and rows[-1] - rows[0] + 1 == count:  # they lie so
+        for code, asked in enumerate(vectors):
+            yield code, asked, segment.codes[code, rows[0] : rows[-1] + 1]
+        return
+    codes = _scratch(count * width).reshape(count, width)
     for code, asked in enumerate(vectors):
         start = 0
         for _, segment, rows in found:
             # the rows are valid; "clip" lets numpy write to the scratch at once
             segment.codes[code].take(rows, axis=0, out=codes[start : start + len(rows)], mode="clip")
             start += len(rows)
-        codec.products(code, asked, codes, numbers, values[code])
-    return Products(
-        ids,
-        np.concatenate([segment.people[rows] for _, segment, rows in found]),
-        np.concatenate([np.full(len(rows), part, dtype=np.int64) for part, _, rows in found]),
-        values,
-    )
+        yield code, asked, codes
 
 
 def _scratch(size: int) -> npt.NDArray[np.uint8]:
@@ -79,18 +95,17 @@ def _scratch(size: int) -> npt.NDArray[np.uint8]:
 
 def joined(found: Sequence[Products], vectors: int) -> Products:
     """All in the order of their ids."""
-    empty = np.empty(0, dtype=np.int64)
-    ids = np.concatenate([empty, *(some.ids for some in found)])
+    if not found:
+        empty = np.empty(0, dtype=np.int64)
+        return Products(empty, empty, empty, np.empty((occlusion.COUNT, vectors, 0), dtype=np.float32))
+    ids = np.concatenate([some.ids for some in found])
+    people = np.concatenate([some.people for some in found])
+    parts = np.concatenate([some.parts for some in found])
+    values = found[0].values if len(found) == 1 else np.concatenate([some.values for some in found], axis=2)
+    if (ids[1:] > ids[:-1]).all():
+        return Products(ids, people, parts, values)
     order = np.argsort(ids)
-    return Products(
-        ids[order],
-        np.concatenate([empty, *(some.people for some in found)])[order],
-        np.concatenate([empty, *(some.parts for some in found)])[order],
-        np.concatenate(
-            [np.empty((occlusion.COUNT, vectors, 0), dtype=np.float32), *(some.values for some in found)],
-            axis=2,
-        )[:, :, order],
-    )
+    return Products(ids[order], people[order], parts[order], values[:, :, order])
 
 
 NOTHING = Hits(

@@ -199,12 +199,11 @@ class Segment:
             return np.empty(0, dtype=np.float32), np.empty(0, dtype=np.int64)
         if members * _GATHER <= self.size:
             rows = np.flatnonzero(self.alive[: self.size]) if rows is None else rows
-            scores = np.zeros(members, dtype=np.float32)
-            values = np.empty((1, members), dtype=np.float32)
-            for code, vector in terms.items():
-                codes = self.codes[code].take(rows, axis=0)
-                self.codec.products(code, vector[None], codes, self.numbers[:members], values)
-                scores += values[0]
+            asked = (
+                (code, vector[None], self.codes[code].take(rows, axis=0)) for code, vector in terms.items()
+            )
+            products = self.codec.products(asked, len(terms), len(terms) * members)
+            scores = products.reshape(len(terms), members).sum(axis=0)
             best = np.argpartition(-scores, k - 1)[:k]
             return scores[best], rows[best]
         wanted = self._wanted(rows)

@@ -66,7 +66,7 @@ class FusedHits:
     def compared(self, id: int) -> str:
         """One picture's leading types, e.g. ``"bottom_half"``; of several query pictures joined by "+"."""
         row = int(np.flatnonzero(self.hits.ids == id)[0])
-        return "+".join(occlusion.NAMES[code] for code in np.unique(self.leading[row]))
+        return "+".join(occlusion.NAMES[code] for code in sorted(set(self.leading[row].tolist())))
 
 
 def fused_search(

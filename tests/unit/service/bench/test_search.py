@@ -13,18 +13,19 @@ from service.index.options import FLAT, IndexOptions
 
 def test_both_ways_are_timed_on_the_same_index() -> None:
     filled: list[int] = []
-    found = measure_search(5000, 16, 3, filled.append)
-    assert sum(filled) == found.pictures == 5000
-    assert found.off_ms > 0
-    assert found.ratio == found.fuse_ms / found.off_ms
+    few, many = measure_search(5000, 16, 3, filled.append, (10, 100))
+    assert sum(filled) == few.pictures == many.pictures == 5000
+    assert (few.top_k, many.top_k) == (10, 100)
+    assert few.off_ms > 0
+    assert few.ratio == few.fuse_ms / few.off_ms
 
 
 def test_command_prints_what_it_measured() -> None:
-    answer = CliRunner().invoke(
-        app, ["bench", "search", "--pictures", "600", "--dimension", "8", "--queries", "2", "--json"]
-    )
+    sizes = ["--pictures", "600", "--pictures", "90", "--top-k", "7", "--dimension", "8", "--queries", "2"]
+    answer = CliRunner().invoke(app, ["bench", "search", *sizes, "--json"])
     assert answer.exit_code == 0, answer.output
-    assert json.loads(answer.stdout)["queries"] == 2
+    measured = json.loads(answer.stdout)
+    assert [(one["pictures"], one["top_k"], one["queries"]) for one in measured] == [(600, 7, 2), (90, 7, 2)]
 
 
 def test_recall_is_one_where_every_cluster_is_looked_at_in_16_bits() -> None:
