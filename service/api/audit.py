@@ -10,10 +10,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final
 
+from starlette.requests import ClientDisconnect
 from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api.authentication import address_of, network_of
+from service.api.observation import HUNG_UP
 from service.api.request_id import REQUEST_ID
 from service.api.schemas.strict import GALLERY_NAME
 from service.clock import now
@@ -109,6 +111,12 @@ class Audit:
 
         try:
             await self._app(scope, receive, recorded)
+        except ClientDisconnect:
+            if streaming is not None:
+                streaming = HUNG_UP
+            elif not answered:
+                await self._record(scope, HUNG_UP)
+            raise
         except Exception:
             if not answered:  # service.api.observation answers it
                 await self._record(scope, http.HTTPStatus.INTERNAL_SERVER_ERROR)

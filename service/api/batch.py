@@ -20,7 +20,6 @@ from typing import Any, Final
 
 from fastapi import APIRouter, Request
 from pydantic import ValidationError
-from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -172,8 +171,6 @@ async def in_order(
                 if line is None:
                     return
                 begun.put_nowait(asyncio.create_task(work(line)))
-        except ClientDisconnect:
-            return
         finally:
             begun.put_nowait(None)
 

@@ -12,6 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Match, Mount
 
@@ -152,6 +153,8 @@ def install(app: FastAPI) -> None:
 
     async def on_http_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
+        if isinstance(error.__cause__, ClientDisconnect):
+            raise error.__cause__  # FastAPI takes it for a body that is no JSON
         if error.status_code == http.HTTPStatus.BAD_REQUEST:
             # FastAPI's own, where JSON is not even text or nested without end; other bad JSON is on_invalid's
             return problem_response(BadRequest(f"The body cannot be read as JSON: {error.__cause__}"))

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import logging
 import time
+from typing import Final
 
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api.faults import problem_response
 from service.metrics import Metrics
 from service.problems import Problem
 
+__all__ = ["HUNG_UP", "Observation"]
+
 log = logging.getLogger("service.access")
+
+HUNG_UP: Final = 499
+"""nginx's status of a request whose caller closed the connection, by whom no answer can be had."""
 
 
 class Observation:
@@ -36,6 +43,8 @@ class Observation:
 
         try:
             await self._app(scope, receive, watched)
+        except ClientDisconnect:
+            status = HUNG_UP
         except Exception:
             # The stack trace is for the log; the caller gets the request id to ask about.
             log.exception("%s %s failed", scope["method"], _route(scope))
