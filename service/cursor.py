@@ -20,9 +20,12 @@ def last_before(cursor: str) -> str:
         BadRequest: no page gave this cursor.
     """
     try:
-        return base64.b64decode(cursor + "=" * (-len(cursor) % 4), b"-_", validate=True).decode()
+        last = base64.b64decode(cursor + "=" * (-len(cursor) % 4), b"-_", validate=True).decode()
     except (binascii.Error, ValueError) as error:
         raise _foreign() from error
+    if "\0" in last:  # PostgreSQL cannot even look for it
+        raise _foreign()
+    return last
 
 
 def number_before(cursor: str) -> int:

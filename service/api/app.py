@@ -38,6 +38,7 @@ from service.api.request_id import RequestIds
 from service.api.security_headers import SecurityHeaders
 from service.metrics import Metrics
 from service.problems import (
+    BadRequest,
     DeadlineExceeded,
     Forbidden,
     Overloaded,
@@ -54,7 +55,11 @@ if TYPE_CHECKING:
 _DESCRIPTION = """Finds a person again, across cameras, when only part of the person can be seen.
 
 Make a gallery, enrol pictures of people, and ask who in it is the person in another picture. Pictures
-travel as multipart parts named `files`; faults come back as `application/problem+json` (RFC 9457)."""
+travel as multipart parts named `files`; faults come back as `application/problem+json` (RFC 9457).
+
+What a call does not know is refused with 422: a part of a form, a member of JSON, a query parameter. A path
+that names a gallery, person or picture which nothing can be called is answered with 404. Times are texts of
+RFC 3339's form, with an offset from UTC; answers give them in UTC."""
 
 # They are tried in this order, which costs: what is asked most often comes first.
 _CALLS: Final = (embed, query, images, verify, batch, people, duplicates, galleries, model)
@@ -117,7 +122,14 @@ def create_app(settings: Settings, on_catalog_lost: Callable[[], None] = lambda:
         app.include_router(
             part.router,
             responses=documented(
-                Unauthorised, Forbidden, RateLimited, Overloaded, Unavailable, StorageFull, DeadlineExceeded
+                BadRequest,
+                Unauthorised,
+                Forbidden,
+                RateLimited,
+                Overloaded,
+                Unavailable,
+                StorageFull,
+                DeadlineExceeded,
             ),
         )
     for part in (health, metrics):

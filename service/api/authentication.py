@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
 from fastapi import Depends, Request, Response, Security
-from fastapi.routing import APIRoute
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from limits import RateLimitItem, parse
 from limits.aio.storage import MemoryStorage, Storage
@@ -25,6 +24,7 @@ from limits.storage import storage_from_string
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.types import Scope
 
+from service.api.known_parameters import KnownParameters
 from service.clock import jumps, now, seconds_until
 from service.problems import Forbidden, RateLimited, Unauthorised, Unavailable
 from service.storage.breaker import CircuitBreaker
@@ -355,7 +355,7 @@ ENROL: Final = Depends(may("enrol"))
 ADMIN: Final = Depends(may("admin"))
 
 
-class KeyFirst(APIRoute):
+class KeyFirst(KnownParameters):
     """A route that asks for the key before it reads the body.
 
     FastAPI reads a JSON body before it runs dependencies: without this, whoever has no key could have the

@@ -6,13 +6,14 @@ from fastapi import APIRouter, Request
 
 from service.api import answers
 from service.api.assembly import assembly_of
-from service.api.authentication import QUERY
+from service.api.authentication import QUERY, KeyFirst
 from service.api.faults import documented
+from service.api.named import GalleryInPath
 from service.api.paging import Cursor, PicturesLimit
 from service.api.schemas.duplicates import DuplicatePage
 from service.problems import BadRequest, UnknownGallery
 
-router = APIRouter(prefix="/v1/galleries/{gallery}/duplicates", tags=["pictures"])
+router = APIRouter(prefix="/v1/galleries/{gallery}/duplicates", tags=["pictures"], route_class=KeyFirst)
 
 
 @router.get(
@@ -20,7 +21,7 @@ router = APIRouter(prefix="/v1/galleries/{gallery}/duplicates", tags=["pictures"
 )
 async def list_duplicates(
     request: Request,
-    gallery: str,
+    gallery: GalleryInPath,
     limit: PicturesLimit = 100,
     cursor: Cursor = None,
 ) -> DuplicatePage:

@@ -12,7 +12,7 @@ from models import occlusion
 from service.api import answers
 from service.api.assembly import assembly_of
 from service.api.audit import note_pictures
-from service.api.authentication import QUERY
+from service.api.authentication import QUERY, KeyFirst
 from service.api.faults import PICTURE_PROBLEMS, documented
 from service.api.multipart import described, read_boxes, read_form, read_options
 from service.api.schemas.embedding import EMBED_EXAMPLE, EmbedAnswer, Embedding, EmbedForm
@@ -20,7 +20,7 @@ from service.embedding.features import PictureFeatures
 from service.embedding.together import embed_together
 from service.gallery import Grade
 
-router = APIRouter(prefix="/v1/embed", tags=["query"])
+router = APIRouter(prefix="/v1/embed", tags=["query"], route_class=KeyFirst)
 
 _EXAMPLE: Final = {"files": ["anna-1.jpg"], "occlusions": '["none", "bottom_half"]'}
 

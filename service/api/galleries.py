@@ -11,6 +11,7 @@ from service.api.assembly import assembly_of
 from service.api.audit import note_about
 from service.api.authentication import ADMIN, QUERY, KeyFirst, access_of
 from service.api.faults import documented
+from service.api.named import GalleryInPath
 from service.api.paging import Cursor
 from service.api.schemas.decisions import rule_of
 from service.api.schemas.galleries import (
@@ -60,7 +61,7 @@ async def list_galleries(
 @router.get(
     "/{gallery}", responses=documented(UnknownGallery), summary="Look at a gallery", dependencies=[QUERY]
 )
-async def get_gallery(request: Request, gallery: str) -> Gallery:
+async def get_gallery(request: Request, gallery: GalleryInPath) -> Gallery:
     """With the counts of its pictures and people."""
     return answers.gallery_record(await assembly_of(request.app.state).galleries.get(gallery))
 
@@ -71,7 +72,7 @@ async def get_gallery(request: Request, gallery: str) -> Gallery:
     summary="What is in a gallery",
     dependencies=[QUERY],
 )
-async def get_statistics(request: Request, gallery: str) -> Statistics:
+async def get_statistics(request: Request, gallery: GalleryInPath) -> Statistics:
     """Pictures by graded occlusion, bytes, and when they were enrolled."""
     return answers.statistics(*await assembly_of(request.app.state).galleries.statistics(gallery))
 
@@ -85,7 +86,7 @@ async def get_statistics(request: Request, gallery: str) -> Statistics:
 )
 async def reindex_gallery(
     request: Request,
-    gallery: str,
+    gallery: GalleryInPath,
     leave_behind: Annotated[
         bool,
         Query(
@@ -109,7 +110,7 @@ async def reindex_gallery(
     summary="How far a gallery's pictures are brought to the present model",
     dependencies=[QUERY],
 )
-async def get_reindexing(request: Request, gallery: str) -> Reindexing:
+async def get_reindexing(request: Request, gallery: GalleryInPath) -> Reindexing:
     """Progress, and what cannot be done."""
     return answers.reindexing(await assembly_of(request.app.state).reindexer.state(gallery))
 
@@ -120,7 +121,7 @@ async def get_reindexing(request: Request, gallery: str) -> Reindexing:
     summary="Change a gallery",
     dependencies=[ADMIN],
 )
-async def change_gallery(request: Request, gallery: str, wanted: GalleryChange) -> Gallery:
+async def change_gallery(request: Request, gallery: GalleryInPath, wanted: GalleryChange) -> Gallery:
     """Only what is sent changes; null leaves a rate or the prior to the calibration again."""
     changes = wanted.model_dump(exclude_unset=True)
     return answers.gallery_record(await assembly_of(request.app.state).galleries.change(gallery, changes))
@@ -133,6 +134,6 @@ async def change_gallery(request: Request, gallery: str, wanted: GalleryChange) 
     summary="Delete a gallery",
     dependencies=[ADMIN],
 )
-async def delete_gallery(request: Request, gallery: str) -> None:
+async def delete_gallery(request: Request, gallery: GalleryInPath) -> None:
     """With everything that is stored of it."""
     await assembly_of(request.app.state).galleries.erasure.gallery(gallery)

@@ -11,12 +11,14 @@ from starlette.responses import JSONResponse, Response
 from service.api import answers
 from service.api.assembly import assembly_of
 from service.api.audit import note_about, note_pictures
-from service.api.authentication import ENROL, QUERY
+from service.api.authentication import ENROL, QUERY, KeyFirst
 from service.api.faults import PICTURE_PROBLEMS, documented, problem_response
 from service.api.field_faults import field_faults, said
 from service.api.multipart import read_form
+from service.api.named import GalleryInPath, ImageInPath
 from service.api.paging import Cursor, PicturesLimit
 from service.api.schemas.pictures import ENROL_EXAMPLE, EnrolAnswer, EnrolledItem, Item, Picture, PicturePage
+from service.api.schemas.strict import Words
 from service.embedding.box import Box
 from service.embedding.decode import media_type
 from service.embedding.thumbnail import THUMBNAIL_TYPE
@@ -36,7 +38,7 @@ from service.problems import (
     UnknownImage,
 )
 
-router = APIRouter(prefix="/v1/galleries/{gallery}/images", tags=["pictures"])
+router = APIRouter(prefix="/v1/galleries/{gallery}/images", tags=["pictures"], route_class=KeyFirst)
 
 _ITEMS: Final = TypeAdapter(list[Item])
 
@@ -96,7 +98,7 @@ _FORM: Final[dict[str, Any]] = {
     summary="Enrol pictures",
     dependencies=[ENROL],
 )
-async def enrol(request: Request, gallery: str) -> Response:
+async def enrol(request: Request, gallery: GalleryInPath) -> Response:
     """Enrol 1 to 64 pictures of people.
 
     201 means that they are stored durably and found by every later query. A bad picture fails alone, with
@@ -148,11 +150,17 @@ async def enrol(request: Request, gallery: str) -> Response:
 )
 async def list_images(
     request: Request,
-    gallery: str,
+    gallery: GalleryInPath,
     limit: PicturesLimit = 100,
     cursor: Cursor = None,
-    person: Annotated[str | None, Query(description="Only this person's.")] = None,
-    camera: Annotated[str | None, Query(description="Only from this camera.")] = None,
+    person: Annotated[
+        Words | None,
+        Query(description="Only this person's.", openapi_examples={"a person": {"value": "anna"}}),
+    ] = None,
+    camera: Annotated[
+        Words | None,
+        Query(description="Only from this camera.", openapi_examples={"a camera": {"value": "entrance"}}),
+    ] = None,
 ) -> PicturePage:
     """In the order in which they were enrolled, a page at a time, whatever is enrolled meanwhile."""
     assembly = assembly_of(request.app.state)
@@ -171,7 +179,7 @@ async def list_images(
     summary="Look at a picture's data",
     dependencies=[QUERY],
 )
-async def get_image(request: Request, gallery: str, image: str) -> Picture:
+async def get_image(request: Request, gallery: GalleryInPath, image: ImageInPath) -> Picture:
     """What was told of it, and how the model sees it."""
     assembly = assembly_of(request.app.state)
     return answers.picture(
@@ -189,7 +197,7 @@ async def get_image(request: Request, gallery: str, image: str) -> Picture:
     summary="Fetch a picture",
     dependencies=[QUERY],
 )
-async def get_file(request: Request, gallery: str, image: str) -> Response:
+async def get_file(request: Request, gallery: GalleryInPath, image: ImageInPath) -> Response:
     """The bytes that were enrolled (of a full frame, what was in the box), where the gallery keeps them."""
     content = await assembly_of(request.app.state).galleries.pictures.file(gallery, image)
     try:
@@ -209,7 +217,7 @@ async def get_file(request: Request, gallery: str, image: str) -> Response:
     summary="Fetch a small copy of a picture",
     dependencies=[QUERY],
 )
-async def get_thumbnail(request: Request, gallery: str, image: str) -> Response:
+async def get_thumbnail(request: Request, gallery: GalleryInPath, image: ImageInPath) -> Response:
     """A JPEG of at most 128 x 256 pixels, upright, where the gallery keeps pictures."""
     content = await assembly_of(request.app.state).galleries.pictures.thumbnail(gallery, image)
     return Response(content, media_type=THUMBNAIL_TYPE, headers=_PICTURE_HEADERS)
@@ -222,7 +230,7 @@ async def get_thumbnail(request: Request, gallery: str, image: str) -> Response:
     summary="Erase a picture",
     dependencies=[ENROL],
 )
-async def delete_image(request: Request, gallery: str, image: str) -> None:
+async def delete_image(request: Request, gallery: GalleryInPath, image: ImageInPath) -> None:
     """From catalog, index, files and feature cache; its person too if it was their last picture."""
     await assembly_of(request.app.state).galleries.erasure.picture(gallery, image)
 

@@ -13,7 +13,8 @@ from starlette.responses import PlainTextResponse, Response
 from service.api.assembly import Assembly, assembly_of
 from service.api.authentication import ANONYMOUS, Access, may_watch
 from service.api.deadline import within
-from service.problems import DeadlineExceeded
+from service.api.faults import documented
+from service.problems import DeadlineExceeded, Forbidden, Overloaded, RateLimited, Unauthorised
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +25,11 @@ _COUNTING_S: Final = 5.0  # whoever scrapes waits for 10 s, as a rule
 
 
 @router.get(
-    "/metrics", response_class=PlainTextResponse, summary="Metrics", dependencies=[Depends(may_watch)]
+    "/metrics",
+    response_class=PlainTextResponse,
+    responses=documented(Unauthorised, Forbidden, RateLimited, Overloaded),
+    summary="Metrics",
+    dependencies=[Depends(may_watch)],
 )
 async def metrics(request: Request) -> Response:
     """Requests, stage times, batches, queue, cache and galleries in Prometheus' text format.

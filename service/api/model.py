@@ -5,10 +5,10 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 
 from service.api.assembly import assembly_of
-from service.api.authentication import QUERY
+from service.api.authentication import QUERY, KeyFirst
 from service.api.schemas.served import Model
 
-router = APIRouter(prefix="/v1/model", tags=["service"])
+router = APIRouter(prefix="/v1/model", tags=["service"], route_class=KeyFirst)
 
 
 @router.get("", summary="What model is served", dependencies=[QUERY])

@@ -11,6 +11,7 @@ from service.api.assembly import assembly_of
 from service.api.audit import note_about
 from service.api.authentication import ENROL, QUERY, KeyFirst
 from service.api.faults import documented
+from service.api.named import GalleryInPath, PersonInPath
 from service.api.paging import Cursor
 from service.api.schemas.people import PeoplePage, Person, PersonChange
 from service.problems import (
@@ -28,7 +29,7 @@ router = APIRouter(prefix="/v1/galleries/{gallery}/people", tags=["people"], rou
 @router.get("", responses=documented(BadRequest, UnknownGallery), summary="List people", dependencies=[QUERY])
 async def list_people(
     request: Request,
-    gallery: str,
+    gallery: GalleryInPath,
     limit: Annotated[int, Query(ge=1, le=1000, description="Most people in one answer.")] = 100,
     cursor: Cursor = None,
 ) -> PeoplePage:
@@ -46,7 +47,7 @@ async def list_people(
     summary="Look at a person",
     dependencies=[QUERY],
 )
-async def get_person(request: Request, gallery: str, person: str) -> Person:
+async def get_person(request: Request, gallery: GalleryInPath, person: PersonInPath) -> Person:
     """How many pictures show them; the pictures are listed by `images?person=`."""
     return answers.person(await assembly_of(request.app.state).galleries.people.get(gallery, person))
 
@@ -57,7 +58,9 @@ async def get_person(request: Request, gallery: str, person: str) -> Person:
     summary="Rename a person, or merge two",
     dependencies=[ENROL],
 )
-async def change_person(request: Request, gallery: str, person: str, change: PersonChange) -> Person:
+async def change_person(
+    request: Request, gallery: GalleryInPath, person: PersonInPath, change: PersonChange
+) -> Person:
     """Where two names turned out to be one person, `merge` puts all pictures under the new name."""
     note_about(request.state, gallery, change.name)
     changed = await assembly_of(request.app.state).galleries.people.rename(
@@ -73,6 +76,6 @@ async def change_person(request: Request, gallery: str, person: str, change: Per
     summary="Erase a person",
     dependencies=[ENROL],
 )
-async def delete_person(request: Request, gallery: str, person: str) -> None:
+async def delete_person(request: Request, gallery: GalleryInPath, person: PersonInPath) -> None:
     """With all their pictures: from catalog, index, files and feature cache."""
     await assembly_of(request.app.state).galleries.erasure.person(gallery, person)

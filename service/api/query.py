@@ -11,10 +11,11 @@ from starlette.responses import Response
 from service.api import answers
 from service.api.assembly import Assembly, assembly_of
 from service.api.audit import note_pictures
-from service.api.authentication import QUERY
+from service.api.authentication import QUERY, KeyFirst
 from service.api.deadline import within
 from service.api.faults import PICTURE_PROBLEMS, documented
 from service.api.multipart import described, read_boxes, read_form, read_options
+from service.api.named import GalleryInPath
 from service.api.schemas.decisions import rule_of
 from service.api.schemas.queries import QUERY_EXAMPLE, BatchQuery, QueryAnswer, QueryForm
 from service.embedding.box import Box
@@ -23,7 +24,7 @@ from service.overlays import QueryOverlays
 from service.problems import BadRequest, UnknownGallery
 from service.storage.filters import Filters
 
-router = APIRouter(prefix="/v1/galleries/{gallery}/query", tags=["query"])
+router = APIRouter(prefix="/v1/galleries/{gallery}/query", tags=["query"], route_class=KeyFirst)
 
 _FILES: Final = {
     "minItems": 1,
@@ -53,7 +54,7 @@ _FILES: Final = {
     summary="Find a person",
     dependencies=[QUERY],
 )
-async def query(request: Request, gallery: str) -> Response:
+async def query(request: Request, gallery: GalleryInPath) -> Response:
     """Rank the gallery's people, or pictures, by likeness to the person in 1 to 16 pictures.
 
     Filters narrow what is looked at; the search among what is left is exact, however little it is.

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from service.api import answers
 from service.api.assembly import assembly_of
 from service.api.audit import note_about, note_pictures
-from service.api.authentication import QUERY, permit_gallery
+from service.api.authentication import QUERY, KeyFirst, permit_gallery
 from service.api.deadline import within
 from service.api.faults import PICTURE_PROBLEMS, documented
 from service.api.multipart import described, read_boxes, read_form, read_options
@@ -19,7 +19,7 @@ from service.api.schemas.queries import QUERY_EXAMPLE
 from service.api.schemas.verification import VerifyAnswer, VerifyForm
 from service.problems import BadRequest, UnknownGallery, UnknownPerson
 
-router = APIRouter(prefix="/v1/verify", tags=["query"])
+router = APIRouter(prefix="/v1/verify", tags=["query"], route_class=KeyFirst)
 
 _FILES: Final = {
     "minItems": 1,

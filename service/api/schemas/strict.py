@@ -14,14 +14,16 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema
 
-__all__ = ["GALLERY_NAME", "NEXT_CURSOR", "Change", "GalleryName", "PersonName", "Strict", "Words"]
+__all__ = ["GALLERY_NAME", "NEXT_CURSOR", "WORDS", "Change", "GalleryName", "PersonName", "Strict", "Words"]
 
 GALLERY_NAME: Final = r"^[a-z0-9][a-z0-9._-]{0,63}$"
+
+WORDS: Final = r"^[^\x00-\x1f\x7f]{1,256}$"
 
 NEXT_CURSOR: Final = "Give it as `cursor` for the next page; null on the last."
 
 GalleryName = Annotated[str, StringConstraints(pattern=GALLERY_NAME)]
-Words = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]{1,256}$")]
+Words = Annotated[str, StringConstraints(pattern=WORDS)]
 
 
 def _no_way_up(name: str) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -13,6 +15,7 @@ from tests.drawings import encoded, person
 from tests.serving import handmade_settings, serving
 
 PICTURE = encoded(person(1))
+NOT_ASKED = ("/healthz", "/readyz", "/metrics")
 
 
 @pytest.fixture(scope="module")
@@ -65,3 +68,65 @@ def test_times_are_taken_in_one_form_everywhere(http: httpx.Client, time: Any) -
         kind = {"Content-Type": "application/x-ndjson"}
         answered = http.post("/v1/galleries/shop/query/batch", content=line, headers=kind).json()
         assert answered["problem"]["detail"].startswith(f"{name}: not a date and time of RFC 3339")
+
+
+def test_a_query_parameter_that_a_call_does_not_know_is_refused_by_every_call(http: httpx.Client) -> None:
+    page = http.get("/openapi.json").json()
+    for path, operations in page["paths"].items():
+        for method in operations:
+            url = path.format(gallery="shop", person="anna", image="01KAFQ7V0Z9D4S2XW8TB3M6HNC")
+            answer = http.request(method, url, params={"limt": "5"})
+            if path in NOT_ASKED:
+                assert answer.is_success
+            else:
+                assert refused(answer).startswith("There is no query parameter 'limt'; "), (method, path)
+                assert "422" in operations[method]["responses"], (method, path)
+    asked = http.get("/v1/galleries/shop/images?persn=anna&limit=5")
+    assert refused(asked).endswith("known are 'camera', 'cursor', 'limit', 'person'.")
+    assert refused(http.get("/v1/model?a=1")).endswith("this call takes none.")
+    assert refused(http.get("/v1/galleries?limit=1&limit=2")) == "The query parameter 'limit' was sent twice."
+    assert len(http.get("/v1/galleries?limit=1").json()["items"]) == 1
+
+
+def test_names_that_nothing_can_have_are_answered_alike_by_every_database(
+    catalog_url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with (
+        serving(handmade_settings(tmp_path, catalog_url=catalog_url)) as running,
+        httpx.Client(base_url=running.url, timeout=60) as client,
+    ):
+        client.post("/v1/galleries", json={"name": "shop"}).raise_for_status()
+        files, change = {"files": PICTURE}, {"name": "ben"}
+        for method, path, slug, sent in (
+            ("GET", "/v1/galleries/%00", "gallery", {}),
+            ("GET", "/v1/galleries/Shop/images", "gallery", {}),
+            ("PATCH", "/v1/galleries/%00", "gallery", {"json": {"prior": 0.5}}),
+            ("DELETE", "/v1/galleries/%00", "gallery", {}),
+            ("POST", "/v1/galleries/a%00/query", "gallery", {"files": files}),
+            ("POST", "/v1/galleries/a%00/images", "gallery", {"files": files, "data": {"items": "[]"}}),
+            ("GET", "/v1/galleries/shop/images/%00", "image", {}),
+            ("GET", "/v1/galleries/shop/images/%00/file", "image", {}),
+            ("DELETE", f"/v1/galleries/shop/images/{'A' * 27}", "image", {}),
+            ("GET", "/v1/galleries/shop/people/%00", "person", {}),
+            ("GET", f"/v1/galleries/shop/people/{'a' * 257}", "person", {}),
+            ("PATCH", "/v1/galleries/shop/people/a%09b", "person", {"json": change}),
+            ("DELETE", "/v1/galleries/shop/people/a%00b/c", "person", {}),
+        ):
+            answer = client.request(method, path, **sent)
+            about = (method, path, answer.text)
+            assert answer.status_code == 404, about
+            assert answer.json()["type"].endswith(f"/unknown-{slug}"), about
+        for question in ("person=%00", "camera=a%00", "cursor=AA"):
+            answer = client.get(f"/v1/galleries/shop/images?{question}")
+            assert refused(answer).split(":")[0] in (
+                question.split("=")[0],
+                "the cursor is none that a page gave",
+            )
+        for path in ("/v1/galleries", "/v1/galleries/shop/people"):
+            assert "cursor" in refused(client.get(f"{path}?cursor=AA"))
+    assert [line.getMessage() for line in caplog.records if line.levelno >= logging.ERROR] == []
+
+
+def test_metrics_say_how_they_are_refused(http: httpx.Client) -> None:
+    described = http.get("/openapi.json").json()["paths"]["/metrics"]["get"]["responses"]
+    assert {"200", "401", "403", "429"} <= set(described)
