@@ -122,6 +122,14 @@ class NoneEnrolled(Problem):
     title = "No picture enrolled"
 
 
+class HeadTooLarge(Problem):
+    """The request's line and headers have more bytes than accepted."""
+
+    status = 431
+    slug = "head-too-large"
+    title = "Request head too large"
+
+
 class BodyTooLarge(Problem):
     """The request's body has more bytes than accepted."""
 

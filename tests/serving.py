@@ -14,6 +14,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from service.api.app import create_app
+from service.api.connection import Connection
 from service.settings import Settings
 from tests.handmade_bundle import write_handmade_bundle
 
@@ -43,6 +44,7 @@ def serving(settings: Settings) -> Iterator[Serving]:
             app,
             host="127.0.0.1",
             port=0,
+            http=Connection,
             log_config=None,
             lifespan="on",
             access_log=False,

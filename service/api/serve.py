@@ -14,6 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from service.api import logs
 from service.api.app import create_app
+from service.api.connection import Connection
 from service.api.start_faults import StartFaults, in_one_line
 from service.settings import Settings
 from service.storage.database import CatalogError, Database
@@ -69,6 +70,7 @@ def run(settings: Settings) -> int:
         app,
         host=settings.host,
         port=settings.port,
+        http=Connection,
         log_config=None,
         access_log=False,  # service.api.observation logs requests, with their ids
         server_header=False,
