@@ -63,17 +63,90 @@ _PICTURE: Final = (
 _EXAMPLE: Final = f'{{"id": "frame-17", "pictures": ["{_PICTURE}"], "top_k": 3}}\n'
 
 
-class LastAnswer(bytes):
-    """An answer after which the stream ends, whatever else was sent."""
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of the stream, from 1; without content where it was too long, or did not come."""
+
+    number: int
+    content: bytes | BodyStalled | None
+
+
+async def lines_of(chunks: AsyncIterator[bytes], longest: int) -> AsyncIterator[Line]:
+    """The lines of a stream that are not blank. Of one that is too long no more than that is held.
+
+    Args:
+        chunks: as they come.
+        longest: bytes of a line, without its end.
+    """
+    number, held, over = 1, bytearray(), False
+    try:
+        async for chunk in chunks:
+            *ends, rest = chunk.split(b"\n")
+            for end in ends:
+                over = over or len(held) + len(end) > longest
+                if over:
+                    yield Line(number, None)
+                elif (line := bytes(held) + end).strip():
+                    yield Line(number, line)
+                number, over = number + 1, False
+                held.clear()
+            over = over or len(held) + len(rest) > longest
+            if over:
+                held.clear()
+            else:
+                held += rest
+    except BodyStalled as stalled:
+        yield Line(number, stalled)
+        return
+    if over:
+        yield Line(number, None)
+    elif held.strip():
+        yield Line(number, bytes(held))
+
+
+async def in_time(
+    chunks: AsyncIterator[bytes], pace: Pace, idle_s: Callable[[], float]
+) -> AsyncIterator[bytes]:
+    """The chunks, while each line comes at the pace; the wait for its beginning counts alone.
+
+    Blank lines are no lines, so nobody holds the stream by sending them.
+
+    Args:
+        chunks: as they come.
+        pace: that of a line.
+        idle_s: seconds since a line was last worked on: who sends one when the one before is answered is not
+            to blame for the wait.
+
+    Raises:
+        BodyStalled: the next did not come in time.
+    """
+    within_line = False
+    while True:
+        coming = asyncio.ensure_future(anext(chunks, None))
+        began = time.monotonic()
+        waited_s = 0.0
+        try:
+            while not (await asyncio.wait({coming}, timeout=pace.patience_s - waited_s))[0]:
+                waited_s = min(time.monotonic() - began, idle_s())
+                if waited_s >= pace.patience_s:
+                    raise pace.stalled()
+        finally:
+            coming.cancel()
+        chunk = coming.result()
+        if chunk is None:
+            return
+        pace.came(len(chunk), min(time.monotonic() - began, idle_s()))
+        ends, end, rest = chunk.rpartition(b"\n")
+        if (end and (within_line or ends.strip())) or (not within_line and rest.strip()):
+            pace.start_over()
+        within_line = bool(rest.strip()) or (within_line and not end)
+        yield chunk
 
 
 async def in_order(
     lines: AsyncIterator[Line], answer: Callable[[Line], Awaitable[bytes]], concurrency: int
 ) -> AsyncGenerator[bytes, None]:
-    """The answers in the order of the lines, several worked on at a time, each as soon as it may go out.
-
-    What is being worked on when a :class:`LastAnswer` has gone out is given up.
-    """
+    """The answers in the order of the lines, several worked on at a time, each as soon as it may go out."""
     slots = asyncio.Semaphore(concurrency)
     begun: asyncio.Queue[asyncio.Task[bytes] | None] = asyncio.Queue()
     unsent = 0
@@ -107,8 +180,6 @@ async def in_order(
         while (task := await begun.get()) is not None:
             content = await task
             yield content
-            if isinstance(content, LastAnswer):
-                return
             unsent -= len(content)
             sent.set()
         await reader
@@ -177,13 +248,9 @@ async def query_batch(request: Request, gallery: GalleryInPath) -> Response:
     if kind not in _MEDIA_TYPES:
         raise BadRequest(f"A batch travels as {NDJSON}, one JSON object a line; this is {kind or 'untyped'}.")
     await assembly.galleries.get(gallery)
+    readmit: Callable[[], Awaitable[Any]] = request.state.readmit
+
     note_stream(request.state)
-    return _Stream(_answers(request, assembly, gallery))
-
-
-async def _answers(request: Request, assembly: Assembly, gallery: str) -> AsyncGenerator[bytes, None]:
-    """What is answered to the lines of a request's body, in order."""
-    settings = assembly.settings
     at_work = 0
     answered = time.monotonic()
 
@@ -192,7 +259,7 @@ async def _answers(request: Request, assembly: Assembly, gallery: str) -> AsyncG
         at_work += 1
         try:
             return await _answer(
-                assembly, gallery, line, stay, lambda count: add_pictures(request.state, count)
+                assembly, gallery, line, readmit, lambda count: add_pictures(request.state, count)
             )
         finally:
             at_work -= 1
@@ -201,37 +268,27 @@ async def _answers(request: Request, assembly: Assembly, gallery: str) -> AsyncG
     def idle_s() -> float:
         return 0.0 if at_work else time.monotonic() - answered
 
-    stay = Stay(request.state.standing, request.app.state.stopping, settings.shutdown_grace_s, idle_s)
+    settings = assembly.settings
     pace = Pace(settings.body_deadline_s, settings.body_bytes_per_s)
-    end = asyncio.create_task(stay.end())
-    lines = lines_of(in_time(request.stream(), pace, idle_s, end), settings.max_line_bytes)
-    content = b""
-    try:
-        async with contextlib.aclosing(in_order(lines, answer, settings.batch_concurrency)) as contents:
-            async for content in contents:
-                yield content
-    finally:
-        end.cancel()
-    if isinstance(content, LastAnswer):
-        await linger(request.receive)
+    lines = lines_of(in_time(request.stream(), pace, idle_s), settings.max_line_bytes)
+    return _Stream(in_order(lines, answer, settings.batch_concurrency))
 
 
 async def _answer(
     assembly: Assembly,
     gallery: str,
     line: Line,
-    stay: Stay,
+    readmit: Callable[[], Awaitable[Any]],
     note_pictures: Callable[[int], None],
 ) -> bytes:
     """One line's answer, whatever becomes of it."""
     id: str | None = None
-    is_last = isinstance(line.content, Problem)
     try:
         if line.content is None:
             raise BodyTooLarge(f"The line has more than {assembly.settings.max_line_bytes} bytes.")
-        if isinstance(line.content, Problem):
+        if isinstance(line.content, BodyStalled):
             raise line.content
-        await stay.admit()
+        await _admitted(readmit)
         asked, pictures = await asyncio.to_thread(_read, line.content)
         id = asked.id
         note_pictures(len(pictures))
@@ -248,8 +305,7 @@ async def _answer(
                     raise
                 await asyncio.sleep(busy.retry_after_s)
         answered = BatchAnswer(line=line.number, id=id, answer=found, problem=None)
-    except (Problem, Ended) as problem:
-        is_last = is_last or isinstance(problem, Ended)
+    except Problem as problem:
         said = ProblemDocument(**document(problem))
         answered = BatchAnswer(line=line.number, id=id, answer=None, problem=said)
     except Exception as error:
