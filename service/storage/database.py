@@ -257,6 +257,8 @@ def _open_server(url: URL) -> Engine:
     def connect(connection: Any, _record: object) -> None:
         connection.autocommit = True  # a rollback would take it back
         connection.execute(f"{SERVERS_PATIENCE}; SET lock_timeout = {_BUSY_MS}; SET TIME ZONE 'UTC'")
+        # Fence.let_in sees what was committed while it waited, which other levels do not show
+        connection.execute("SET default_transaction_isolation = 'read committed'")
         connection.autocommit = False
 
     return engine

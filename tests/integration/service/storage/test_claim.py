@@ -12,7 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, make_url, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
@@ -226,6 +226,28 @@ def test_a_new_owner_waits_for_what_was_begun_and_finds_it(url: str, monkeypatch
         first.galleries.create("after", keep_pictures=False)
     for catalog in (first, second):
         catalog.close()
+
+
+@pytest.mark.parametrize("isolation", ["read committed", "repeatable read", "serializable"])
+def test_who_waited_for_a_new_owner_sees_that_there_is_one(url: str, isolation: str) -> None:
+    """Whatever isolation the database gives to those who ask for none."""
+    engine = create_engine(url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as other, ThreadPoolExecutor() as threads:
+        database = make_url(url).database
+        other.execute(text(f"ALTER DATABASE {database} SET default_transaction_isolation = '{isolation}'"))
+        first = Catalog(url)
+        first.claim()
+        writers = {"key": advisory_key("penumbra writers", first.id)}
+        other.execute(text("SELECT pg_advisory_lock(:key)"), writers)
+        writing = threads.submit(first.galleries.create, "shop", False)
+        until(lambda: waits_for_a_lock(url))
+        other.execute(text("UPDATE about SET value = 'another' WHERE key = 'owner'"))
+        other.execute(text("SELECT pg_advisory_unlock(:key)"), writers)
+        with pytest.raises(ClaimLost):
+            writing.result(60)
+        assert other.execute(text("SELECT count(*) FROM galleries")).scalar_one() == 0
+        first.close()
+    engine.dispose()
 
 
 @pytest.mark.usefixtures("impatient")
