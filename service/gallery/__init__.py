@@ -18,7 +18,8 @@ from service.gallery.enrolment import EnrolItem, EnrolOutcome
 from service.gallery.galleries import Galleries
 from service.gallery.grade import Grade
 from service.gallery.page import Page
-from service.gallery.query import Match, QueryAnswer, QueryOptions, Timings
+from service.gallery.query import QueryAnswer, QueryOptions, Timings
+from service.gallery.ranking import Match
 from service.gallery.verification import Verification
 
 __all__ = [

@@ -14,6 +14,7 @@ from service.gallery.enrolment import Enrolment
 from service.gallery.erasure import Erasure
 from service.gallery.page import Page, page_of
 from service.gallery.parts import Parts
+from service.gallery.pending import Pending
 from service.gallery.people import People
 from service.gallery.pictures import Pictures
 from service.gallery.query import Queries
@@ -47,7 +48,8 @@ class Galleries:
         self.pictures: Final = Pictures(parts)
         self.duplicates: Final = Duplicates(parts)
         self.people: Final = People(parts)
-        self.queries: Final = Queries(parts)
+        self._pending = Pending(parts.catalog, parts.embedder.fingerprint)
+        self.queries: Final = Queries(parts, self._pending)
         self.verifier: Final = Verifier(parts, self.queries)
         self.renewal: Final = Renewal(parts)
         self.erasure: Final = Erasure(parts)
@@ -220,6 +222,8 @@ class Galleries:
             )
             self._parts.index.catch_up(stored.gallery)
             count += len(stored.ids)
+        previous = self._parts.previous
+        self._pending.warn(() if previous is None else previous.galleries)
         orphans = self._parts.pictures.sweep(self._parts.catalog.kept_pictures)
         _log.info(
             "index of %d pictures built in %.1f s, %d orphaned files removed",

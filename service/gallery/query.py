@@ -5,8 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Final, Literal
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -18,18 +17,16 @@ from service.gallery.generation import Generation
 from service.gallery.grade import Grade
 from service.gallery.looking import Look, Looking
 from service.gallery.parts import Parts
+from service.gallery.pending import Pending
+from service.gallery.ranking import Judging, Match, Wanted, matches, rank
 from service.matching import fused, unification
-from service.matching.decision import NO_WISHES, Rule, Verdict, compared_codes, judge
-from service.matching.reranking import CANDIDATES
+from service.matching.decision import NO_WISHES, Rule, compared_codes
 from service.problems import BadRequest
 from service.storage.filters import EVERYTHING, Filters
 from service.storage.records import GalleryKey
 from service.tracing import stage
 
-__all__ = ["Match", "Queries", "QueryAnswer", "QueryOptions", "Timings", "cosine"]
-
-_FIRST_LOOK: Final = 4
-"""Pictures first looked at per person asked for; more only if they show too few different people."""
+__all__ = ["Queries", "QueryAnswer", "QueryOptions", "Timings"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +43,7 @@ class QueryOptions:
         rule: how to decide, over the gallery's own.
         rerank: order the best pictures by their k-reciprocal distance (``service/matching/reranking.py``);
             scores and verdicts stay those of the search.
+        evidence: pictures shown of each person, at least 1; more than one only by person.
     """
 
     top_k: int = 10
@@ -55,35 +53,7 @@ class QueryOptions:
     filters: Filters = EVERYTHING
     rule: Rule = NO_WISHES
     rerank: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Match:
-    """One result.
-
-    Attributes:
-        rank: from 1.
-        person: name.
-        score: mean over the query pictures of score(q, i), -1 to 1: a cosine, with ``fuse`` the fused score.
-        image: public id of the picture that matched.
-        camera, time: of that picture.
-        grade: of that picture.
-        compared: what was hidden on both sides, e.g. ``bottom_half+left_quarter``, or ``none``. With ``fuse``
-            everything is compared under every type: the one that added most to the score.
-        verdict: what the score means; None where the model is not calibrated for this ``unify``.
-        distance: k-reciprocal, 0 to 1, by which re-ranked results are ordered; else None.
-    """
-
-    rank: int
-    person: str
-    score: float
-    image: str
-    camera: str | None
-    time: datetime | None
-    grade: Grade
-    compared: str
-    verdict: Verdict | None = None
-    distance: float | None = None
+    evidence: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,19 +82,22 @@ class QueryAnswer:
         results: best first.
         fingerprint: of the model that compared.
         timings: in milliseconds.
+        pending: pictures of the gallery that could not be compared, since another model made their features.
     """
 
     pictures: tuple[Grade, ...]
     results: tuple[Match, ...]
     fingerprint: str
     timings: Timings
+    pending: int = 0
 
 
 class Queries:
     """Asks galleries."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: Parts, pending: Pending) -> None:
         self._parts = parts
+        self._pending = pending
 
     async def answer(self, gallery: str, contents: Sequence[bytes], options: QueryOptions) -> QueryAnswer:
         """Rank a gallery's people or pictures by likeness to the person in the query pictures.
@@ -137,13 +110,16 @@ class Queries:
         Raises:
             UnknownGallery: there is none, or it was deleted meanwhile.
             PictureError, Overloaded, DeadlineExceeded: from the embedder, for any of the pictures.
-            BadRequest: no picture, ``top_k`` below 1, or ``unify`` is not a choice.
+            BadRequest: no picture, ``top_k`` or ``evidence`` below 1, ``unify`` is not a choice, or the rates
+                contradict those of the gallery or the calibration.
         """
         began = time.perf_counter()
         if not contents:
             raise BadRequest("a query needs at least one picture")
         if options.top_k < 1:
             raise BadRequest(f"top_k must be at least 1, not {options.top_k}")
+        if options.evidence < 1 or (options.evidence > 1 and options.by != "person"):
+            raise BadRequest(f"evidence must be at least 1, and 1 with by=image, not {options.evidence}")
         if options.unify not in unification.CHOICES:
             raise BadRequest(f"unify must be one of {', '.join(unification.CHOICES)}, not {options.unify!r}")
         if options.boxes and len(options.boxes) != len(contents):
@@ -151,6 +127,8 @@ class Queries:
         key = await self._parts.key(gallery)
         while True:
             model = self._parts.answering(key.number)
+            if (fault := options.rule.contradicts(key.rule, model.calibration)) is not None:
+                raise BadRequest(fault)
             answer = await self._answer(model, key, contents, options, began)
             if self._parts.answering(key.number) is model:
                 return answer
@@ -177,7 +155,12 @@ class Queries:
             look = looking.unified(key.number, rounds, parts, options.unify)
         began_search = time.perf_counter()
         graded = [picture.occlusion for picture in rounds[0]]
-        results = await self._parts.read(lambda: self._search(model, looking, key, look, graded, options))
+        results, pending = await self._parts.read(
+            lambda: (
+                self._ranked(model, looking, key, look, graded, options),
+                self._pending.count(key.number, model.embedder.fingerprint),
+            )
+        )
         ended = time.perf_counter()
         stage("search", began_search, ended)
         return QueryAnswer(
@@ -191,9 +174,10 @@ class Queries:
                 search=_milliseconds([ended - began_search]),
                 total=_milliseconds([ended - began]),
             ),
+            pending=pending,
         )
 
-    def _search(
+    def _ranked(
         self,
         model: Generation,
         looking: Looking,
@@ -202,64 +186,21 @@ class Queries:
         graded: Sequence[int],
         options: QueryOptions,
     ) -> tuple[Match, ...]:
-        gallery = key.number
-        among, people = self._looked_at(model, gallery, options.filters)
-        look_at = options.top_k * (_FIRST_LOOK if options.by == "person" else 1)
-        if options.rerank:
-            look_at = max(look_at, CANDIDATES)
-        deleted: set[int] = set()
-        distances: dict[int, float] = {}
-        while True:
-            found = look(among, look_at)
-            best = unification.without(found.hits, deleted)
-            if options.rerank:
-                best, distances = looking.reranked(gallery, best, options.unify)
-            if options.by == "person":
-                best = unification.best_per_person(best)
-            if len(best.ids) < options.top_k and len(found.hits.ids) == look_at:
-                look_at *= _FIRST_LOOK
-                continue
-            best = unification.select(best, np.arange(min(options.top_k, len(best.ids))))
-            records = self._parts.catalog.pictures.shown(gallery, best.ids.tolist())
-            missing = set(best.ids.tolist()) - records.keys()
-            if not missing:
-                break
-            deleted |= missing  # between our look into the index and the catalog: the next best move up
-        comparisons = sum(model.index.parts(gallery).values()) if among is None else len(among)
-        rule, codes = options.rule.over(key.rule), compared_codes(options.unify, graded)
-        return tuple(
-            Match(
-                rank=rank,
-                person=record.person,
-                score=cosine(score),
-                image=record.id,
-                camera=record.camera,
-                time=record.time,
-                grade=Grade(record.occlusion, record.scores),
-                compared=found.compared(id, part),
-                verdict=judge(
-                    model.calibration,
-                    options.unify,
-                    rule,
-                    float(score),
-                    codes,
-                    part,
-                    comparisons=comparisons,
-                    people=people,
-                ),
-                distance=distances.get(id),
-            )
-            for rank, (record, id, part, score) in enumerate(
-                zip(
-                    (records[id] for id in best.ids.tolist()),
-                    best.ids.tolist(),
-                    best.parts.tolist(),
-                    best.scores,
-                    strict=True,
-                ),
-                1,
-            )
+        among, people = self._looked_at(model, key.number, options.filters)
+        wanted = Wanted(
+            options.top_k, options.by == "person", options.evidence, options.unify, options.rerank
         )
+        found = rank(self._parts.catalog, looking, key.number, look, among, wanted)
+        parts = model.index.parts(key.number)
+        judging = Judging(
+            model.calibration,
+            options.unify,
+            options.rule.over(key.rule),
+            compared_codes(options.unify, graded),
+            comparisons=sum(parts.values()) if among is None else len(among),
+            people=people,
+        )
+        return matches(found, judging)
 
     def _looked_at(
         self, model: Generation, gallery: int, filters: Filters
@@ -268,11 +209,6 @@ class Queries:
         if filters:
             return self._parts.catalog.pictures.matching(gallery, filters)
         return None, 0 if model.calibration is None else self._parts.catalog.people.count(gallery)
-
-
-def cosine(score: float) -> float:
-    """A score within what a cosine can be: features stored in float16 are not quite of unit length."""
-    return max(-1.0, min(1.0, float(score)))
 
 
 def _milliseconds(seconds: Iterable[float]) -> float:

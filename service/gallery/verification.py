@@ -10,7 +10,8 @@ from service.embedding.box import Box
 from service.embedding.together import embed_together
 from service.gallery.grade import Grade
 from service.gallery.parts import Parts
-from service.gallery.query import Match, Queries, QueryOptions, cosine
+from service.gallery.query import Queries, QueryOptions
+from service.gallery.ranking import Match, cosine
 from service.matching import unification
 from service.matching.decision import NO_WISHES, Rule, Verdict, compared_codes, judge
 from service.problems import BadRequest, UnknownPerson
@@ -64,7 +65,8 @@ class Verifier:
 
         Raises:
             PictureError, Overloaded, DeadlineExceeded: from the embedder, for either.
-            BadRequest: not two pictures, or ``unify`` is not a choice.
+            BadRequest: not two pictures, ``unify`` is not a choice, or the rates contradict the
+                calibration's.
         """
         if len(contents) != 2:
             raise BadRequest(f"two pictures are compared, not {len(contents)}")
@@ -75,6 +77,8 @@ class Verifier:
             )
         if unify not in unification.PAIR_CHOICES:
             raise BadRequest(f"unify must be one of {', '.join(unification.PAIR_CHOICES)}, not {unify!r}")
+        if (fault := rule.contradicts(NO_WISHES, self._parts.calibration)) is not None:
+            raise BadRequest(fault)
         views = await embed_together(self._parts.embedder, contents, (occlusion.NONE,), boxes)
         code = unification.query_occlusion(unify, views[0].occlusion)
         part = occlusion.NONE if unify == unification.OFF else views[1].occlusion

@@ -46,6 +46,29 @@ class Rule:
             )
         )
 
+    def contradicts(self, gallery: Rule, calibration: Calibration | None) -> str | None:
+        """What is wrong with a call's rates beside those that it leaves open, or None.
+
+        Where the call states neither rate nothing is: a gallery that matches more freely than the calibration
+        is uncertain has no uncertain results.
+        """
+        if self.match_rate is None and self.uncertain_rate is None:
+            return None
+        sources = [("the call's", self), ("the gallery's", gallery)]
+        if calibration is not None:
+            by_default = Rule(calibration.match_rate, calibration.uncertain_rate)
+            sources.append(("the calibration's", by_default))
+        match = [(rule.match_rate, whose) for whose, rule in sources if rule.match_rate is not None]
+        uncertain = [
+            (rule.uncertain_rate, whose) for whose, rule in sources if rule.uncertain_rate is not None
+        ]
+        if not match or not uncertain or match[0][0] <= uncertain[0][0]:
+            return None
+        return (
+            f"match_rate ({match[0][0]:g}, {match[0][1]}) must not be above uncertain_rate "
+            f"({uncertain[0][0]:g}, {uncertain[0][1]})"
+        )
+
     @property
     def fault(self) -> str | None:
         """What is wrong with it in itself, or None."""

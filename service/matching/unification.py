@@ -141,6 +141,27 @@ def best_per_person(hits: Hits) -> Hits:
     return select(hits, np.sort(first))
 
 
+def best_of_each(hits: Hits, people: npt.NDArray[np.int64], count: int) -> list[list[int]]:
+    """Of each of these persons the rows of up to ``count`` pictures, in the order of ``hits``, best first."""
+    by_person = np.argsort(hits.people, kind="stable")
+    sorted_people = hits.people[by_person]
+    first, end = (np.searchsorted(sorted_people, people, side) for side in ("left", "right"))
+    return [
+        by_person[start : min(stop, start + count)].tolist()
+        for start, stop in zip(first.tolist(), end.tolist(), strict=True)
+    ]
+
+
+def as_one(hits: Hits, same: Mapping[int, int]) -> Hits:
+    """The hits with each person that is a key of ``same`` replaced by its value, in that order."""
+    if not same:
+        return hits
+    people = hits.people.copy()
+    for person, other in same.items():
+        people[people == person] = other
+    return Hits(hits.ids, people, hits.parts, hits.scores)
+
+
 def without(hits: Hits, ids: Collection[int]) -> Hits:
     """The hits whose picture is not among ``ids``."""
     if not ids:

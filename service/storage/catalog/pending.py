@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import func, select, update
+from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.orm import Session
 
 from service.storage.catalog.erased import note_erased
@@ -58,6 +59,24 @@ class PendingCatalog:
         )
         with self._database.engine.connect() as connection:
             return PendingPictures(*connection.execute(counts).one())
+
+    def count(self, gallery: int, fingerprint: str) -> int:
+        """How many pictures of a gallery are not of this model; the fewer, the quicker."""
+        with self._database.engine.connect() as connection:
+            wanted = {"gallery": gallery, "fingerprint": fingerprint}
+            return int(connection.execute(_COUNT, wanted).scalar_one())
+
+    def by_gallery(self, fingerprint: str) -> list[tuple[int, str, int]]:
+        """Number and name of each gallery with pictures that are not of this model, and how many."""
+        statement = (
+            select(GalleryRow.number, GalleryRow.name, func.count())
+            .join(ImageRow, ImageRow.gallery == GalleryRow.number)
+            .where(ImageRow.fingerprint != fingerprint)
+            .group_by(GalleryRow.number, GalleryRow.name)
+            .order_by(GalleryRow.name)
+        )
+        with self._database.engine.connect() as connection:
+            return [(number, name, count) for number, name, count in connection.execute(statement)]
 
     def kept(self, gallery: int, fingerprint: str, limit: int, after: int) -> list[PendingPicture]:
         """Up to ``limit`` kept pictures that are not of this model, those after the number ``after``."""
@@ -119,3 +138,12 @@ class PendingCatalog:
             return row.person
 
         return self._database.transact(work)
+
+
+_MINE: Final = select(func.count()).where(ImageRow.gallery == bindparam("gallery"))
+# Made once: building a statement costs more than SQLite takes to answer it. Two ranges of the index: with
+# "!=", or with both in one condition, the gallery's every entry is read.
+_COUNT: Final = select(
+    _MINE.where(ImageRow.fingerprint < bindparam("fingerprint")).scalar_subquery()
+    + _MINE.where(ImageRow.fingerprint > bindparam("fingerprint")).scalar_subquery()
+)

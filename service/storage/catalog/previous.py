@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import ColumnElement, delete, exists, insert, or_, select, update
+from sqlalchemy import ColumnElement, delete, exists, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from service.storage.catalog.features import stored_features
@@ -117,6 +117,14 @@ class PreviousCatalog:
         rows.sort(key=lambda row: int(row.number))
         grades = [scores for row in rows if (scores := read_scores(row.scores)) is not None]
         return stored_features(gallery, rows), np.stack(grades) if grades else None
+
+    def unmade(self, gallery: int, fingerprint: str) -> int:
+        """How many pictures of a gallery the previous model made no features of."""
+        beside = exists().where(PreviousRow.image == ImageRow.number, PreviousRow.fingerprint == fingerprint)
+        others = or_(ImageRow.fingerprint < fingerprint, ImageRow.fingerprint > fingerprint)
+        statement = select(func.count()).where(ImageRow.gallery == gallery, others, ~beside)
+        with self._database.engine.connect() as connection:
+            return connection.execute(statement).scalar_one()
 
     def _empty(self) -> bool:
         with self._database.engine.connect() as connection:

@@ -9,6 +9,7 @@ import pytest
 from models import fusion, occlusion
 from service.gallery import QueryOptions
 from service.index.protocol import Hits, PartSearch
+from service.matching.decision import Rule
 from service.problems import (
     BadRequest,
     NotAPicture,
@@ -174,6 +175,8 @@ async def test_an_empty_gallery_answers_nothing(house: House) -> None:
         ([], QueryOptions()),
         ([picture("p1", 0, 1)], QueryOptions(top_k=0)),
         ([picture("p1", 0, 1)], QueryOptions(unify="sideways")),
+        ([picture("p1", 0, 1)], QueryOptions(evidence=0)),
+        ([picture("p1", 0, 1)], QueryOptions(by="image", evidence=2)),
     ],
 )
 async def test_a_senseless_query_is_told_so(
@@ -186,3 +189,75 @@ async def test_a_senseless_query_is_told_so(
 async def test_a_query_that_is_no_picture_is_told_so(house: House) -> None:
     with pytest.raises(NotAPicture):
         await house.galleries.queries.answer("shop", [picture("p1", 0, 1), b"text"], QueryOptions())
+
+
+@pytest.mark.parametrize("unify", ["auto", "fuse"])
+@pytest.mark.parametrize("rerank", [False, True])
+async def test_people_who_are_one_in_the_catalog_are_named_once_before_the_index_knows(
+    house: House, monkeypatch: pytest.MonkeyPatch, unify: str, rerank: bool
+) -> None:
+    await enrol(house, *CROWD)
+    monkeypatch.setattr(house.index, "assign", lambda *_: None)
+    for person in ("p1", "p4"):
+        await house.galleries.people.rename("shop", person, "p3", merge=True)
+    for query in (picture("p1", 0, 50), picture("p3", 4, 50), picture("p4", 0, 50)):
+        options = QueryOptions(4, unify=unify, rerank=rerank, evidence=5)
+        answer = await house.galleries.queries.answer("shop", [query], options)
+        assert [match.rank for match in answer.results] == [1, 2, 3, 4]
+        assert {match.person for match in answer.results} == {"p0", "p2", "p3", "p5"}
+        assert answer.results[0].person == "p3"
+        assert {one.person for one in answer.results[0].evidence} == {"p3"}
+        few = await house.galleries.queries.answer("shop", [query], replace(options, top_k=2))
+        assert [match.image for match in few.results] == [match.image for match in answer.results[:2]]
+
+
+async def test_one_who_got_another_name_since_is_no_evidence(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The index says of all pictures that they show one person; of one the catalog says otherwise."""
+    outcomes = await enrol(house, *(picture("p1", 0, number) for number in range(4)), picture("p2", 0, 1))
+    house.index.assign(1, range(1, 6), 1)
+    options = QueryOptions(1, evidence=5)
+    answer = await house.galleries.queries.answer("shop", [picture("p1", 0, 9)], options)
+    (match,) = answer.results
+    assert {match.image, *(one.image for one in match.evidence)} == {one.id for one in outcomes[:4]}
+
+
+@pytest.mark.parametrize("unify", ["auto", "off", "fuse", "bottom_half"])
+@pytest.mark.parametrize("rerank", [False, True])
+async def test_evidence_is_a_persons_next_best_pictures(house: House, unify: str, rerank: bool) -> None:
+    await enrol(house, *CROWD)
+    query = [picture("p3", 4, 50)]
+    by_image = QueryOptions(30, "image", unify, rerank=rerank)
+    pictures = (await house.galleries.queries.answer("shop", query, by_image)).results
+    plain = await house.galleries.queries.answer("shop", query, replace(by_image, by="person"))
+    assert all(match.evidence == () for match in plain.results)
+    shown = await house.galleries.queries.answer("shop", query, replace(by_image, by="person", evidence=3))
+    assert [match.image for match in shown.results] == [match.image for match in plain.results]
+    for match in shown.results:
+        theirs = [one for one in pictures if one.person == match.person]
+        assert {one.rank for one in match.evidence} == {match.rank}
+        assert [
+            (one.image, pytest.approx(one.score), one.compared, one.distance)
+            for one in (match, *match.evidence)
+        ] == [(one.image, one.score, one.compared, one.distance) for one in theirs[:3]]
+
+
+async def test_the_more_evidence_is_asked_for_the_more_is_looked_at(house: House) -> None:
+    await enrol(house, *(picture("p1", 0, number) for number in range(9)))
+    answer = await house.galleries.queries.answer(
+        "shop", [picture("p1", 0, 99)], QueryOptions(top_k=1, evidence=5)
+    )
+    assert len(answer.results[0].evidence) == 4
+
+
+async def test_a_call_whose_rates_contradict_its_gallerys_is_refused(house: House) -> None:
+    await enrol(house, picture("p1", 0, 1))
+    await house.galleries.change("shop", {"match_rate": 0.4})
+    query = picture("p1", 0, 2)
+    with pytest.raises(BadRequest, match=r"0\.4, the gallery's.*0\.1, the call's"):
+        await house.galleries.queries.answer("shop", [query], QueryOptions(rule=Rule(uncertain_rate=0.1)))
+    with pytest.raises(BadRequest, match="the gallery's"):
+        await house.galleries.verifier.person("shop", "p1", query, "auto", rule=Rule(uncertain_rate=0.1))
+    rule = Rule(uncertain_rate=0.4)
+    assert (await house.galleries.queries.answer("shop", [query], QueryOptions(rule=rule))).results

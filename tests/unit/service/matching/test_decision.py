@@ -81,3 +81,24 @@ def test_the_call_is_heard_before_the_gallery_and_the_gallery_before_the_calibra
 def test_rates_that_contradict_each_other_are_a_fault() -> None:
     assert Rule(0.2, 0.1).fault is not None
     assert Rule(0.1, 0.1).fault is Rule(0.2, None).fault is Rule().fault is None
+
+
+def test_a_call_that_contradicts_what_it_inherits_is_told_which_rates_do() -> None:
+    # the calibration's: 0.01 and 0.1
+    assert CALIBRATION.uncertain_rate == 0.1
+    of_both = Rule(0.4, 0.5)
+    fault = Rule(uncertain_rate=0.2).contradicts(of_both, CALIBRATION)
+    assert fault == "match_rate (0.4, the gallery's) must not be above uncertain_rate (0.2, the call's)"
+    fault = Rule(match_rate=0.3).contradicts(NO_WISHES, CALIBRATION)
+    assert fault == "match_rate (0.3, the call's) must not be above uncertain_rate (0.1, the calibration's)"
+    fault = Rule(uncertain_rate=0.001).contradicts(Rule(prior=0.2), CALIBRATION)
+    assert (
+        fault == "match_rate (0.01, the calibration's) must not be above uncertain_rate (0.001, the call's)"
+    )
+    for call, gallery, calibration in (
+        (Rule(0.3, 0.3), Rule(0.4, 0.4), CALIBRATION),  # the call says both
+        (Rule(match_rate=0.3), of_both, CALIBRATION),
+        (Rule(match_rate=0.3), NO_WISHES, None),
+        (Rule(prior=0.3), Rule(match_rate=0.3), CALIBRATION),  # not the call's doing
+    ):
+        assert call.contradicts(gallery, calibration) is None
