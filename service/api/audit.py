@@ -64,8 +64,7 @@ class Audit:
     """ASGI middleware around the routes. An answer to a change goes out when its events are stored.
 
     A request has one event, or one for each person or picture that it is about; a stream has one for each
-    minute of it, with the pictures that came since the last. Nobody makes the trail grow
-    by being turned away:
+    minute of it, with the pictures that came since the last. Who is turned away cannot make the trail grow:
 
     * Of callers who were not let in (401, or 429 before anybody looked for their key) there is one event for
       each address and minute, at most :data:`_STRANGERS` a minute in all, and nothing in it that they chose.
@@ -76,7 +75,7 @@ class Audit:
     408), which they are told when it would be read, and never more often than their rate allows.
 
     Args:
-        routes: to find the call of a request in that was turned away before it came to one.
+        routes: to find out what call a request was that was turned away before it came to one.
     """
 
     def __init__(self, app: ASGIApp, routes: Sequence[BaseRoute] = ()) -> None:
@@ -148,7 +147,7 @@ class Audit:
         subjects = [] if gallery is None else [trail.pseudonym(gallery, one) for one in dict.fromkeys(names)]
         event = Event(
             at=now(),
-            request_id=REQUEST_ID.get(),
+            request_id="-" if access is None else REQUEST_ID.get(),  # callers may choose it
             key=key,
             action=route.name,
             gallery=gallery,

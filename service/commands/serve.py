@@ -61,7 +61,11 @@ def serve(
     try:
         settings = Settings(**{name: value for name, value in given.items() if value is not None})
     except ValidationError as error:
-        faults = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()]
+        faults = [
+            f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}"
+            for fault in error.errors()
+            if fault["type"] != "default_factory_not_called"  # for want of the others
+        ]
         fail("a setting is not valid\n  " + "\n  ".join(faults), code=2)
     if not settings.bundle.is_file():
         fail(f"there is no bundle at {settings.bundle}; name one with --bundle or PENUMBRA_BUNDLE", code=2)

@@ -312,6 +312,18 @@ def test_serve_refuses_a_setting_that_is_not_valid(arguments: list[str]) -> None
     assert arguments[0].removeprefix("--") in done.stderr
 
 
+def test_serve_says_of_a_wrong_setting_what_is_wrong_and_nothing_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PENUMBRA_TRUSTED_PROXIES", "proxy.example")
+    done = run("serve")
+    assert done.exit_code == 2
+    heading, fault = done.stderr.strip().splitlines()
+    assert heading == "penumbra: a setting is not valid"
+    assert "trusted_proxies" in fault
+    assert "'proxy.example'" in fault
+
+
 def line(difference: float) -> accuracy.Comparison:
     rest = Figures(80.0, 90.0, 95.0, 70.0, 10)
     offline = Figures(80.0, 90.0, 95.0, 70.0 - difference, 10)
