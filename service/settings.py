@@ -237,7 +237,10 @@ class Settings(BaseSettings):
         default_factory=usable_cores, ge=1, description="Threads that decode pictures, off the event loop."
     )
     shutdown_grace_s: float = Field(
-        default=30.0, gt=0, description="After SIGTERM, how long accepted requests may take to finish, s."
+        default=40.0,
+        gt=0,
+        description="After SIGTERM, how long accepted requests may take to finish, seconds; what is left "
+        "then is cut off with 500. Longer than deadline_s, or that befalls those accepted last.",
     )
 
     # Limits of one request

@@ -42,6 +42,10 @@ def test_settings_do_not_change_after_the_start() -> None:
         Settings().port = 1
 
 
+def test_a_stop_leaves_time_for_what_was_accepted_last() -> None:
+    assert Settings().shutdown_grace_s > Settings().deadline_s
+
+
 def test_argument_that_names_no_setting_is_an_error() -> None:
     with pytest.raises(ValidationError, match="colour"):
         Settings(colour="red")  # type: ignore[call-arg]
