@@ -9,7 +9,8 @@ from service.api.assembly import assembly_of
 from service.api.authentication import QUERY, KeyFirst
 from service.api.faults import documented
 from service.api.named import GalleryInPath
-from service.api.paging import Cursor, PicturesLimit
+from service.api.paging import Cursor, Limit
+from service.api.schemas import examples
 from service.api.schemas.duplicates import DuplicatePage
 from service.problems import BadRequest, UnknownGallery
 
@@ -17,12 +18,15 @@ router = APIRouter(prefix="/v1/galleries/{gallery}/duplicates", tags=["pictures"
 
 
 @router.get(
-    "", responses=documented(BadRequest, UnknownGallery), summary="List duplicates", dependencies=[QUERY]
+    "",
+    responses={**examples.answered(examples.DUPLICATES), **documented(BadRequest, UnknownGallery)},
+    summary="List duplicates",
+    dependencies=[QUERY],
 )
 async def list_duplicates(
     request: Request,
     gallery: GalleryInPath,
-    limit: PicturesLimit = 100,
+    limit: Limit = 100,
     cursor: Cursor = None,
 ) -> DuplicatePage:
     """Pictures with the very bytes (and box) of an earlier one of the gallery, in the order of enrolment.

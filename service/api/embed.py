@@ -15,14 +15,13 @@ from service.api.audit import note_pictures
 from service.api.authentication import QUERY, KeyFirst
 from service.api.faults import PICTURE_PROBLEMS, documented
 from service.api.multipart import described, read_boxes, read_form, read_options
-from service.api.schemas.embedding import EMBED_EXAMPLE, EmbedAnswer, Embedding, EmbedForm
+from service.api.schemas import examples
+from service.api.schemas.embedding import EmbedAnswer, Embedding, EmbedForm
 from service.embedding.features import PictureFeatures
 from service.embedding.together import embed_together
 from service.gallery import Grade
 
 router = APIRouter(prefix="/v1/embed", tags=["query"], route_class=KeyFirst)
-
-_EXAMPLE: Final = {"files": ["anna-1.jpg"], "occlusions": '["none", "bottom_half"]'}
 
 _FILES: Final = {
     "minItems": 1,
@@ -35,7 +34,7 @@ _FILES: Final = {
     "",
     response_model=EmbedAnswer,
     responses={
-        200: {"content": {"application/json": {"example": EMBED_EXAMPLE}}},
+        **examples.answered(examples.EMBEDDED),
         **documented(*PICTURE_PROBLEMS),
     },
     openapi_extra=described(

@@ -97,26 +97,23 @@ PICTURE_PROBLEMS: Final[tuple[type[Problem], ...]] = (
 def documented(*problems: type[Problem]) -> dict[int | str, dict[str, Any]]:
     """The ``responses`` of an OpenAPI operation that can answer these problems."""
     by_status: dict[int | str, dict[str, Any]] = {}
-    for problem in problems:
+    for problem in dict.fromkeys(problems):
         about = f"{problem.title} (`{problem.slug}`)"
+        examples: dict[str, Any] = {}
+        content = {"schema": {"$ref": "#/components/schemas/ProblemDocument"}, "examples": examples}
         if problem.status in by_status:
             by_status[problem.status]["description"] += f"; {about}"
-            continue
-        example = {
-            "type": TYPE_PREFIX + problem.slug,
-            "title": problem.title,
-            "status": problem.status,
-            "detail": (problem.__doc__ or problem.title).split("\n")[0],
-            "request_id": "5f0c2b7a9d3e4f1c8a6b7d0e2f4a6c8e",
-        }
-        by_status[problem.status] = {
-            "description": about,
-            "content": {
-                MEDIA_TYPE: {
-                    "schema": {"$ref": "#/components/schemas/ProblemDocument"},
-                    "example": example,
-                }
-            },
+            examples = by_status[problem.status]["content"][MEDIA_TYPE]["examples"]
+        else:
+            by_status[problem.status] = {"description": about, "content": {MEDIA_TYPE: content}}
+        examples[problem.slug] = {
+            "value": {
+                "type": TYPE_PREFIX + problem.slug,
+                "title": problem.title,
+                "status": problem.status,
+                "detail": (problem.__doc__ or problem.title).split("\n")[0],
+                "request_id": "5f0c2b7a9d3e4f1c8a6b7d0e2f4a6c8e",
+            }
         }
     return by_status
 

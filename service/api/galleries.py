@@ -12,7 +12,8 @@ from service.api.audit import note_about
 from service.api.authentication import ADMIN, QUERY, KeyFirst, access_of
 from service.api.faults import documented
 from service.api.named import GalleryInPath
-from service.api.paging import Cursor
+from service.api.paging import Cursor, Limit
+from service.api.schemas import examples
 from service.api.schemas.decisions import rule_of
 from service.api.schemas.galleries import (
     Gallery,
@@ -30,7 +31,10 @@ router = APIRouter(prefix="/v1/galleries", tags=["galleries"], route_class=KeyFi
 @router.post(
     "",
     status_code=201,
-    responses=documented(BadRequest, GalleryExists, BodyTooLarge, BodyStalled),
+    responses={
+        **examples.answered(examples.GALLERY_MADE, 201),
+        **documented(BadRequest, GalleryExists, BodyTooLarge, BodyStalled),
+    },
     summary="Make an empty gallery",
     dependencies=[ADMIN],
 )
@@ -44,10 +48,15 @@ async def create_gallery(request: Request, response: Response, wanted: GalleryCr
     return answers.gallery_record(made)
 
 
-@router.get("", responses=documented(BadRequest), summary="List galleries", dependencies=[QUERY])
+@router.get(
+    "",
+    responses={**examples.answered(examples.GALLERIES), **documented(BadRequest)},
+    summary="List galleries",
+    dependencies=[QUERY],
+)
 async def list_galleries(
     request: Request,
-    limit: Annotated[int, Query(ge=1, le=1000, description="Most galleries in one answer.")] = 100,
+    limit: Limit = 100,
     cursor: Cursor = None,
 ) -> GalleryPage:
     """In the order of their names, a page at a time; those that the key is bound to, where it is."""
@@ -59,7 +68,10 @@ async def list_galleries(
 
 
 @router.get(
-    "/{gallery}", responses=documented(UnknownGallery), summary="Look at a gallery", dependencies=[QUERY]
+    "/{gallery}",
+    responses={**examples.answered(examples.GALLERY), **documented(UnknownGallery)},
+    summary="Look at a gallery",
+    dependencies=[QUERY],
 )
 async def get_gallery(request: Request, gallery: GalleryInPath) -> Gallery:
     """With the counts of its pictures and people."""
@@ -68,7 +80,7 @@ async def get_gallery(request: Request, gallery: GalleryInPath) -> Gallery:
 
 @router.get(
     "/{gallery}/statistics",
-    responses=documented(UnknownGallery),
+    responses={**examples.answered(examples.STATISTICS), **documented(UnknownGallery)},
     summary="What is in a gallery",
     dependencies=[QUERY],
 )
@@ -80,7 +92,7 @@ async def get_statistics(request: Request, gallery: GalleryInPath) -> Statistics
 @router.post(
     "/{gallery}/reindex",
     status_code=202,
-    responses=documented(UnknownGallery),
+    responses={**examples.answered(examples.REINDEXING_BEGUN, 202), **documented(UnknownGallery)},
     summary="Bring a gallery's pictures to the present model",
     dependencies=[ADMIN],
 )
@@ -91,7 +103,8 @@ async def reindex_gallery(
         bool,
         Query(
             description="Where the service has the previous model too: let the present one take over "
-            "although pictures were not kept, or could not be embedded. They stay pending, found by no query."
+            "although pictures were not kept, or could not be embedded. They stay pending: no query finds them.",
+            openapi_examples={"wait for all": {"value": False}},
         ),
     ] = False,
 ) -> Reindexing:
@@ -106,7 +119,7 @@ async def reindex_gallery(
 
 @router.get(
     "/{gallery}/reindex",
-    responses=documented(UnknownGallery),
+    responses={**examples.answered(examples.REINDEXING), **documented(UnknownGallery)},
     summary="How far a gallery's pictures are brought to the present model",
     dependencies=[QUERY],
 )
@@ -117,7 +130,10 @@ async def get_reindexing(request: Request, gallery: GalleryInPath) -> Reindexing
 
 @router.patch(
     "/{gallery}",
-    responses=documented(BadRequest, UnknownGallery, BodyTooLarge, BodyStalled),
+    responses={
+        **examples.answered(examples.GALLERY_CHANGED),
+        **documented(BadRequest, UnknownGallery, BodyTooLarge, BodyStalled),
+    },
     summary="Change a gallery",
     dependencies=[ADMIN],
 )

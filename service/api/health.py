@@ -7,19 +7,25 @@ from starlette.responses import JSONResponse, Response
 
 from service.api.assembly import assembly_of
 from service.api.faults import documented, problem_response
+from service.api.schemas import examples
 from service.api.schemas.served import Alive, Ready
 from service.problems import Unavailable
 
 router = APIRouter(tags=["service"])
 
 
-@router.get("/healthz", summary="Liveness")
+@router.get("/healthz", responses=examples.answered(examples.ALIVE), summary="Liveness")
 async def healthz() -> Alive:
     """The process answers; if this fails, start it anew."""
     return Alive()
 
 
-@router.get("/readyz", response_model=Ready, responses=documented(Unavailable), summary="Readiness")
+@router.get(
+    "/readyz",
+    response_model=Ready,
+    responses={**examples.answered(examples.READY), **documented(Unavailable)},
+    summary="Readiness",
+)
 async def readyz(request: Request) -> Response:
     """The embedding worker lives and is warm, the catalog answers, and the index follows it.
 

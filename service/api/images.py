@@ -16,8 +16,9 @@ from service.api.faults import PICTURE_PROBLEMS, documented, problem_response
 from service.api.field_faults import field_faults, said
 from service.api.multipart import read_form
 from service.api.named import GalleryInPath, ImageInPath
-from service.api.paging import Cursor, PicturesLimit
-from service.api.schemas.pictures import ENROL_EXAMPLE, EnrolAnswer, EnrolledItem, Item, Picture, PicturePage
+from service.api.paging import Cursor, Limit
+from service.api.schemas import examples
+from service.api.schemas.pictures import EnrolAnswer, EnrolledItem, Item, Picture, PicturePage
 from service.api.schemas.strict import Words
 from service.embedding.box import Box
 from service.embedding.decode import media_type
@@ -91,7 +92,7 @@ _FORM: Final[dict[str, Any]] = {
     status_code=201,
     response_model=EnrolAnswer,
     responses={
-        201: {"content": {"application/json": {"example": ENROL_EXAMPLE}}},
+        **examples.answered(examples.ENROLLED, 201),
         **documented(*PICTURE_PROBLEMS, BadItems, NoneEnrolled, ClientIdConflict, UnknownGallery),
     },
     openapi_extra=_FORM,
@@ -146,12 +147,15 @@ async def enrol(request: Request, gallery: GalleryInPath) -> Response:
 
 
 @router.get(
-    "", responses=documented(BadRequest, UnknownGallery), summary="List pictures", dependencies=[QUERY]
+    "",
+    responses={**examples.answered(examples.PICTURES), **documented(BadRequest, UnknownGallery)},
+    summary="List pictures",
+    dependencies=[QUERY],
 )
 async def list_images(
     request: Request,
     gallery: GalleryInPath,
-    limit: PicturesLimit = 100,
+    limit: Limit = 100,
     cursor: Cursor = None,
     person: Annotated[
         Words | None,
@@ -175,7 +179,7 @@ async def list_images(
 
 @router.get(
     "/{image}",
-    responses=documented(UnknownGallery, UnknownImage),
+    responses={**examples.answered(examples.PICTURE), **documented(UnknownGallery, UnknownImage)},
     summary="Look at a picture's data",
     dependencies=[QUERY],
 )

@@ -14,6 +14,7 @@ from service.api.assembly import Assembly, assembly_of
 from service.api.authentication import ANONYMOUS, Access, may_watch
 from service.api.deadline import within
 from service.api.faults import documented
+from service.api.schemas import examples
 from service.problems import DeadlineExceeded, Forbidden, Overloaded, RateLimited, Unauthorised
 
 log = logging.getLogger(__name__)
@@ -27,7 +28,10 @@ _COUNTING_S: Final = 5.0  # whoever scrapes waits for 10 s, as a rule
 @router.get(
     "/metrics",
     response_class=PlainTextResponse,
-    responses=documented(Unauthorised, Forbidden, RateLimited, Overloaded),
+    responses={
+        200: {"content": {"text/plain": {"example": examples.METRICS}}},
+        **documented(Unauthorised, Forbidden, RateLimited, Overloaded),
+    },
     summary="Metrics",
     dependencies=[Depends(may_watch)],
 )

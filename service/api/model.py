@@ -6,12 +6,18 @@ from fastapi import APIRouter, Request
 
 from service.api.assembly import assembly_of
 from service.api.authentication import QUERY, KeyFirst
+from service.api.schemas import examples
 from service.api.schemas.served import Model
 
 router = APIRouter(prefix="/v1/model", tags=["service"], route_class=KeyFirst)
 
 
-@router.get("", summary="What model is served", dependencies=[QUERY])
+@router.get(
+    "",
+    responses=examples.answered(examples.SERVED_MODEL),
+    summary="What model is served",
+    dependencies=[QUERY],
+)
 async def get_model(request: Request) -> Model:
     """The bundle's metadata: what it was trained on, its measured figures, its terms of use.
 

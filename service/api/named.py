@@ -6,18 +6,17 @@ Of a name that nothing can have, 404 says so before anybody is asked: what datab
 from __future__ import annotations
 
 import re
-from typing import Annotated, Final
+from typing import Annotated
 
 from fastapi import Path
 from pydantic import AfterValidator
 
+from service.api.schemas import examples
 from service.api.schemas.strict import GALLERY_NAME, WORDS
 from service.problems import UnknownGallery, UnknownImage, UnknownPerson
 from service.storage.ulid import PATTERN
 
-__all__ = ["EXAMPLE_IMAGE", "GalleryInPath", "ImageInPath", "PersonInPath"]
-
-EXAMPLE_IMAGE: Final = "01KAFQ7V0Z9D4S2XW8TB3M6HNC"
+__all__ = ["GalleryInPath", "ImageInPath", "PersonInPath"]
 
 
 def _gallery(name: str) -> str:
@@ -47,7 +46,7 @@ ImageInPath = Annotated[
     str,
     Path(
         description="The picture's id, as enrolling answered it.",
-        openapi_examples={"a picture": {"value": EXAMPLE_IMAGE}},
+        openapi_examples={"a picture": {"value": examples.IMAGE}},
     ),
     AfterValidator(_image),
 ]

@@ -6,10 +6,18 @@ from typing import Annotated
 
 from fastapi import Query
 
-__all__ = ["Cursor", "PicturesLimit"]
+from service.api.schemas import examples
+
+__all__ = ["Cursor", "Limit"]
 
 Cursor = Annotated[
     str | None,
-    Query(description="`next_cursor` of the page before.", openapi_examples={"a next page": {"value": "MQ"}}),
+    Query(
+        description="`next_cursor` of the page before.",
+        openapi_examples={"a next page": {"value": examples.CURSOR}},
+    ),
 ]
-PicturesLimit = Annotated[int, Query(ge=1, le=1000, description="Most pictures in one answer.")]
+Limit = Annotated[
+    int,
+    Query(ge=1, le=1000, description="Most items in one answer.", openapi_examples={"one": {"value": 1}}),
+]

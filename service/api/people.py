@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
 
 from service.api import answers
 from service.api.assembly import assembly_of
@@ -12,7 +10,8 @@ from service.api.audit import note_about
 from service.api.authentication import ENROL, QUERY, KeyFirst
 from service.api.faults import documented
 from service.api.named import GalleryInPath, PersonInPath
-from service.api.paging import Cursor
+from service.api.paging import Cursor, Limit
+from service.api.schemas import examples
 from service.api.schemas.people import PeoplePage, Person, PersonChange
 from service.problems import (
     BadRequest,
@@ -26,11 +25,16 @@ from service.problems import (
 router = APIRouter(prefix="/v1/galleries/{gallery}/people", tags=["people"], route_class=KeyFirst)
 
 
-@router.get("", responses=documented(BadRequest, UnknownGallery), summary="List people", dependencies=[QUERY])
+@router.get(
+    "",
+    responses={**examples.answered(examples.PEOPLE), **documented(BadRequest, UnknownGallery)},
+    summary="List people",
+    dependencies=[QUERY],
+)
 async def list_people(
     request: Request,
     gallery: GalleryInPath,
-    limit: Annotated[int, Query(ge=1, le=1000, description="Most people in one answer.")] = 100,
+    limit: Limit = 100,
     cursor: Cursor = None,
 ) -> PeoplePage:
     """In the order of their names, a page at a time."""
@@ -43,7 +47,7 @@ async def list_people(
 
 @router.get(
     "/{person:path}",
-    responses=documented(UnknownGallery, UnknownPerson),
+    responses={**examples.answered(examples.PERSON), **documented(UnknownGallery, UnknownPerson)},
     summary="Look at a person",
     dependencies=[QUERY],
 )
@@ -54,7 +58,10 @@ async def get_person(request: Request, gallery: GalleryInPath, person: PersonInP
 
 @router.patch(
     "/{person:path}",
-    responses=documented(BadRequest, UnknownGallery, UnknownPerson, PersonExists, BodyTooLarge, BodyStalled),
+    responses={
+        **examples.answered(examples.PERSON_CHANGED),
+        **documented(BadRequest, UnknownGallery, UnknownPerson, PersonExists, BodyTooLarge, BodyStalled),
+    },
     summary="Rename a person, or merge two",
     dependencies=[ENROL],
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
@@ -14,8 +14,8 @@ from service.api.authentication import QUERY, KeyFirst, permit_gallery
 from service.api.deadline import within
 from service.api.faults import PICTURE_PROBLEMS, documented
 from service.api.multipart import described, read_boxes, read_form, read_options
+from service.api.schemas import examples
 from service.api.schemas.decisions import rule_of
-from service.api.schemas.queries import QUERY_EXAMPLE
 from service.api.schemas.verification import VerifyAnswer, VerifyForm
 from service.problems import BadRequest, UnknownGallery, UnknownPerson
 
@@ -26,22 +26,13 @@ _FILES: Final = {
     "maxItems": 2,
     "description": "Two pictures; or one, with `gallery` and `person`.",
 }
-_EXAMPLE: Final[dict[str, Any]] = {
-    "score": 0.8137,
-    "probability": QUERY_EXAMPLE["results"][0]["probability"],
-    "decision": QUERY_EXAMPLE["results"][0]["decision"],
-    "pictures": QUERY_EXAMPLE["query"]["pictures"],
-    "image": QUERY_EXAMPLE["results"][0]["image"],
-    "compared": "bottom_half",
-    "model": QUERY_EXAMPLE["model"],
-}
 
 
 @router.post(
     "",
     response_model=VerifyAnswer,
     responses={
-        200: {"content": {"application/json": {"example": _EXAMPLE}}},
+        **examples.answered(examples.VERIFIED),
         **documented(*PICTURE_PROBLEMS, UnknownGallery, UnknownPerson),
     },
     openapi_extra=described(_FILES, VerifyForm, {"files": ["anna-1.jpg", "anna-2.jpg"], "unify": "auto"}),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal
+from typing import Literal
 
 from pydantic import Field, Json
 
@@ -39,17 +39,3 @@ class EmbedAnswer(Strict):
 
     items: list[Embedding]
     model: str = Field(description="The model's fingerprint; vectors of two models do not compare.")
-
-
-EMBED_EXAMPLE: Final[dict[str, Any]] = {
-    "items": [
-        {
-            "occlusion": {
-                "type": "none",
-                "scores": {"top": 0.24, "bottom": 0.27, "left": 0.25, "right": 0.24},
-            },
-            "embeddings": {"none": [0.0312, -0.0124, 0.0871]},
-        }
-    ],
-    "model": "9f2c6c1c8d3e7b40a55e1f0c2d9b8a7766554433221100ffeeddccbbaa998877",
-}

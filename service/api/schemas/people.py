@@ -24,9 +24,9 @@ class PeoplePage(Strict):
 class PersonChange(Change):
     """What is to be changed of a person."""
 
-    model_config = ConfigDict(json_schema_extra={"example": {"name": "anna", "merge": True}})
+    model_config = ConfigDict(json_schema_extra={"example": {"name": "anna maria", "merge": True}})
 
-    name: PersonName = Field(description="The new name.", examples=["anna"])
+    name: PersonName = Field(description="The new name.", examples=["anna maria"])
     merge: bool = Field(
         default=False, description="If another person has that name: make the two one, with all pictures."
     )

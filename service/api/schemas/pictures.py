@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field, JsonValue, field_validator
 
 from models import occlusion
 from service.api.faults import ProblemDocument
+from service.api.schemas import examples
 from service.api.schemas.strict import NEXT_CURSOR, PersonName, Strict, Words
 from service.moments import Moment
 from service.storage.records import Said
@@ -106,11 +107,11 @@ class EnrolAnswer(Strict):
 class Picture(Strict):
     """An enrolled picture with all that was told of it."""
 
-    id: str = Field(examples=["01KAFQ7V0Z9D4S2XW8TB3M6HNC"])
+    id: str = Field(examples=[examples.IMAGE])
     person: str = Field(examples=["anna"])
     camera: str | None = Field(examples=["entrance"])
     time: datetime | None
-    client_id: str | None = Field(examples=["anna-1.jpg"])
+    client_id: str | None = Field(examples=["anna-1"])
     metadata: dict[str, JsonValue]
     enrolled_at: datetime
     occlusion: Occlusion
@@ -123,36 +124,3 @@ class PicturePage(Strict):
 
     items: list[Picture]
     next_cursor: str | None = Field(description=NEXT_CURSOR)
-
-
-ENROL_EXAMPLE: Final[dict[str, Any]] = {
-    "items": [
-        {
-            "id": "01KAFQ7V0Z9D4S2XW8TB3M6HNC",
-            "client_id": "anna-1.jpg",
-            "status": "enrolled",
-            "person": "anna",
-            "differs": [],
-            "occlusion": {
-                "type": "none",
-                "scores": {"top": 0.24, "bottom": 0.27, "left": 0.25, "right": 0.24},
-            },
-            "duplicate_of": None,
-        },
-        {
-            "id": None,
-            "client_id": "notes.txt",
-            "status": "failed",
-            "person": None,
-            "differs": [],
-            "occlusion": None,
-            "duplicate_of": None,
-            "problem": {
-                "type": "https://penumbra.invalid/problems/not-a-picture",
-                "title": "Not a picture",
-                "status": 422,
-                "detail": "The 311 bytes are no picture; accepted are JPEG, PNG, WEBP, BMP, TIFF.",
-            },
-        },
-    ]
-}
