@@ -18,13 +18,17 @@ from service.storage.database import CommitInDoubt
 from service.storage.fence import ClaimLost
 from service.storage.pictures import PictureStoreAway
 
-__all__ = ["storage_problem"]
+__all__ = ["TAKEN_OVER", "storage_problem"]
 
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 _REFUSING: Final = frozenset(
     {errno.EROFS, errno.EIO, errno.EFBIG, errno.ENOTCONN, errno.ESTALE, errno.ETIMEDOUT}
 )
 
+TAKEN_OVER: Final = (
+    "Another service has taken the catalog over, and this one ends. Nothing was stored; send the request "
+    "again, to the other one."
+)
 _FULL_DISK: Final = "The disk is full. Nothing of this request was stored; try again when there is room."
 
 _SQLITE_AWAY: Final = frozenset(
@@ -67,10 +71,7 @@ def _catalog_problem(error: SQLAlchemyError) -> Problem | None:
             "again; a picture with a client_id is not enrolled twice."
         )
     if isinstance(error, ClaimLost):
-        return Unavailable(
-            "Another service has taken the catalog over, and this one ends. Nothing was stored; send the "
-            "request again, to the other one."
-        )
+        return Unavailable(TAKEN_OVER)
     if isinstance(error, NoFreeConnection):
         return Unavailable("The catalog has no connection to spare for now; try again.")
     if isinstance(error, DataError):
