@@ -29,8 +29,9 @@ _A_ROUND: Final = 24
 """People who are erased in a round, as far as it comes."""
 _ERASERS: Final = 3
 _VIEWS: Final = 2
-_FORGOTTEN_S: Final = 60.0
-"""How long after a start something may be left in a file: the mender looks every 15 s at the latest."""
+_FORGOTTEN_S: Final = 300.0
+"""How long after a start something may be left in a file. SQLite's mender looks every 15 s at the latest; in
+PostgreSQL tables are written anew in a twentieth of the time, and what the cache has to forget goes last."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ class ErasureKills:
         faults: requests answered in any other way.
         forgotten_s: longest from a start until nothing was left in any file, seconds.
         restart_s: longest time from start to ready, seconds.
+        examples: the first kinds of what was left in a file.
     """
 
     rounds: int
@@ -63,6 +65,7 @@ class ErasureKills:
     faults: int
     forgotten_s: float
     restart_s: float
+    examples: list[str]
 
     @property
     def held(self) -> bool:
@@ -98,11 +101,17 @@ def erasure_kills(
     everybody = range((rounds + 1) * a_round)  # the last ones stay
     traces = _enrol(mortal, everybody, catalog_url)
 
+    kinds: set[str] = set()
+
     def left_of(people: Collection[int]) -> int:
         files = _files(mortal.data) + (b"" if postgresql is None else postgresql.held(catalog_url))
-        return sum(any(trace in files for trace in traces[who].found_by) for who in people)
+        found = {who: [kind for kind, trace in traces[who].found_by if trace in files] for who in people}
+        kinds.update(kind for some in found.values() for kind in some)
+        return sum(bool(some) for some in found.values())
 
     assert left_of(everybody[:3]) == 3, "who is there is found by the same search"
+    assert kinds == {"name", "id", "digest", "picture", "thumbnail", "feature"}
+    kinds.clear()
     erasing = _Erasing()
     gone: set[int] = set()
     begun = back = left = halves = 0
@@ -129,6 +138,7 @@ def erasure_kills(
                     halves += there < 1
         absent = [who for who in people if who in erasing.erased | gone]
         while (still := left_of(absent)) and time.monotonic() < started + _FORGOTTEN_S:
+            kinds.clear()
             time.sleep(0.1)
         left += still
         forgotten_s = max(forgotten_s, time.monotonic() - started)
@@ -153,6 +163,7 @@ def erasure_kills(
         faults=len(erasing.faults),
         forgotten_s=round(forgotten_s, 2),
         restart_s=round(mortal.restart_s, 2),
+        examples=sorted(kinds),
     )
 
 
@@ -161,7 +172,7 @@ class _Traces:
     """All by which somebody could be told in a file, and the ids of their pictures."""
 
     ids: tuple[str, ...]
-    found_by: tuple[bytes, ...]
+    found_by: tuple[tuple[str, bytes], ...]
 
 
 def _name(who: int) -> str:
@@ -175,7 +186,7 @@ def _content(who: int, view: int) -> bytes:
 def _enrol(mortal: Mortal, everybody: Sequence[int], catalog_url: str) -> dict[int, _Traces]:
     """Enrol them all, let the service end in order, which writes its snapshots, and look what it stored."""
     ids: dict[int, list[str]] = {who: [] for who in everybody}
-    found_by: dict[int, list[bytes]] = {who: [_name(who).encode()] for who in everybody}
+    found_by: dict[int, list[tuple[str, bytes]]] = {who: [("name", _name(who).encode())] for who in everybody}
     mortal.start()
     with httpx.Client(base_url=mortal.url, timeout=PATIENCE_S, trust_env=False) as http:
         http.post("/v1/galleries", json={"name": "g", "keep_pictures": True}).raise_for_status()
@@ -195,14 +206,19 @@ def _enrol(mortal: Mortal, everybody: Sequence[int], catalog_url: str) -> dict[i
                 thumbnail = http.get(f"/v1/galleries/g/images/{id}/thumbnail").raise_for_status().content
                 ids[who].append(id)
                 digest = hashlib.sha256(content).hexdigest()
-                found_by[who] += [id.encode(), digest.encode(), _middle(content), _middle(thumbnail)]
+                found_by[who] += [
+                    ("id", id.encode()),
+                    ("digest", digest.encode()),
+                    ("picture", _middle(content)),
+                    ("thumbnail", _middle(thumbnail)),
+                ]
     mortal.stop()
     catalog = Catalog(catalog_url)
     numbers = {picture.number: picture.id for picture in catalog.pictures.page(1, _VIEWS * len(everybody))}
     owners = {id: who for who, some_ids in ids.items() for id in some_ids}
     for stored in catalog.features.batches(read_bundle(mortal.bundle).fingerprint):
         for number, nine in zip(stored.ids.tolist(), stored.features, strict=True):
-            found_by[owners[numbers[number]]].append(nine[0].tobytes())
+            found_by[owners[numbers[number]]].append(("feature", nine[0].tobytes()))
     catalog.close()
     made = {who: _Traces(tuple(ids[who]), tuple(found_by[who])) for who in everybody}
     assert all(len(one.found_by) == 1 + 5 * _VIEWS for one in made.values())
