@@ -103,7 +103,8 @@ async def reindex_gallery(
         bool,
         Query(
             description="Where the service has the previous model too: let the present one take over "
-            "although pictures were not kept, or could not be embedded. They stay pending: no query finds them.",
+            "although pictures were not kept, or could not be embedded. They stay pending, and no query "
+            "finds them.",
             openapi_examples={"wait for all": {"value": False}},
         ),
     ] = False,
