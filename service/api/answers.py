@@ -13,6 +13,7 @@ from service.api.schemas.galleries import Reindexing as ReindexingAnswer
 from service.api.schemas.people import Person
 from service.api.schemas.pictures import EnrolledItem, Occlusion, Picture, Scores
 from service.api.schemas.queries import (
+    Evidence,
     MatchedImage,
     QueryAnswer,
     QueryOverlay,
@@ -169,9 +170,19 @@ def query_answer(answer: gallery.QueryAnswer, drawn: QueryOverlays | None = None
                 compared=match.compared,
                 distance=None if match.distance is None else round(match.distance, 6),
                 overlay=ResultOverlay(**asdict(over_results[place])) if place < len(over_results) else None,
+                evidence=[
+                    Evidence(
+                        score=other.score,
+                        image=matched(other),
+                        compared=other.compared,
+                        distance=None if other.distance is None else round(other.distance, 6),
+                    )
+                    for other in match.evidence
+                ],
             )
             for place, match in enumerate(answer.results)
         ],
+        pending=answer.pending,
         model=answer.fingerprint,
         timings=Timings(
             decode=round(times.decode, 3),

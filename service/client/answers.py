@@ -186,13 +186,22 @@ class Person(Answer):
     images: int
 
 
+class Evidence(Answer):
+    """Another picture of a ranked person; what it says is as in :class:`QueryResult`."""
+
+    score: float
+    image: MatchedImage
+    compared: str
+    distance: float | None = None
+
+
 class QueryResult(Answer):
     """One ranked person, or picture.
 
     Attributes:
         rank: from 1.
         person: as enrolled.
-        score: cosine, -1 to 1.
+        score: cosine, -1 to 1; with ``unify="fuse"`` the fused score.
         probability: that it is the same person, 0 to 1; None where the model is not calibrated.
         decision: ``match``, ``uncertain`` or ``unknown``; None where the model is not calibrated.
         image: the gallery picture that matched best.
@@ -200,6 +209,7 @@ class QueryResult(Answer):
             the type that counted most.
         distance: k-reciprocal, 0 to 1, by which re-ranked results are ordered; else None.
         overlay: of the first results, where overlays were asked for; else None.
+        evidence: where more than one picture was asked for, the person's next best ones.
     """
 
     rank: int
@@ -211,6 +221,7 @@ class QueryResult(Answer):
     compared: str
     distance: float | None = None
     overlay: ResultOverlay | None = None
+    evidence: list[Evidence] = []
 
 
 class QueryPicture(Answer):
@@ -227,10 +238,19 @@ class QueryUnderstood(QueryPicture):
 
 
 class QueryAnswer(Answer):
-    """Answer to a query. ``model``: the bundle's fingerprint; ``timings``: milliseconds by stage."""
+    """Answer to a query.
+
+    Attributes:
+        query: how it was seen.
+        results: best first.
+        pending: pictures of the gallery that were not compared, since another model made their features.
+        model: the bundle's fingerprint.
+        timings: milliseconds by stage.
+    """
 
     query: QueryUnderstood
     results: list[QueryResult]
+    pending: int = 0
     model: str
     timings: dict[str, float]
 

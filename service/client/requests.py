@@ -105,6 +105,7 @@ class BatchQuery:
     decisions: Decisions | None = None
     rerank: bool = False
     overlays: bool = False
+    evidence: int = 1
 
     def line(self) -> bytes:
         """The query as a line of JSON.
@@ -120,6 +121,7 @@ class BatchQuery:
             "boxes": self.boxes,
             "rerank": self.rerank,
             "overlays": self.overlays or None,
+            "evidence": None if self.evidence == 1 else self.evidence,
         }
         if self.filters is not None:
             told = asdict(self.filters)

@@ -22,7 +22,7 @@ from service.commands.reaching import connected
 from service.commands.saying import fail, plain, print_json
 
 if TYPE_CHECKING:
-    from service.client import QueryAnswer
+    from service.client import Evidence, QueryAnswer, QueryResult
 
 __all__ = ["query", "query_batch"]
 
@@ -49,6 +49,9 @@ def query(
     person: Annotated[list[str] | None, typer.Option(help="Only this person.")] = None,
     exclude_person: Annotated[list[str] | None, typer.Option(help="Not this person.")] = None,
     metadata: OwnMetadata = None,
+    evidence: Annotated[
+        int, typer.Option(min=1, max=5, help="Pictures to show of each person: the best, and the next ones.")
+    ] = 1,
     rerank: Annotated[
         bool, typer.Option("--rerank", help="Put the 100 best pictures in k-reciprocal order.")
     ] = False,
@@ -111,6 +114,7 @@ def query(
             decisions=Decisions(match_rate, uncertain_rate, prior),
             rerank=rerank,
             overlays=overlays is not None,
+            evidence=evidence,
         )
     if overlays is not None:
         try:
@@ -158,12 +162,22 @@ def _show_answer(answer: QueryAnswer) -> None:
             f"{result.score:.4f}",
             "-" if result.probability is None else f"{result.probability:.4f}",
             result.decision or "-",
-            "whole pictures" if result.compared == "none" else f"without {result.compared}",
-            result.image.id,
-            plain(result.image.camera or "-"),
+            *_shown_picture(result),
         )
+        for other in result.evidence:
+            table.add_row("", "", f"{other.score:.4f}", "", "", *_shown_picture(other))
     console.print(table)
+    if answer.pending:
+        console.print(f"{answer.pending:,} pictures of the gallery were not compared: they await this model")
     console.print(", ".join(f"{stage} {spent:.1f} ms" for stage, spent in answer.timings.items()))
+
+
+def _shown_picture(shown: QueryResult | Evidence) -> tuple[str, str, str]:
+    return (
+        "whole pictures" if shown.compared == "none" else f"without {shown.compared}",
+        shown.image.id,
+        plain(shown.image.camera or "-"),
+    )
 
 
 def query_batch(

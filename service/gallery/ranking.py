@@ -41,7 +41,8 @@ class Match:
             everything is compared under every type: the one that added most to the score.
         verdict: what the score means; None where the model is not calibrated for this ``unify``.
         distance: k-reciprocal, 0 to 1, by which re-ranked results are ordered; else None.
-        evidence: the person's next best pictures among those looked at, each as a match of the same rank.
+        evidence: the person's next best pictures among those looked at, each as a match of the same rank,
+            without a verdict of its own.
     """
 
     rank: int
@@ -167,10 +168,11 @@ def matches(ranked: Ranked, judging: Judging) -> tuple[Match, ...]:
     """The results as they are answered."""
     made = []
     for place, rows in enumerate(ranked.results, 1):
-        first, *others = (_match(place, row, ranked, judging) for row in rows)
+        first, *others = (_match(place, row, ranked) for row in rows)
         # one that was just given to somebody else is no evidence
         evidence = tuple(other for other in others if other.person == first.person)
-        made.append(replace(first, evidence=evidence) if evidence else first)
+        part, score = int(ranked.hits.parts[rows[0]]), float(ranked.hits.scores[rows[0]])
+        made.append(replace(first, verdict=judging.verdict(score, part), evidence=evidence))
     return tuple(made)
 
 
@@ -179,7 +181,7 @@ def cosine(score: float) -> float:
     return max(-1.0, min(1.0, float(score)))
 
 
-def _match(place: int, row: int, ranked: Ranked, judging: Judging) -> Match:
+def _match(place: int, row: int, ranked: Ranked) -> Match:
     hits = ranked.hits
     id, part, score = int(hits.ids[row]), int(hits.parts[row]), float(hits.scores[row])
     record = ranked.records[id]
@@ -192,7 +194,6 @@ def _match(place: int, row: int, ranked: Ranked, judging: Judging) -> Match:
         time=record.time,
         grade=Grade(record.occlusion, record.scores),
         compared=ranked.found.compared(id, part),
-        verdict=judging.verdict(score, part),
         distance=ranked.distances.get(id),
     )
 

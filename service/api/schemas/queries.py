@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from datetime import datetime
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import (
     Field,
@@ -18,6 +18,7 @@ from pydantic import (
 )
 
 from service.api.faults import ProblemDocument
+from service.api.schemas import examples
 from service.api.schemas.decisions import DECISION, PROBABILITY, Decisive
 from service.api.schemas.pictures import BOXES, MAX_METADATA_MEMBERS, BoxNumbers, Occlusion
 from service.api.schemas.strict import Strict, Words
@@ -36,6 +37,13 @@ COMPARED: Final = (
     "Types hidden on both sides, joined by '+', or 'none'. With unify=fuse, which compares under every type: "
     "the one that counted most, for each query picture."
 )
+
+SCORE: Final = (
+    "-1 to 1: the cosine; with unify=fuse the fused score, a weighted soft maximum over the types of cosines "
+    "about the gallery's mean, which is no cosine of the pictures. With several query pictures their mean."
+)
+
+MOST_EVIDENCE: Final = 5
 
 Listed = Annotated[list[Words], Field(min_length=1, max_length=1000)]
 Names = Json[Listed]
@@ -72,6 +80,14 @@ class Query(Decisive):
         description="Draw what was compared, and where the model looked, over the query's first picture and "
         f"over the gallery pictures of the first {MOST_RESULTS} results: small PNGs in the answer. They are "
         "drawn after the search; the timings do not count it.",
+    )
+    evidence: int = Field(
+        default=1,
+        ge=1,
+        le=MOST_EVIDENCE,
+        description="How many of a person's pictures to show: beside the best, the next best ones are a "
+        "result's `evidence`, as far as they are among the pictures that the search looked at. More than one "
+        "with by=person only.",
     )
     time_from: Moment | None = Field(
         default=None, description="Only pictures taken then or later; RFC 3339, with time zone."
@@ -157,12 +173,21 @@ class ResultOverlay(Strict):
     )
 
 
+class Evidence(Strict):
+    """Another picture of a ranked person."""
+
+    score: float = Field(description=SCORE)
+    image: MatchedImage
+    compared: str = Field(description=COMPARED, examples=["bottom_half"])
+    distance: float | None = Field(description="As the result's.", examples=[None])
+
+
 class Result(Strict):
     """One ranked person or picture."""
 
     rank: int = Field(description="From 1.")
     person: str
-    score: float = Field(description="Cosine, -1 to 1; with several query pictures their mean.")
+    score: float = Field(description=SCORE)
     probability: float | None = Field(description=PROBABILITY, examples=[0.94])
     decision: Literal["match", "uncertain", "unknown"] | None = Field(
         description=DECISION, examples=["match"]
@@ -179,6 +204,9 @@ class Result(Strict):
     )
     overlay: ResultOverlay | None = Field(
         default=None, description=f"With `overlays`, of the first {MOST_RESULTS} results; else null."
+    )
+    evidence: list[Evidence] = Field(
+        default=[], description="With `evidence` above 1, the person's next best pictures, best first."
     )
 
 
@@ -210,6 +238,12 @@ class QueryAnswer(Strict):
 
     query: QueryUnderstood
     results: list[Result]
+    pending: int = Field(
+        description="Pictures of the gallery that were not compared: another model made their features. "
+        "While there are any, nobody can say of a person that they are not in the gallery; where all are, "
+        "there is no result. Of a large gallery that is being reindexed, the number of a moment ago.",
+        examples=[0],
+    )
     model: str = Field(description="The model's fingerprint.")
     timings: Timings
 
@@ -223,49 +257,4 @@ class BatchAnswer(Strict):
     problem: ProblemDocument | None = Field(description="null where there is an answer.")
 
 
-QUERY_EXAMPLE: Final[dict[str, Any]] = {
-    "query": {
-        "occlusion": {
-            "type": "bottom_half",
-            "scores": {"top": 0.02, "bottom": 0.93, "left": 0.03, "right": 0.02},
-        },
-        "pictures": [
-            {
-                "occlusion": {
-                    "type": "bottom_half",
-                    "scores": {"top": 0.02, "bottom": 0.93, "left": 0.03, "right": 0.02},
-                }
-            }
-        ],
-        "overlay": None,
-    },
-    "results": [
-        {
-            "rank": 1,
-            "person": "anna",
-            "score": 0.8137,
-            "probability": 0.94,
-            "decision": "match",
-            "image": {
-                "id": "01KAFQ7V0Z9D4S2XW8TB3M6HNC",
-                "camera": "entrance",
-                "time": "2026-01-31T12:00:00Z",
-                "occlusion": {
-                    "type": "none",
-                    "scores": {"top": 0.24, "bottom": 0.27, "left": 0.25, "right": 0.24},
-                },
-            },
-            "compared": "bottom_half",
-            "distance": None,
-            "overlay": None,
-        }
-    ],
-    "model": "9f2c6c1c8d3e7b40a55e1f0c2d9b8a7766554433221100ffeeddccbbaa998877",
-    "timings": {"decode": 0.9, "queue": 0.1, "embed": 6.2, "search": 0.3, "total": 8.1},
-}
-BATCH_ANSWER_EXAMPLE: Final[dict[str, Any]] = {
-    "line": 1,
-    "id": "frame-17",
-    "answer": QUERY_EXAMPLE,
-    "problem": None,
-}
+BATCH_ANSWER_EXAMPLE: Final = examples.BATCH_ANSWER

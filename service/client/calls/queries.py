@@ -23,6 +23,7 @@ def query(
     decisions: Decisions | None = None,
     rerank: bool = False,
     overlays: bool = False,
+    evidence: int = 1,
 ) -> Call[QueryAnswer]:
     """Who in the gallery is the person in these 1 to 16 pictures?
 
@@ -38,10 +39,13 @@ def query(
         decisions: false-match rates and prior of this call.
         rerank: put the best pictures in the order of their k-reciprocal distance.
         overlays: have what was compared, and where the model looked, drawn over the pictures.
+        evidence: pictures shown of each person, 1 to 5: the best, and so many more.
     """
     form = {"top_k": str(top_k), "by": by, "unify": unify, "rerank": str(rerank).lower()}
     if overlays:
         form["overlays"] = "true"
+    if evidence != 1:
+        form["evidence"] = str(evidence)
     if filters is not None:
         form |= filters.form()
     if decisions is not None:

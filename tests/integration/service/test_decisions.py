@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from models.bundle import read_bundle
 from models.calibration import CalibrationFile, probability
 from service.cli import app
-from service.client import Client, Decisions, Filters, NewPicture, ProblemError
+from service.client import BatchQuery, Client, Decisions, Filters, NewPicture, ProblemError
 from service.settings import Settings
 from tests.calibrations import handmade_calibration
 from tests.drawings import encoded, person
@@ -175,3 +175,22 @@ def test_a_calibration_of_another_bundle_stops_the_start(tmp_path: Path) -> None
     assert result.exit_code == 1, result.output
     (line,) = result.stderr.splitlines()
     assert "not the bundle that is served" in line
+
+
+def test_rates_that_contradict_inherited_ones_are_refused(client: Client) -> None:
+    """The calibration's are 0.01 and 0.1; a call may state both."""
+    picture = encoded(person(WHO, view=50))
+    client.change_gallery("people", match_rate=0.4)
+    for wishes in (Decisions(uncertain_rate=0.1), Decisions(match_rate=0.3)):
+        with pytest.raises(ProblemError, match="must not be above uncertain_rate") as refused:
+            client.query("people", [picture], decisions=wishes)
+        assert refused.value.status == 422
+        with pytest.raises(ProblemError, match="must not be above uncertain_rate"):
+            client.verify([picture], gallery="people", person="p2", decisions=wishes)
+        (answer,) = client.query_batch("people", [BatchQuery([picture], decisions=wishes)])
+        assert answer.problem is not None
+        assert answer.problem.status == 422
+    with pytest.raises(ProblemError, match="the calibration's"):
+        client.verify([picture, picture], decisions=Decisions(match_rate=0.3))
+    assert client.query("people", [picture]).results
+    assert client.query("people", [picture], decisions=Decisions(0.4, 0.4)).results
