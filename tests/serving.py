@@ -15,6 +15,7 @@ from fastapi import FastAPI
 
 from service.api.app import create_app
 from service.api.connection import Connection
+from service.api.server import Server
 from service.settings import Settings
 from tests.handmade_bundle import write_handmade_bundle
 
@@ -25,6 +26,11 @@ class Serving:
 
     url: str
     app: FastAPI
+    server: uvicorn.Server
+
+    def stop(self) -> None:
+        """Let it begin to stop, as SIGTERM does."""
+        self.server.should_exit = True
 
 
 def handmade_settings(folder: Path, **changed: Any) -> Settings:
@@ -39,18 +45,18 @@ def handmade_settings(folder: Path, **changed: Any) -> Settings:
 def serving(settings: Settings) -> Iterator[Serving]:
     """Serve until the context is left; everything then stops in order."""
     app = create_app(settings)
-    server = uvicorn.Server(
-        uvicorn.Config(
-            app,
-            host="127.0.0.1",
-            port=0,
-            http=Connection,
-            log_config=None,
-            lifespan="on",
-            access_log=False,
-            proxy_headers=False,
-        )
+    config = uvicorn.Config(
+        app,
+        host="127.0.0.1",
+        port=0,
+        http=Connection,
+        log_config=None,
+        lifespan="on",
+        access_log=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=max(1, round(settings.shutdown_grace_s)),
     )
+    server = Server(config, app.state.stopping)
     thread = threading.Thread(target=server.run, name="serving")
     thread.start()
     try:
@@ -58,7 +64,7 @@ def serving(settings: Settings) -> Iterator[Serving]:
             assert thread.is_alive(), "the service did not start"
             time.sleep(0.01)
         port = server.servers[0].sockets[0].getsockname()[1]
-        yield Serving(f"http://127.0.0.1:{port}", app)
+        yield Serving(f"http://127.0.0.1:{port}", app, server)
     finally:
         server.should_exit = True
         thread.join()

@@ -9,7 +9,6 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, Final
 
 from fastapi import FastAPI
-from fastapi.openapi.utils import get_openapi
 from fastapi_offline import FastAPIOffline
 from starlette.middleware import Middleware
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
@@ -34,6 +33,7 @@ from service.api.audit import Audit
 from service.api.body_limit import BodyLimit
 from service.api.faults import documented
 from service.api.observation import Observation
+from service.api.openapi import describe
 from service.api.request_id import RequestIds
 from service.api.security_headers import SecurityHeaders
 from service.metrics import Metrics
@@ -63,6 +63,7 @@ RFC 3339's form, with an offset from UTC; answers give them in UTC."""
 
 # They are tried in this order, which costs: what is asked most often comes first.
 _CALLS: Final = (embed, query, images, verify, batch, people, duplicates, galleries, model)
+_WATCHING: Final = (health, metrics)
 
 
 def create_app(settings: Settings, on_catalog_lost: Callable[[], None] = lambda: None) -> FastAPI:
@@ -117,6 +118,7 @@ def create_app(settings: Settings, on_catalog_lost: Callable[[], None] = lambda:
         ],
         **urls,
     )
+    app.state.stopping = asyncio.Event()  # set by whoever runs the server, for requests that would go on
     faults.install(app)
     for part in _CALLS:
         app.include_router(
@@ -132,27 +134,10 @@ def create_app(settings: Settings, on_catalog_lost: Callable[[], None] = lambda:
                 DeadlineExceeded,
             ),
         )
-    for part in (health, metrics):
+    for part in _WATCHING:
         app.include_router(part.router)
-    app.openapi = lambda: _described(app)  # type: ignore[method-assign]
+    app.openapi = lambda: describe(app, [part.router for part in (*_CALLS, *_WATCHING)])  # type: ignore[method-assign]
     return app
-
-
-def _described(app: FastAPI) -> dict[str, Any]:
-    """The OpenAPI description, without the validation answer that is FastAPI's and not this app's."""
-    if app.openapi_schema is None:
-        schema = get_openapi(
-            title=app.title, version=app.version, description=app.description, routes=app.routes
-        )
-        for path in schema["paths"].values():
-            for operation in path.values():
-                answer = operation["responses"].get("422", {})
-                if "HTTPValidationError" in str(answer):
-                    del operation["responses"]["422"]
-        for name in ("HTTPValidationError", "ValidationError"):
-            schema["components"]["schemas"].pop(name, None)
-        app.openapi_schema = schema
-    return app.openapi_schema
 
 
 def _version() -> str:

@@ -28,6 +28,8 @@ from service.api.known_parameters import KnownParameters
 from service.clock import jumps, now, seconds_until
 from service.problems import Forbidden, RateLimited, Unauthorised, Unavailable
 from service.storage.breaker import CircuitBreaker
+from service.storage.faults import TAKEN_OVER
+from service.storage.fence import ClaimLost
 from service.storage.keys import KeyRecord, Keys, Role
 
 __all__ = [
@@ -39,6 +41,7 @@ __all__ = [
     "Gatekeeper",
     "KeyFirst",
     "RateLimit",
+    "Standing",
     "access_of",
     "address_of",
     "may",
@@ -183,34 +186,34 @@ class Gatekeeper:
         self._any: tuple[float, bool] | None = None
         self._suspect = asyncio.Semaphore(_AT_A_TIME)
 
-    async def admit(self, token: str | None, address: str) -> Access:
+    async def identify(self, token: str | None, address: str) -> Access:
+        """As :meth:`recognise`, counting a caller who is refused.
+
+        Raises:
+            RateLimited: there were too many such callers at this address.
+            Unauthorised, Unavailable: see there.
+        """
+        try:
+            return await self.recognise(token, address)
+        except Unauthorised:
+            await self._refusals.check(network_of(address))
+            raise
+
+    async def recognise(self, token: str | None, address: str) -> Access:
         """Whose token this is.
 
         Args:
             token: as sent, or None.
-            address: of the caller, counted where nobody is asked for a key, or the caller is refused.
-
-        Raises:
-            RateLimited: too many requests.
-            Unauthorised, Unavailable: see :meth:`identify`.
-        """
-        access = await self.identify(token, address)
-        await self.count(access, address)
-        return access
-
-    async def identify(self, token: str | None, address: str) -> Access:
-        """As :meth:`admit`, without counting a caller who is let in.
+            address: of the caller.
 
         Raises:
             Unauthorised: a key is needed and there is none, or it is unknown, revoked or expired.
-            RateLimited: there were too many such callers at this address.
             Unavailable: the catalog cannot be asked.
         """
         try:
             return await self._admit(token, network_of(address))
-        except Unauthorised:
-            await self._refusals.check(network_of(address))
-            raise
+        except ClaimLost as error:
+            raise Unavailable(TAKEN_OVER) from error
         except SQLAlchemyError as error:
             _log.exception("keys cannot be looked up")
             raise Unavailable("The catalog does not answer, so no key can be checked; try again.") from error
@@ -279,6 +282,33 @@ class Gatekeeper:
         return False
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A caller who was let in, to be asked again where the request goes on for long."""
+
+    gatekeeper: Gatekeeper
+    token: str | None
+    address: str
+    role: Role
+    gallery: str | None
+
+    async def ask_again(self, *, count: bool) -> None:
+        """See whether the caller would still be let in.
+
+        Args:
+            count: count a call.
+
+        Raises:
+            Unauthorised, Forbidden: not any more. It is not counted among refusals.
+            RateLimited: there were too many calls.
+            Unavailable: the catalog cannot be asked.
+        """
+        access = await self.gatekeeper.recognise(self.token, self.address)
+        access.check(self.role, self.gallery)
+        if count:
+            await self.gatekeeper.count(access, self.address)
+
+
 def network_of(address: str) -> str:
     """What calls are counted by: an IPv4 address, or the /64 that one caller has of IPv6."""
     try:
@@ -312,10 +342,11 @@ def may(role: Role) -> Callable[..., Awaitable[None]]:
         token = credentials.credentials if credentials is not None else None
         access = await gatekeeper.identify(token, address)
         request.state.access = access
-        request.state.readmit = lambda: gatekeeper.admit(token, address)
+        gallery = request.path_params.get("gallery")
+        request.state.standing = Standing(gatekeeper, token, address, role, gallery)
         with _turning_away(request):
             await gatekeeper.count(access, address)
-            await gatekeeper.permit(access, role, request.path_params.get("gallery"))
+            await gatekeeper.permit(access, role, gallery)
 
     return check
 

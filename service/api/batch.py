@@ -15,8 +15,7 @@ import contextlib
 import logging
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from fastapi import APIRouter, Request
 from pydantic import ValidationError
@@ -28,18 +27,19 @@ from service.api.audit import add_pictures, note_stream
 from service.api.authentication import QUERY, KeyFirst
 from service.api.faults import ProblemDocument, document, documented
 from service.api.field_faults import field_faults, said
+from service.api.lines import Line, in_time, lines_of
+from service.api.linger import linger
 from service.api.multipart import read_boxes
 from service.api.named import GalleryInPath
 from service.api.pace import Pace
 from service.api.query import answer_query
-from service.api.schemas.queries import BATCH_ANSWER_EXAMPLE, BatchAnswer, BatchQuery
+from service.api.schemas.queries import BATCH_ANSWER_EXAMPLE, BatchAnswer, BatchQuery, QueryAnswer
+from service.api.stay import Ended, Stay
 from service.problems import (
     BadRequest,
-    BodyStalled,
     BodyTooLarge,
     Overloaded,
     Problem,
-    RateLimited,
     UnknownGallery,
 )
 from service.storage.faults import storage_problem
@@ -63,90 +63,17 @@ _PICTURE: Final = (
 _EXAMPLE: Final = f'{{"id": "frame-17", "pictures": ["{_PICTURE}"], "top_k": 3}}\n'
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One line of the stream, from 1; without content where it was too long, or did not come."""
-
-    number: int
-    content: bytes | BodyStalled | None
-
-
-async def lines_of(chunks: AsyncIterator[bytes], longest: int) -> AsyncIterator[Line]:
-    """The lines of a stream that are not blank. Of one that is too long no more than that is held.
-
-    Args:
-        chunks: as they come.
-        longest: bytes of a line, without its end.
-    """
-    number, held, over = 1, bytearray(), False
-    try:
-        async for chunk in chunks:
-            *ends, rest = chunk.split(b"\n")
-            for end in ends:
-                over = over or len(held) + len(end) > longest
-                if over:
-                    yield Line(number, None)
-                elif (line := bytes(held) + end).strip():
-                    yield Line(number, line)
-                number, over = number + 1, False
-                held.clear()
-            over = over or len(held) + len(rest) > longest
-            if over:
-                held.clear()
-            else:
-                held += rest
-    except BodyStalled as stalled:
-        yield Line(number, stalled)
-        return
-    if over:
-        yield Line(number, None)
-    elif held.strip():
-        yield Line(number, bytes(held))
-
-
-async def in_time(
-    chunks: AsyncIterator[bytes], pace: Pace, idle_s: Callable[[], float]
-) -> AsyncIterator[bytes]:
-    """The chunks, while each line comes at the pace; the wait for its beginning counts alone.
-
-    Blank lines are no lines, so nobody holds the stream by sending them.
-
-    Args:
-        chunks: as they come.
-        pace: that of a line.
-        idle_s: seconds since a line was last worked on: who sends one when the one before is answered is not
-            to blame for the wait.
-
-    Raises:
-        BodyStalled: the next did not come in time.
-    """
-    within_line = False
-    while True:
-        coming = asyncio.ensure_future(anext(chunks, None))
-        began = time.monotonic()
-        waited_s = 0.0
-        try:
-            while not (await asyncio.wait({coming}, timeout=pace.patience_s - waited_s))[0]:
-                waited_s = min(time.monotonic() - began, idle_s())
-                if waited_s >= pace.patience_s:
-                    raise pace.stalled()
-        finally:
-            coming.cancel()
-        chunk = coming.result()
-        if chunk is None:
-            return
-        pace.came(len(chunk), min(time.monotonic() - began, idle_s()))
-        ends, end, rest = chunk.rpartition(b"\n")
-        if (end and (within_line or ends.strip())) or (not within_line and rest.strip()):
-            pace.start_over()
-        within_line = bool(rest.strip()) or (within_line and not end)
-        yield chunk
+class LastAnswer(bytes):
+    """An answer after which the stream ends, whatever else was sent."""
 
 
 async def in_order(
     lines: AsyncIterator[Line], answer: Callable[[Line], Awaitable[bytes]], concurrency: int
 ) -> AsyncGenerator[bytes, None]:
-    """The answers in the order of the lines, several worked on at a time, each as soon as it may go out."""
+    """The answers in the order of the lines, several worked on at a time, each as soon as it may go out.
+
+    What is being worked on when a :class:`LastAnswer` has gone out is given up.
+    """
     slots = asyncio.Semaphore(concurrency)
     begun: asyncio.Queue[asyncio.Task[bytes] | None] = asyncio.Queue()
     unsent = 0
@@ -180,6 +107,8 @@ async def in_order(
         while (task := await begun.get()) is not None:
             content = await task
             yield content
+            if isinstance(content, LastAnswer):
+                return
             unsent -= len(content)
             sent.set()
         await reader
@@ -210,16 +139,12 @@ class _Stream(Response):
 
 @router.post(
     "",
-    response_class=Response,
+    status_code=200,
+    response_class=_Stream,
     responses={
         200: {
             "description": "One JSON object a line, in the order of the lines sent.",
-            "content": {
-                NDJSON: {
-                    "schema": {"$ref": "#/components/schemas/BatchAnswer"},
-                    "example": BATCH_ANSWER_EXAMPLE,
-                }
-            },
+            "content": {NDJSON: {"example": BATCH_ANSWER_EXAMPLE}},
             "model": BatchAnswer,
         },
         **documented(BadRequest, UnknownGallery),
@@ -241,16 +166,21 @@ async def query_batch(request: Request, gallery: GalleryInPath) -> Response:
     `PENUMBRA_MAX_LINE_BYTES` says; the stream has no limit. Where the service is busy, or the key's rate is
     used up, the stream waits. Read answers while you send: while many lie unread, no more lines are taken.
     A stream on which no line begins for `PENUMBRA_BODY_DEADLINE_S`, or of whose line too little comes, ends
-    with a problem in the line's place.
+    with a problem in the line's place; so does one whose key ends meanwhile, and one on which nothing is sent
+    any more when the service stops.
     """
     assembly = assembly_of(request.app.state)
     kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
     if kind not in _MEDIA_TYPES:
         raise BadRequest(f"A batch travels as {NDJSON}, one JSON object a line; this is {kind or 'untyped'}.")
     await assembly.galleries.get(gallery)
-    readmit: Callable[[], Awaitable[Any]] = request.state.readmit
-
     note_stream(request.state)
+    return _Stream(_answers(request, assembly, gallery))
+
+
+async def _answers(request: Request, assembly: Assembly, gallery: str) -> AsyncGenerator[bytes, None]:
+    """What is answered to the lines of a request's body, in order."""
+    settings = assembly.settings
     at_work = 0
     answered = time.monotonic()
 
@@ -259,7 +189,7 @@ async def query_batch(request: Request, gallery: GalleryInPath) -> Response:
         at_work += 1
         try:
             return await _answer(
-                assembly, gallery, line, readmit, lambda count: add_pictures(request.state, count)
+                assembly, gallery, line, stay, lambda count: add_pictures(request.state, count)
             )
         finally:
             at_work -= 1
@@ -268,27 +198,39 @@ async def query_batch(request: Request, gallery: GalleryInPath) -> Response:
     def idle_s() -> float:
         return 0.0 if at_work else time.monotonic() - answered
 
-    settings = assembly.settings
+    stay = Stay(request.state.standing, request.app.state.stopping, settings.shutdown_grace_s, idle_s)
     pace = Pace(settings.body_deadline_s, settings.body_bytes_per_s)
-    lines = lines_of(in_time(request.stream(), pace, idle_s), settings.max_line_bytes)
-    return _Stream(in_order(lines, answer, settings.batch_concurrency))
+    end = asyncio.create_task(stay.end())
+    lines = lines_of(in_time(request.stream(), pace, idle_s, end), settings.max_line_bytes)
+    content = b""
+    try:
+        async with contextlib.aclosing(in_order(lines, answer, settings.batch_concurrency)) as contents:
+            async for content in contents:
+                yield content
+    finally:
+        end.cancel()
+    if isinstance(content, LastAnswer):
+        await linger(request.receive)
 
 
 async def _answer(
     assembly: Assembly,
     gallery: str,
     line: Line,
-    readmit: Callable[[], Awaitable[Any]],
+    stay: Stay,
     note_pictures: Callable[[int], None],
 ) -> bytes:
     """One line's answer, whatever becomes of it."""
     id: str | None = None
+    found: QueryAnswer | None = None
+    problem: Problem | None = None
+    is_last = False
     try:
         if line.content is None:
             raise BodyTooLarge(f"The line has more than {assembly.settings.max_line_bytes} bytes.")
-        if isinstance(line.content, BodyStalled):
-            raise line.content
-        await _admitted(readmit)
+        if isinstance(line.content, Problem):
+            raise Ended(line.content)
+        await stay.admit()
         asked, pictures = await asyncio.to_thread(_read, line.content)
         id = asked.id
         note_pictures(len(pictures))
@@ -304,29 +246,19 @@ async def _answer(
                 if attempt == _OVERLOADED_TRIES - 1:
                     raise
                 await asyncio.sleep(busy.retry_after_s)
-        answered = BatchAnswer(line=line.number, id=id, answer=found, problem=None)
-    except Problem as problem:
-        said = ProblemDocument(**document(problem))
-        answered = BatchAnswer(line=line.number, id=id, answer=None, problem=said)
+    except Ended as ended:
+        problem, is_last = ended.problem, True
+    except Problem as fault:
+        problem = fault
     except Exception as error:
-        known = storage_problem(error)
-        if known is None:
+        problem = storage_problem(error)
+        if problem is None:
             _log.exception("line %d of a batch failed", line.number)
-        said = ProblemDocument(
-            **document(known or Problem("The service failed on this line; its log says why."))
-        )
-        answered = BatchAnswer(line=line.number, id=id, answer=None, problem=said)
-    return answered.model_dump_json().encode() + b"\n"
-
-
-async def _admitted(readmit: Callable[[], Awaitable[Any]]) -> None:
-    """Each line counts as a call of its key, which may be revoked meanwhile; too many a minute wait."""
-    while True:
-        try:
-            await readmit()
-            return
-        except RateLimited as limited:
-            await asyncio.sleep(limited.retry_after_s)
+            problem = Problem("The service failed on this line; its log says why.")
+    described = None if problem is None else ProblemDocument(**document(problem))
+    answered = BatchAnswer(line=line.number, id=id, answer=found, problem=described)
+    content = answered.model_dump_json().encode() + b"\n"
+    return LastAnswer(content) if is_last else content
 
 
 def _read(content: bytes) -> tuple[BatchQuery, list[bytes]]:

@@ -12,12 +12,10 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api.faults import MEDIA_TYPE, document
+from service.api.linger import linger
 from service.api.pace import Pace
 from service.api.request_id import REQUEST_ID
 from service.problems import BodyTooLarge, Problem
-
-_LINGER_BYTES: Final = 8 * 1024 * 1024
-_LINGER_SECONDS: Final = 2.0
 
 _JSON_BYTES: Final = 64 * 1024
 """Of a body without pictures; those that validate have a few hundred."""
@@ -30,8 +28,7 @@ class BodyLimit:
 
     Either when a body would be read: its caller's key was asked for then, and the audit trail has the call.
 
-    After refusing it reads on for a short while and throws away what comes: a connection closed on a
-    caller that is still sending is reset, and the caller would never see the answer.
+    After refusing it reads on for a short while (:mod:`service.api.linger`).
 
     A batch of queries is a stream without an end that could be known; its lines are limited instead, and
     waited for, where they are read (``service/api/batch.py``).
@@ -111,22 +108,8 @@ class BodyLimit:
         ]
         await send({"type": "http.response.start", "status": problem.status, "headers": headers})
         await send({"type": "http.response.body", "body": body, "more_body": True})
-        await self._linger(receive)
+        await linger(receive)
         await send({"type": "http.response.body", "body": b"", "more_body": False})
-
-    @staticmethod
-    async def _linger(receive: Receive) -> None:
-        left = _LINGER_BYTES
-        until = time.monotonic() + _LINGER_SECONDS
-        try:
-            while left > 0:
-                async with asyncio.timeout(until - time.monotonic()):
-                    message = await receive()
-                left -= len(message.get("body", b""))
-                if message["type"] != "http.request" or not message.get("more_body", False):
-                    return
-        except TimeoutError:
-            return
 
 
 def _too_large(found: str, most: int) -> BodyTooLarge:

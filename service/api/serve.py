@@ -15,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from service.api import logs
 from service.api.app import create_app
 from service.api.connection import Connection
+from service.api.server import Server
 from service.api.start_faults import StartFaults, in_one_line
 from service.settings import Settings
 from service.storage.database import CatalogError, Database
@@ -59,13 +60,14 @@ def run(settings: Settings) -> int:
     refuse_open_door(settings)
     logs.configure(settings.log_format, settings.log_level)
     try:
-        app = StartFaults(create_app(settings, end))
+        application = create_app(settings, end)
     except ModuleNotFoundError as error:
         if settings.otlp_endpoint is None or not (error.name or "").startswith("opentelemetry"):
             raise
         raise ServeRefused(
             "PENUMBRA_OTLP_ENDPOINT needs the extra `tracing`: pip install 'penumbra-reid[tracing]'"
         ) from error
+    app = StartFaults(application)
     config = uvicorn.Config(
         app,
         host=settings.host,
@@ -83,7 +85,7 @@ def run(settings: Settings) -> int:
     gc.collect()
     gc.freeze()
     gc.set_threshold(_GARBAGE_AFTER)
-    server = uvicorn.Server(config)
+    server = Server(config, application.state.stopping)
     # uvicorn drains on these signals and then raises them again for whoever handled them before: us.
     before = {number: signal.signal(number, _stopped) for number in (signal.SIGTERM, signal.SIGINT)}
     try:

@@ -8,14 +8,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.api import batch
-from service.api.batch import Line, in_order, in_time, lines_of
+from service.api.batch import LastAnswer, in_order
+from service.api.lines import Line, in_time, lines_of
 from service.api.pace import Pace
-from service.problems import BodyStalled
+from service.problems import BodyStalled, Problem, Unauthorised
 
 
 async def chunks(*parts: bytes) -> AsyncIterator[bytes]:
     for part in parts:
         yield part
+
+
+def never() -> asyncio.Future[Problem]:
+    """What has no end before its caller ends it."""
+    return asyncio.get_running_loop().create_future()
 
 
 @given(st.lists(st.binary(max_size=12)), st.integers(0, 6))
@@ -98,7 +104,7 @@ async def test_a_stream_that_stalls_ends_in_a_line_that_says_so_but_not_while_li
         asked += 1
         return 0.0 if asked < 4 else 1.0
 
-    found = [line async for line in lines_of(in_time(coming(), Pace(0.01, 1), idle_s), 10)]
+    found = [line async for line in lines_of(in_time(coming(), Pace(0.01, 1), idle_s, never()), 10)]
     assert asked >= 4
     assert found[0] == Line(1, b"one")
     assert (len(found), found[1].number) == (2, 2)
@@ -113,7 +119,7 @@ async def test_a_stream_is_not_held_by_drops(drop: bytes) -> None:
             await asyncio.sleep(0.02)
             yield drop
 
-    lines = lines_of(in_time(coming(), Pace(0.2, 1000), lambda: 3600.0), 10_000)
+    lines = lines_of(in_time(coming(), Pace(0.2, 1000), lambda: 3600.0, never()), 10_000)
     found = [line async for line in lines]
     assert found[0] == Line(1, b"one")
     assert isinstance(found[-1].content, BodyStalled)
@@ -128,5 +134,43 @@ async def test_a_stream_may_go_on_for_as_long_as_its_lines_do() -> None:
             await asyncio.sleep(0.05)
             yield b"e\n"
 
-    found = [line async for line in lines_of(in_time(coming(), Pace(2.0, 1), lambda: 3600.0), 10)]
+    found = [line async for line in lines_of(in_time(coming(), Pace(2.0, 1), lambda: 3600.0, never()), 10)]
     assert found == [Line(number, b"one") for number in range(1, 26)]
+
+
+async def test_a_stream_ends_when_it_must_in_place_of_the_line_that_was_begun() -> None:
+    end = never()
+
+    async def coming() -> AsyncIterator[bytes]:
+        yield b"one\ntw"
+        end.set_result(Unauthorised("the key was revoked"))
+        while True:  # blank lines, and as fast as one likes
+            yield b"\n"
+            await asyncio.sleep(0)
+
+    found = [line async for line in lines_of(in_time(coming(), Pace(60, 1), lambda: 0.0, end), 10)]
+    assert found[0] == Line(1, b"one")
+    assert isinstance(found[-1].content, Unauthorised)
+    assert len(found) <= 3
+
+
+async def test_nothing_is_answered_after_the_last_answer_or_worked_on() -> None:
+    given_up = 0
+
+    async def answer(line: Line) -> bytes:
+        nonlocal given_up
+        if line.number == 3:
+            return LastAnswer(b"the end")
+        if line.number > 3:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                given_up += 1
+                raise
+        await asyncio.sleep(0.01)
+        return b"."
+
+    lines = lines_of(chunks(*[b"x\n"] * 40), 10)
+    assert [found async for found in in_order(lines, answer, 4)] == [b".", b".", b"the end"]
+    await asyncio.sleep(0)
+    assert given_up >= 1
