@@ -139,12 +139,16 @@ class _Stream(Response):
 
 @router.post(
     "",
-    status_code=200,
-    response_class=_Stream,
+    response_class=Response,
     responses={
         200: {
             "description": "One JSON object a line, in the order of the lines sent.",
-            "content": {NDJSON: {"example": BATCH_ANSWER_EXAMPLE}},
+            "content": {
+                NDJSON: {
+                    "schema": {"$ref": "#/components/schemas/BatchAnswer"},
+                    "example": BATCH_ANSWER_EXAMPLE,
+                }
+            },
             "model": BatchAnswer,
         },
         **documented(BadRequest, UnknownGallery),
