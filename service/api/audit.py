@@ -6,7 +6,7 @@ import asyncio
 import http
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -21,7 +21,7 @@ from service.api.schemas.strict import GALLERY_NAME
 from service.clock import now
 from service.storage.audit import AuditTrail, Event
 
-__all__ = ["Audit", "add_pictures", "note_about", "note_pictures", "note_stream"]
+__all__ = ["Audit", "add_about", "add_pictures", "note_about", "note_pictures", "note_stream"]
 
 _PICTURES: Final = "audit_pictures"
 _GALLERY: Final = "audit_gallery"
@@ -44,14 +44,20 @@ def note_pictures(state: Any, count: int) -> None:
 
 
 def note_stream(state: Any) -> None:
-    """Let the request be recorded while it goes on and when it ends, see :func:`add_pictures`."""
+    """Let the request be recorded while it goes on and when it ends, see the next two."""
     setattr(state, _STREAM, True)
     setattr(state, _PICTURES, 0)
+    setattr(state, _NAMES, {})
 
 
 def add_pictures(state: Any, count: int) -> None:
     """Let the stream's next event say that so many more pictures were sent."""
     setattr(state, _PICTURES, getattr(state, _PICTURES) + count)
+
+
+def add_about(state: Any, names: Iterable[str]) -> None:
+    """Let the stream's next events say whom else it was about: people or pictures of its gallery."""
+    getattr(state, _NAMES).update(dict.fromkeys(names))
 
 
 def note_about(state: Any, gallery: str | None, *names: str) -> None:
@@ -64,7 +70,8 @@ class Audit:
     """ASGI middleware around the routes. An answer to a change goes out when its events are stored.
 
     A request has one event, or one for each person or picture that it is about; a stream has one for each
-    minute of it, with the pictures that came since the last. Who is turned away cannot make the trail grow:
+    minute of it, with the pictures that came since the last, and one for each person or picture that it was
+    about since. Who is turned away cannot make the trail grow:
 
     * Of callers who were not let in (401, or 429 before anybody looked for their key) there is one event for
       each address and minute, at most :data:`_STRANGERS` a minute in all, and nothing in it that they chose.
@@ -105,7 +112,6 @@ class Audit:
             elif streaming is not None and time.monotonic() - since >= _STREAM_S:
                 since = time.monotonic()
                 await self._record(scope, streaming)
-                scope["state"][_PICTURES] = 0
             await send(message)
 
         try:
@@ -116,8 +122,12 @@ class Audit:
             elif not answered:
                 await self._record(scope, HUNG_UP)
             raise
-        except Exception:
+        except asyncio.CancelledError:
             if not answered:  # service.api.observation answers it
+                await self._record(scope, http.HTTPStatus.SERVICE_UNAVAILABLE)
+            raise
+        except Exception:
+            if not answered:  # and this
                 await self._record(scope, http.HTTPStatus.INTERNAL_SERVER_ERROR)
             raise
         finally:
@@ -156,7 +166,12 @@ class Audit:
             status=status,
         )
         stored = scope["method"] not in ("GET", "HEAD") and route.name not in _ASKS and status < 400
-        events = [replace(event, subject=subject) for subject in subjects] or [event]
+        events = [replace(event, subject=subject) for subject in subjects]
+        if state.get(_STREAM, False):
+            events = [event, *(replace(one, pictures=None) for one in events)]
+            state[_PICTURES], state[_NAMES] = 0, {}
+        elif not events:
+            events = [event]
         await asyncio.gather(*(trail.write(one, stored=stored) for one in events))
 
     def _route_of(self, scope: Scope) -> BaseRoute | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from typing import Final
@@ -11,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api.faults import problem_response
 from service.metrics import Metrics
-from service.problems import Problem
+from service.problems import Problem, Unavailable
 
 __all__ = ["HUNG_UP", "Observation"]
 
@@ -19,6 +20,11 @@ log = logging.getLogger("service.access")
 
 HUNG_UP: Final = 499
 """nginx's status of a request whose caller closed the connection, by whom no answer can be had."""
+
+_GIVEN_UP: Final = Unavailable(
+    "The service stops, and this took too long for it. A change was made, or it was not: send it again "
+    "later; a picture with a client_id is not enrolled twice."
+)
 
 
 class Observation:
@@ -45,6 +51,10 @@ class Observation:
             await self._app(scope, receive, watched)
         except ClientDisconnect:
             status = HUNG_UP
+        except asyncio.CancelledError:
+            # by the server: it stops, and its patience with requests has ended
+            if not status:
+                await problem_response(_GIVEN_UP)(scope, receive, watched)
         except Exception:
             # The stack trace is for the log; the caller gets the request id to ask about.
             log.exception("%s %s failed", scope["method"], _route(scope))

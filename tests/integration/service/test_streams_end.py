@@ -11,10 +11,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
-from service.api import stay
+from service.api import batch, stay
 from service.client import Client
+from service.storage.audit import AuditTrail
+from service.storage.database import Database
 from service.storage.keys import Keys, NewKey
 from tests.drawings import encoded, person
 from tests.serving import Serving, handmade_settings, serving
@@ -32,6 +35,11 @@ class Stream:
     async def send(self, content: bytes) -> None:
         self._writer.write(b"%x\r\n%s\r\n" % (len(content), content))
         await self._writer.drain()
+
+    async def begun(self) -> None:
+        """Return when the answer's head is there."""
+        async with asyncio.timeout(60):
+            await self._reader.readuntil(b"\r\n\r\n")
 
     async def answer(self) -> dict[str, Any] | None:
         """The next line; None where the stream has ended."""
@@ -185,6 +193,36 @@ async def test_a_stream_that_goes_on_and_on_does_not_hold_a_service_that_stops(t
             assert said(answer)[1] == 503
             assert await asked.answer() is None
             going_on.cancel()
+
+
+async def test_what_is_not_ready_when_the_patience_of_a_stop_ends_breaks_off_without_a_stack_trace(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def never(*_: object) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(batch, "answer_query", never)
+    with serving(handmade_settings(tmp_path, shutdown_grace_s=1)) as service:
+        await asyncio.to_thread(make_gallery, service)
+        async with stream(service) as asked, httpx.AsyncClient(base_url=service.url, timeout=60) as http:
+            await asked.send(LINE)
+            await asked.begun()
+            monkeypatch.setattr(service.app.state.assembly.reindexer, "state", never)
+            waiting = asyncio.create_task(http.get("/v1/galleries/g/reindex"))
+            while len(service.server.server_state.tasks) < 2:
+                await asyncio.sleep(0.01)
+            service.stop()
+            answer = await waiting
+            assert (answer.status_code, answer.json()["title"]) == (503, "Service unavailable")
+            with pytest.raises(AssertionError, match="broke off"):
+                await asked.answer()
+    assert [entry.getMessage() for entry in caplog.records if entry.exc_info is not None] == []
+    trail = AuditTrail(Database(service.app.state.assembly.settings.catalog_url))
+    assert {(event.action, event.status) for event in trail.events(9)} == {
+        ("create_gallery", 201),
+        ("get_reindexing", 503),
+        ("query_batch", 200),
+    }
 
 
 def make_gallery(service: Serving) -> None:
