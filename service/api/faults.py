@@ -31,6 +31,7 @@ from service.problems import (
     Overloaded,
     PictureTooLarge,
     Problem,
+    RateLimited,
     Unavailable,
     UnsupportedFormat,
 )
@@ -87,6 +88,7 @@ PICTURE_PROBLEMS: Final[tuple[type[Problem], ...]] = (
     PictureTooLarge,
     BodyTooLarge,
     BodyStalled,
+    RateLimited,
     Overloaded,
     Unavailable,
     DeadlineExceeded,

@@ -7,10 +7,17 @@ from typing import Any, Final
 
 from pydantic import BaseModel, Field
 
+from service.api.schemas.strict import GALLERY_NAME, WORDS
+
 __all__ = ["FieldFault", "field_faults", "said"]
 
 _OURS: Final = {"value_error": "Value error, ", "assertion_error": "Assertion failed, "}
 """What pydantic writes before the words of this service's own checks, by its name for them."""
+
+_PATTERNS: Final = {
+    WORDS: "Must be 1 to 256 characters, none of them a control character",
+    GALLERY_NAME: "Must be 1 to 64 lower-case letters, digits, '.', '_' or '-', the first a letter or digit",
+}
 
 
 class FieldFault(BaseModel):
@@ -51,4 +58,6 @@ def _name(location: tuple[int | str, ...]) -> str:
 
 
 def _message(error: Mapping[str, Any]) -> str:
+    if error["type"] == "string_pattern_mismatch" and error["ctx"]["pattern"] in _PATTERNS:
+        return _PATTERNS[error["ctx"]["pattern"]]
     return str(error["msg"]).removeprefix(_OURS.get(error["type"], ""))

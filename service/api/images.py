@@ -50,6 +50,10 @@ _ITEMS_EXAMPLE: Final = (
     '[{"person": "anna", "camera": "entrance", "client_id": "anna-1", "metadata": {"shift": "night"}}]'
 )
 
+# What it refers to, any JSON value, the page has for the answers.
+_ITEM: Final = Item.model_json_schema(ref_template="#/components/schemas/{model}")
+_ITEM.pop("$defs")
+
 _FORM: Final[dict[str, Any]] = {
     "requestBody": {
         "required": True,
@@ -70,6 +74,7 @@ _FORM: Final[dict[str, Any]] = {
                         "items": {
                             "type": "string",
                             "contentMediaType": "application/json",
+                            "contentSchema": {"type": "array", "minItems": 1, "items": _ITEM},
                             "description": "A JSON array with one object per file, in order: "
                             "`person` (required), `camera`, `time` (RFC 3339), `client_id`, `box` "
                             "[x, y, width, height] in a full frame, `metadata`.",

@@ -20,6 +20,7 @@ class EmbedForm(Strict):
         "of it hidden.",
         examples=['["none", "bottom_half"]'],
         min_length=1,
+        json_schema_extra={"default": '["none"]'},
     )
     boxes: Json[list[BoxNumbers | None]] | None = Field(default=None, description=BOXES)
 

@@ -24,12 +24,16 @@ class GalleryCreate(Decisive):
 
     model_config = ConfigDict(json_schema_extra={"example": {"name": "shop", "retention_days": 30}})
 
-    name: GalleryName = Field(description="Lower-case letters, digits, '.', '_', '-'.", examples=["shop"])
+    name: GalleryName = Field(
+        description="Lower-case letters, digits, '.', '_', '-'; the first a letter or digit.",
+        examples=["shop"],
+    )
     keep_pictures: bool = Field(
         default=False, description="Keep the pictures' bytes, not only what the model makes of them."
     )
     retention_days: Days | None = Field(
-        default=None, description="Erase pictures that were enrolled longer ago; null: keep them."
+        default=None,
+        description="Erase pictures so many days after they were enrolled, within the hour; null: keep them.",
     )
     index: IndexKind = Field(default="auto", description=INDEX)
 
@@ -43,7 +47,8 @@ class GalleryChange(Change, Decisive):
         default=False, description="Counts for pictures that are enrolled from then on."
     )
     retention_days: Days | None = Field(
-        default=None, description="Erase pictures that were enrolled longer ago; null: keep them."
+        default=None,
+        description="Erase pictures so many days after they were enrolled, within the hour; null: keep them.",
     )
     index: IndexKind = Field(
         default="auto",

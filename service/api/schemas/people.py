@@ -28,5 +28,6 @@ class PersonChange(Change):
 
     name: PersonName = Field(description="The new name.", examples=["anna maria"])
     merge: bool = Field(
-        default=False, description="If another person has that name: make the two one, with all pictures."
+        default=False,
+        description="If another person has that name: make the two one, with all pictures; else that is 409.",
     )

@@ -48,8 +48,12 @@ class Item(Strict):
     """What is told of one picture when it is enrolled."""
 
     person: PersonName = Field(description="Whom it shows; the caller's own name or number, as text.")
-    camera: Words | None = None
-    time: Moment | None = Field(default=None, description="RFC 3339, with time zone.")
+    camera: Words | None = Field(default=None, description="Which camera took it.", examples=["entrance"])
+    time: Moment | None = Field(
+        default=None,
+        description="When it was taken; RFC 3339, with an offset.",
+        examples=["2026-01-31T13:00:00+01:00"],
+    )
     client_id: Words | None = Field(
         default=None, description="The caller's id of this picture; enrolling it again changes nothing."
     )

@@ -31,7 +31,8 @@ ONLY_CAMERAS: Final = "Only pictures from these."
 ONLY_PEOPLE: Final = "Only these persons."
 NO_CAMERAS: Final = "No picture from these; those without a camera stay."
 NO_PEOPLE: Final = "None of these."
-NAMES_AS_JSON: Final = 'A JSON array, e.g. `["entrance"]`.'
+CAMERAS_AS_JSON: Final = 'A JSON array, e.g. `["entrance"]`.'
+PEOPLE_AS_JSON: Final = 'A JSON array, e.g. `["anna"]`.'
 
 COMPARED: Final = (
     "Types hidden on both sides, joined by '+', or 'none'. With unify=fuse, which compares under every type: "
@@ -59,7 +60,9 @@ Told = Annotated[dict[str, _Scalar], Field(min_length=1, max_length=MAX_METADATA
 class Query(Decisive):
     """A query's options that look alike in a form and in JSON."""
 
-    top_k: int = Field(default=10, ge=1, description="How many results.")
+    top_k: int = Field(
+        default=10, ge=1, description="How many results at most; `PENUMBRA_MAX_TOP_K` limits it."
+    )
     by: Literal["person", "image"] = Field(
         default="person", description="One result a person (the best picture), or one a picture."
     )
@@ -90,19 +93,21 @@ class Query(Decisive):
         "with by=person only.",
     )
     time_from: Moment | None = Field(
-        default=None, description="Only pictures taken then or later; RFC 3339, with time zone."
+        default=None, description="Only pictures taken then or later; RFC 3339, with an offset."
     )
-    time_to: Moment | None = Field(default=None, description="Only pictures taken before.")
+    time_to: Moment | None = Field(
+        default=None, description="Only pictures taken before; RFC 3339, with an offset."
+    )
 
 
 class QueryForm(Query):
     """A query's options, as form fields."""
 
     boxes: Json[list[BoxNumbers | None]] | None = Field(default=None, description=BOXES)
-    cameras: Names | None = Field(default=None, description=f"{ONLY_CAMERAS} {NAMES_AS_JSON}")
-    people: Names | None = Field(default=None, description=f"{ONLY_PEOPLE} {NAMES_AS_JSON}")
-    exclude_cameras: Names | None = Field(default=None, description=f"{NO_CAMERAS} {NAMES_AS_JSON}")
-    exclude_people: Names | None = Field(default=None, description=f"{NO_PEOPLE} {NAMES_AS_JSON}")
+    cameras: Names | None = Field(default=None, description=f"{ONLY_CAMERAS} {CAMERAS_AS_JSON}")
+    people: Names | None = Field(default=None, description=f"{ONLY_PEOPLE} {PEOPLE_AS_JSON}")
+    exclude_cameras: Names | None = Field(default=None, description=f"{NO_CAMERAS} {CAMERAS_AS_JSON}")
+    exclude_people: Names | None = Field(default=None, description=f"{NO_PEOPLE} {PEOPLE_AS_JSON}")
     metadata: Json[Told] | None = Field(
         default=None, description=f'{OWN_METADATA} A JSON object, e.g. `{{"shift": "night"}}`.'
     )

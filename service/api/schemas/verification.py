@@ -8,7 +8,7 @@ from pydantic import Field, Json
 
 from service.api.schemas.decisions import DECISION, PROBABILITY, Decisive
 from service.api.schemas.pictures import BOXES, BoxNumbers
-from service.api.schemas.queries import COMPARED, MatchedImage, QueryPicture
+from service.api.schemas.queries import COMPARED, SCORE, MatchedImage, QueryPicture
 from service.api.schemas.strict import GalleryName, Strict, Words
 from service.matching.unification import CHOICES
 
@@ -28,7 +28,7 @@ class VerifyForm(Decisive):
 class VerifyAnswer(Strict):
     """Whether it is the same person."""
 
-    score: float = Field(description="Cosine, -1 to 1.", examples=[0.8137])
+    score: float = Field(description=SCORE, examples=[0.5481])
     probability: float | None = Field(description=PROBABILITY, examples=[0.94])
     decision: Literal["match", "uncertain", "unknown"] | None = Field(
         description=DECISION, examples=["match"]

@@ -28,3 +28,11 @@ def test_a_fault_within_is_named_from_the_request() -> None:
     assert [fault.field for fault in faults] == ["items[2].person", "items[2].box[2]"]
     assert faults[0].message.startswith("'.' and '..' mean something else")
     assert said(faults, most=1) == f"items[2].person: {faults[0].message} (and 1 more)"
+
+
+def test_patterns_are_told_in_words() -> None:
+    faults = field_faults(faults_of(VerifyForm, {"gallery": "Shop", "person": ""}))
+    assert [(fault.field, fault.message.split(",")[0]) for fault in faults] == [
+        ("gallery", "Must be 1 to 64 lower-case letters"),
+        ("person", "Must be 1 to 256 characters"),
+    ]
