@@ -19,11 +19,12 @@ from typing import Final
 
 from fastapi import APIRouter, Request
 from pydantic import ValidationError
+from starlette.datastructures import State
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from service.api.assembly import Assembly, assembly_of
-from service.api.audit import add_pictures, note_stream
+from service.api.audit import add_about, add_pictures, note_stream
 from service.api.authentication import QUERY, KeyFirst
 from service.api.faults import ProblemDocument, document, documented
 from service.api.field_faults import field_faults, said
@@ -192,9 +193,7 @@ async def _answers(request: Request, assembly: Assembly, gallery: str) -> AsyncG
         nonlocal at_work, answered
         at_work += 1
         try:
-            return await _answer(
-                assembly, gallery, line, stay, lambda count: add_pictures(request.state, count)
-            )
+            return await _answer(assembly, gallery, line, stay, request.state)
         finally:
             at_work -= 1
             answered = time.monotonic()
@@ -222,9 +221,9 @@ async def _answer(
     gallery: str,
     line: Line,
     stay: Stay,
-    note_pictures: Callable[[int], None],
+    state: State,
 ) -> bytes:
-    """One line's answer, whatever becomes of it."""
+    """One line's answer, whatever becomes of it; what is asked is noted in the request's state."""
     id: str | None = None
     found: QueryAnswer | None = None
     problem: Problem | None = None
@@ -237,13 +236,14 @@ async def _answer(
         await stay.admit()
         asked, pictures = await asyncio.to_thread(_read, line.content)
         id = asked.id
-        note_pictures(len(pictures))
+        add_pictures(state, len(pictures))
         if len(pictures) > assembly.settings.max_query_files:
             raise BadRequest(f"pictures: at most {assembly.settings.max_query_files}, not {len(pictures)}")
         for attempt in range(_OVERLOADED_TRIES):
             try:
+                boxes = read_boxes(asked.boxes, len(pictures))
                 found = await answer_query(
-                    assembly, gallery, pictures, asked, read_boxes(asked.boxes, len(pictures))
+                    assembly, gallery, pictures, asked, boxes, lambda names: add_about(state, names)
                 )
                 break
             except Overloaded as busy:

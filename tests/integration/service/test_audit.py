@@ -18,7 +18,7 @@ import httpx
 import pytest
 
 from service.api import audit
-from service.client import Client, NewPicture
+from service.client import BatchQuery, Client, Filters, NewPicture
 from service.storage.audit import AuditTrail, Event
 from tests.drawings import encoded, person
 from tests.serving import Serving, handmade_settings, serving
@@ -68,7 +68,14 @@ def table(image: str) -> dict[str, Asked]:
         "list_duplicates": Asked("GET", f"{g}/duplicates", {}, "g"),
         "list_people": Asked("GET", f"{g}/people", {}, "g"),
         "get_person": Asked("GET", f"{g}/people/anna", {}, "g", ("anna",)),
-        "query": Asked("POST", f"{g}/query", _FILES, "g", (), 1),
+        "query": Asked(
+            "POST",
+            f"{g}/query",
+            {**_FILES, "data": {"people": '["anna"]', "overlays": "true"}},
+            "g",
+            ("anna", image),
+            1,
+        ),
         "query_batch": Asked(
             "POST",
             f"{g}/query/batch",
@@ -184,6 +191,28 @@ def test_a_stream_of_queries_has_its_pictures_in_the_trail_while_it_goes_on(
     while (found := of_stream(trail)) and sum(found) != 6 and time.monotonic() < until:
         time.sleep(0.05)
     assert sum(found) == 6
+
+
+def test_a_stream_of_queries_says_whom_it_was_about(service: Serving) -> None:
+    trail: AuditTrail = service.app.state.assembly.audit
+    with Client(service.url) as client:
+        client.create_gallery("g", keep_pictures=True)
+        client.enrol("g", [NewPicture(_PICTURE, who) for who in ("anna", "ben")])
+        (shown,) = client.images("g", person="ben")
+        filters = [Filters(people=["anna"]), Filters(people=["anna", "ben"]), None]
+        queries = [BatchQuery([_PICTURE], filters=one) for one in filters]
+        queries.append(BatchQuery([_PICTURE], overlays=True, filters=Filters(people=["ben"])))
+        assert all(answer.answer for answer in client.query_batch("g", queries))
+    until = time.monotonic() + 30
+    expected = sorted(["-", *(trail.pseudonym("g", name) for name in ("anna", "ben", shown.id))])
+    while time.monotonic() < until:
+        events = [event for event in trail.events(1000) if event.action == "query_batch"]
+        if len(events) >= len(expected):
+            break
+        time.sleep(0.05)
+    assert sorted(event.subject or "-" for event in events) == expected
+    assert {event.pictures for event in events if event.subject is None} == {4}
+    assert {event.pictures for event in events if event.subject is not None} == {None}
 
 
 def of_stream(trail: AuditTrail) -> list[int]:

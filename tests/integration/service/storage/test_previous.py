@@ -55,13 +55,18 @@ def test_what_was_made_before_is_found_whole_and_once_until_it_is_dropped(catalo
     assert graded.ids.tolist() == [pending[1].number, both.number]
     assert graded.occlusions.tolist() == [1, 4]
     assert catalog.previous.answerable(OTHER_MODEL, MODEL) == {number}
+    assert catalog.previous.unmade(number, OTHER_MODEL) == 0
+    assert (catalog.pending.count(number, MODEL), catalog.pending.count(number, OTHER_MODEL)) == (2, 2)
+    assert catalog.pending.by_gallery(OTHER_MODEL) == [(other, "other", 1), (number, "shop", 2)]
 
     # erased pictures take it along; of those of the present model alone the one before knows nothing
     catalog.pictures.delete("shop", both.id)
     assert len(features_of(catalog, number)) == 3
     catalog.pictures.enrol(number, MODEL, [image(9)])
     assert catalog.previous.answerable(OTHER_MODEL, MODEL) == set()
+    assert catalog.previous.unmade(number, OTHER_MODEL) == 1
     catalog.previous.drop(number)
+    assert catalog.previous.unmade(number, OTHER_MODEL) == 2
     assert list(features_of(catalog, number)) == [pending[0].number, pending[2].number]
     assert (OTHER_MODEL, pending[1].digest) in {
         (one.fingerprint, one.digest) for one in catalog.erased.noted(100)
