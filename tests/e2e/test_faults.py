@@ -46,7 +46,7 @@ def test_postgresql_cut_off_stopped_and_killed_under_load_loses_nothing(
 def test_a_service_whose_catalog_another_one_takes_over_ends_and_nothing_is_lost(
     tmp_path: Path, postgresql: PostgreSQLServer
 ) -> None:
-    found = takeovers(tmp_path, 1, postgresql.empty_database())
+    found = takeovers(tmp_path, 1, postgresql.empty_database(), writers=1)
     assert found.acknowledged > 0
     assert (found.faults, found.lost, found.halves, found.left_over) == (0, 0, 0, 0), found
 

@@ -56,8 +56,13 @@ class Takeovers:
         return self.acknowledged > 0 and not (self.faults or self.lost or self.halves or self.left_over)
 
 
-def takeovers(folder: Path, rounds: int, catalog_url: str, seed: int = 1, count: Count = range) -> Takeovers:
+def takeovers(
+    folder: Path, rounds: int, catalog_url: str, seed: int = 1, writers: int = 3, count: Count = range
+) -> Takeovers:
     """Run the rounds on a new database; who took over in one is taken over from in the next.
+
+    Args:
+        writers: who enrol at a time.
 
     Raises:
         ServiceDied: a service did not start.
@@ -68,7 +73,7 @@ def takeovers(folder: Path, rounds: int, catalog_url: str, seed: int = 1, count:
     pictures = folder / "pictures"
     environment = {"PENUMBRA_CATALOG_URL": catalog_url, "PENUMBRA_PICTURES_URL": pictures.as_uri()}
     present, other = (Mortal(folder / name, bundle, environment) for name in ("one", "two"))
-    enrolling = Enrolling()
+    enrolling = Enrolling(writers)
     cuts, longest_s, faults = 0, 0.0, 0
     present.start()
     try:

@@ -141,10 +141,10 @@ def test_a_claim_whose_connection_is_cut_is_taken_again(url: str) -> None:
 def test_a_service_whose_claim_is_cut_writes_on_as_long_as_nobody_takes_it(url: str) -> None:
     catalog = Catalog(url)
     catalog.claim()
-    for number in range(20):
+    for number in range(10):
         cut(url)
         catalog.galleries.create(f"shop{number}", keep_pictures=False)
-    assert len(catalog.galleries.numbers()) == 20
+    assert len(catalog.galleries.numbers()) == 10
     assert not catalog.lost
     catalog.close()
 
