@@ -16,8 +16,8 @@ from tests.serving import handmade_settings, serving
 schemathesis.serializer.alias("application/x-ndjson", "application/json")  # a stream of one line
 
 
-def test_no_request_breaks_the_service(tmp_path: Path) -> None:
-    with serving(handmade_settings(tmp_path)) as running:
+def test_no_request_breaks_the_service(tmp_path: Path, catalog_url: str) -> None:
+    with serving(handmade_settings(tmp_path, catalog_url=catalog_url)) as running:
         httpx.post(f"{running.url}/v1/galleries", json={"name": "shop"})
         described = schemathesis.openapi.from_url(f"{running.url}/openapi.json")
         operations = [found.ok() for found in described.get_all_operations()]
@@ -30,7 +30,7 @@ def test_no_request_breaks_the_service(tmp_path: Path) -> None:
 def _fuzz(operation: Any) -> None:
     @given(case=operation.as_strategy())
     @settings(
-        max_examples=10,
+        max_examples=8,
         deadline=None,
         derandomize=True,
         database=None,
@@ -44,9 +44,11 @@ def _fuzz(operation: Any) -> None:
     answered()
 
 
-def test_with_keys_nothing_breaks_and_nobody_does_more_than_the_key_says(tmp_path: Path) -> None:
-    often = handmade_settings(tmp_path, refusal_limit="1000000/minute")  # else most would be refused for that
-    with serving(often) as running:
+def test_with_keys_nothing_breaks_and_nobody_does_more_than_the_key_says(
+    tmp_path: Path, catalog_url: str
+) -> None:
+    often = "1000000/minute"  # else most would be refused for that
+    with serving(handmade_settings(tmp_path, refusal_limit=often, catalog_url=catalog_url)) as running:
         httpx.post(f"{running.url}/v1/galleries", json={"name": "shop"})
         keys = Keys(running.app.state.assembly.galleries._parts.catalog.database)
         tokens = {role: keys.create(role, role).token for role in ROLES}
@@ -70,7 +72,7 @@ def _fuzz_with_keys(operation: Any, tokens: dict[Role, str]) -> None:
 
     @given(case=operation.as_strategy())
     @settings(
-        max_examples=2,
+        max_examples=1,
         deadline=None,
         derandomize=True,
         database=None,
