@@ -29,6 +29,7 @@ _FAULTS_OF_ONE_PICTURE: Final = frozenset(
         "broken-picture",
         "unsupported-format",
         "picture-too-large",
+        "box-outside",
         "body-too-large",
         "client-id-conflict",
         "embedding-failed",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,13 @@ import httpx
 import pytest
 
 from service.client import (
+    BatchQuery,
+    Filters,
     NewPicture,
     ProblemError,
     UnexpectedAnswer,
 )
+from service.problems import PictureError
 from tests.played_service import (
     Service,
     enrol_each,
@@ -65,6 +69,26 @@ def test_enrolment_sends_what_is_known_of_a_picture_and_nothing_else() -> None:
         },
         {"person": "bo"},
     ]
+
+
+def test_times_are_sent_in_rfc_3339s_form_whatever_their_offset() -> None:
+    local_mean_time = timezone(timedelta(minutes=19, seconds=32))
+    noon = datetime(1900, 1, 1, 12, tzinfo=local_mean_time)
+    expected = "1900-01-01T11:40:28+00:00"
+    assert NewPicture(b"x", "anna", time=noon).item()["time"] == expected
+    asked = Filters(time_from=noon, time_to=noon)
+    assert asked.form() == {"time_from": expected, "time_to": expected}
+    line = json.loads(BatchQuery([b"x"], filters=asked).line())
+    assert (line["time_from"], line["time_to"]) == (expected, expected)
+
+
+def test_every_fault_of_a_picture_is_told_of_the_picture_also_where_it_was_sent_alone() -> None:
+    faults: list[type[PictureError]] = [PictureError, *PictureError.__subclasses__()]
+    for fault in faults:
+        service = Service(problem(fault.status, fault.slug))
+        with service.client() as client:
+            (outcome,) = client.enrol("shop", [NewPicture(b"x", "anna", client_id="a")])
+        assert (outcome.status, outcome.client_id) == ("failed", "a"), fault
 
 
 def test_time_without_a_zone_is_refused_before_anything_is_sent() -> None:
