@@ -9,7 +9,7 @@ import httpx
 
 from service.client.answers import BatchAnswer
 from service.client.call import Call, gallery_path
-from service.client.faults import UnexpectedAnswer
+from service.client.faults import ProblemError, UnexpectedAnswer
 from service.client.requests import BatchQuery
 
 __all__ = ["Batch", "query_batch"]
@@ -32,6 +32,7 @@ def query_batch(gallery: str, queries: Iterable[BatchQuery]) -> Batch:
 
     Raises:
         OSError: a picture's file cannot be read.
+        ProblemError: the service ended the stream: it stops, say, or the key was revoked.
     """
     return Batch(gallery, queries)
 
@@ -75,6 +76,9 @@ class Batch:
 
         def read(response: httpx.Response) -> list[BatchAnswer]:
             answers = [BatchAnswer.model_validate_json(line) for line in response.content.splitlines()]
+            ended = answers[-1].problem if answers else None
+            if len(answers) < sent and ended is not None:  # for all that came after, too
+                raise ProblemError(ended.status, ended.title, ended.detail, type=ended.type)
             if len(answers) != sent:
                 raise UnexpectedAnswer(f"{sent} queries were sent, {len(answers)} were answered")
             return answers
