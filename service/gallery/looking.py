@@ -74,7 +74,8 @@ class Looking:
 
         def look(among: npt.NDArray[np.int64] | None, k: int) -> Found:
             found = fused.fused_search(self._model.index, gallery, queries, k, among)
-            return Found(found.hits, lambda id, _: found.compared(id))
+            rows = {id: row for row, id in enumerate(found.hits.ids.tolist())}
+            return Found(found.hits, lambda id, _: found.compared(rows[id]))
 
         return look
 

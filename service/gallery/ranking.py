@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
@@ -94,6 +94,9 @@ class Ranked:
     distances: dict[int, float]
     found: Found
 
+    def record(self, row: int) -> ImageRecord:
+        return self.records[int(self.hits.ids[row])]
+
 
 @dataclass(frozen=True, slots=True)
 class Judging:
@@ -167,12 +170,12 @@ def rank(
 def matches(ranked: Ranked, judging: Judging) -> tuple[Match, ...]:
     """The results as they are answered."""
     made = []
-    for place, rows in enumerate(ranked.results, 1):
-        first, *others = (_match(place, row, ranked) for row in rows)
+    for place, (best, *others) in enumerate(ranked.results, 1):
+        person = ranked.record(best).person
         # one that was just given to somebody else is no evidence
-        evidence = tuple(other for other in others if other.person == first.person)
-        part, score = int(ranked.hits.parts[rows[0]]), float(ranked.hits.scores[rows[0]])
-        made.append(replace(first, verdict=judging.verdict(score, part), evidence=evidence))
+        evidence = [_match(place, row, ranked) for row in others if ranked.record(row).person == person]
+        verdict = judging.verdict(float(ranked.hits.scores[best]), int(ranked.hits.parts[best]))
+        made.append(_match(place, best, ranked, verdict, tuple(evidence)))
     return tuple(made)
 
 
@@ -181,20 +184,23 @@ def cosine(score: float) -> float:
     return max(-1.0, min(1.0, float(score)))
 
 
-def _match(place: int, row: int, ranked: Ranked) -> Match:
-    hits = ranked.hits
-    id, part, score = int(hits.ids[row]), int(hits.parts[row]), float(hits.scores[row])
-    record = ranked.records[id]
+def _match(
+    place: int, row: int, ranked: Ranked, verdict: Verdict | None = None, evidence: tuple[Match, ...] = ()
+) -> Match:
+    hits, record = ranked.hits, ranked.record(row)
+    id = int(hits.ids[row])
     return Match(
         rank=place,
         person=record.person,
-        score=cosine(score),
+        score=cosine(float(hits.scores[row])),
         image=record.id,
         camera=record.camera,
         time=record.time,
         grade=Grade(record.occlusion, record.scores),
-        compared=ranked.found.compared(id, part),
+        compared=ranked.found.compared(id, int(hits.parts[row])),
+        verdict=verdict,
         distance=ranked.distances.get(id),
+        evidence=evidence,
     )
 
 

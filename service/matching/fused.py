@@ -63,9 +63,8 @@ class FusedHits:
     hits: Hits
     leading: npt.NDArray[np.int64]
 
-    def compared(self, id: int) -> str:
-        """One picture's leading types, e.g. ``"bottom_half"``; of several query pictures joined by "+"."""
-        row = int(np.flatnonzero(self.hits.ids == id)[0])
+    def compared(self, row: int) -> str:
+        """One hit's leading types, e.g. ``"bottom_half"``; of several query pictures joined by "+"."""
         return "+".join(occlusion.NAMES[code] for code in sorted(set(self.leading[row].tolist())))
 
 
