@@ -240,7 +240,7 @@ class Settings(BaseSettings):
         default=40.0,
         gt=0,
         description="After SIGTERM, how long accepted requests may take to finish, seconds; what is left "
-        "then is cut off with 500. Longer than deadline_s, or that befalls those accepted last.",
+        "then is answered with 503. Longer than deadline_s, or that befalls those accepted last.",
     )
 
     # Limits of one request
