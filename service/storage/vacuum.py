@@ -40,7 +40,7 @@ __all__ = ["Vacuum"]
 
 _log = logging.getLogger(__name__)
 
-_SHARE: Final = 0.05
+_SHARE: Final = 0.1
 """Of the time, that is spent on it at most, however much is erased."""
 
 _TELLING: Final = (ImageRow, FeaturesRow, PreviousRow, FactRow, PersonRow, ErasedRow)
