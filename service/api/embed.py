@@ -38,7 +38,14 @@ _FILES: Final = {
         **documented(*PICTURE_PROBLEMS),
     },
     openapi_extra=described(
-        _FILES, EmbedForm, {"files": ["anna-1.jpg"], "occlusions": '["none", "bottom_half"]'}
+        _FILES,
+        EmbedForm,
+        {
+            "a picture, whole and without its lower half": {
+                "files": ["anna-1.jpg"],
+                "occlusions": '["none", "bottom_half"]',
+            }
+        },
     ),
     summary="Embed pictures",
     dependencies=[QUERY],

@@ -111,7 +111,7 @@ async def enrol(request: Request, gallery: GalleryInPath) -> Response:
     its problem in its item; if every picture failed, the answer is a problem that carries the items. A
     single picture that fails is answered with its own problem.
 
-    Sending a `client_id` again with the same bytes (and box) changes nothing: its status is `exists`,
+    Sending a `client_id` again with the same bytes (and box) enrols nothing: its status is `exists`,
     `person` says under whom the picture is stored, and `differs` what was sent otherwise than it is stored.
     With other bytes it fails with 409. Without a `client_id`, or under another one, bytes that the gallery
     has already are enrolled all the same, and `duplicate_of` names the first picture.

@@ -37,14 +37,15 @@ class Form:
 
 
 def described(
-    files: Mapping[str, Any], fields: type[BaseModel], example: Mapping[str, Any]
+    files: Mapping[str, Any], fields: type[BaseModel], examples: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, Any]:
     """The ``openapi_extra`` of a call that takes pictures and options.
 
     Args:
         files: JSON schema members of the parts named ``files``: how many, and of what.
         fields: the options.
-        example: parts of a request, by name; ``files`` stands for a picture that the caller chooses.
+        examples: by what they ask for: parts of a request, by name; ``files`` stands for pictures that the
+            caller chooses. The call's answer on the page is that to the first.
     """
     pictures = {"type": "array", "items": {"type": "string", "format": "binary"}, **files}
     options = fields.model_json_schema()
@@ -57,7 +58,10 @@ def described(
             **{name: _present(option) for name, option in options["properties"].items()},
         },
     }
-    form = {"schema": schema, "example": dict(example)}
+    form = {
+        "schema": schema,
+        "examples": {name: {"summary": name, "value": dict(parts)} for name, parts in examples.items()},
+    }
     return {"requestBody": {"required": True, "content": {"multipart/form-data": form}}}
 
 

@@ -35,7 +35,14 @@ _FILES: Final = {
         **examples.answered(examples.VERIFIED),
         **documented(*PICTURE_PROBLEMS, UnknownGallery, UnknownPerson),
     },
-    openapi_extra=described(_FILES, VerifyForm, {"files": ["anna-1.jpg", "anna-2.jpg"], "unify": "auto"}),
+    openapi_extra=described(
+        _FILES,
+        VerifyForm,
+        {
+            "two pictures": {"files": ["anna-1.jpg", "anna-2.jpg"]},
+            "a picture and a person": {"files": ["anna-2.jpg"], "gallery": "shop", "person": "anna"},
+        },
+    ),
     summary="Compare two pictures, or a picture and a person",
     dependencies=[QUERY],
 )

@@ -170,11 +170,11 @@ QUERY: Final[Json] = {
 }
 BATCH_ANSWER: Final[Json] = {"line": 1, "id": "frame-17", "answer": QUERY, "problem": None}
 VERIFIED: Final[Json] = {
-    "score": 0.5481128096580505,
-    "probability": 0.889926,
+    "score": 0.5481187105178833,
+    "probability": 0.889931,
     "decision": "uncertain",
-    "pictures": [{"occlusion": _HALF}],
-    "image": _MATCHED,
+    "pictures": [{"occlusion": _WHOLE}, {"occlusion": _HALF}],
+    "image": None,
     "compared": "bottom_half",
     "model": MODEL,
 }

@@ -22,7 +22,9 @@ Days = Annotated[int, Field(ge=1, le=36500)]
 class GalleryCreate(Decisive):
     """A gallery to be made."""
 
-    model_config = ConfigDict(json_schema_extra={"example": {"name": "shop", "retention_days": 30}})
+    model_config = ConfigDict(
+        json_schema_extra={"example": {"name": "shop", "keep_pictures": True, "retention_days": 30}}
+    )
 
     name: GalleryName = Field(
         description="Lower-case letters, digits, '.', '_', '-'; the first a letter or digit.",

@@ -87,7 +87,7 @@ class EnrolledItem(Strict):
     client_id: str | None = Field(description="As sent.")
     status: Literal["enrolled", "exists", "failed"] = Field(
         description="`exists`: the gallery has this `client_id` with the same bytes (and box). The rest is "
-        "about that picture, of which nothing was changed."
+        "about that picture, which stays as it was enrolled; if it was pending, it is embedded anew."
     )
     person: str | None = Field(description="The person that the picture is stored under; null if it failed.")
     differs: list[Said] = Field(
