@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query, Request
@@ -30,11 +31,11 @@ from service.problems import (
     ClientIdConflict,
     DeadlineExceeded,
     NoneEnrolled,
-    Overloaded,
     PictureError,
     PictureLost,
     PictureNotKept,
-    Unavailable,
+    Problem,
+    TryLater,
     UnknownGallery,
     UnknownImage,
 )
@@ -140,15 +141,23 @@ async def enrol(request: Request, gallery: GalleryInPath) -> Response:
     problems = [outcome.problem for outcome in outcomes if outcome.problem is not None]
     if len(problems) < len(outcomes):
         return JSONResponse({"items": answer}, status_code=201)
-    if len({type(problem) for problem in problems}) == 1 and (
-        len(problems) == 1 or isinstance(problems[0], Overloaded | Unavailable | DeadlineExceeded)
-    ):
-        raise problems[0]  # no fault of these pictures, or of the only one
+    problem = why_none(problems)
+    if not isinstance(problem, NoneEnrolled):
+        raise problem
+    return problem_response(problem, items=answer)
+
+
+def why_none(problems: Sequence[Problem]) -> Problem:
+    """What is answered where each picture has its problem.
+
+    Its own for the only picture. Where none is a picture's fault, one of them, if possible one that says when
+    to come again. Else that none was enrolled.
+    """
+    busy = [one for one in problems if isinstance(one, TryLater | DeadlineExceeded)]
+    if len(problems) == 1 or len(busy) == len(problems):
+        return next((one for one in busy if isinstance(one, TryLater)), problems[0])
     first = "; ".join(f"files[{index}]: {problem.detail}" for index, problem in enumerate(problems[:3]))
-    return problem_response(
-        NoneEnrolled(f"None of the {len(problems)} pictures could be enrolled. {first}"),
-        items=answer,
-    )
+    return NoneEnrolled(f"None of the {len(problems)} pictures could be enrolled. {first}")
 
 
 @router.get(

@@ -15,7 +15,7 @@ from typing import Final
 from sqlalchemy import URL, Connection, NullPool, create_engine, text
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
-from service.storage.database import PATIENCE, SERVERS_PATIENCE
+from service.storage.database import CONNECTING, SERVERS_PATIENCE
 from service.storage.fence import ClaimLost, Fence, advisory_key
 
 __all__ = ["PostgreSQLClaim"]
@@ -46,7 +46,7 @@ class PostgreSQLClaim:
         self._engine = create_engine(
             url,
             poolclass=NullPool,
-            connect_args=PATIENCE,
+            connect_args=CONNECTING,
             isolation_level="AUTOCOMMIT",
             hide_parameters=True,
         )

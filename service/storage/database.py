@@ -29,14 +29,15 @@ Result = TypeVar("Result")
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
 _ATTEMPTS: Final = 3  # of a transaction that met a concurrent writer's row, or lost its connection
-PATIENCE: Final = {
+CONNECTING: Final = {
+    "client_encoding": "utf8",  # a database without an encoding, SQL_ASCII, would else be read as bytes
     "connect_timeout": 5,
     "keepalives_idle": 3,
     "keepalives_interval": 3,
     "keepalives_count": 3,
     "tcp_user_timeout": 10_000,
 }
-"""Of PostgreSQL's driver: it takes a connection for lost after some 12 s."""
+"""Of PostgreSQL's driver, which takes a connection for lost after some 12 s."""
 
 SERVERS_PATIENCE: Final = (
     "SET tcp_keepalives_idle = 3; SET tcp_keepalives_interval = 3; SET tcp_keepalives_count = 3"
@@ -251,7 +252,7 @@ def open_engine(url: str) -> Engine:
 def _open_server(url: URL) -> Engine:
     if url.get_backend_name() != "postgresql":
         return create_engine(url, pool_pre_ping=True, hide_parameters=True)
-    engine = create_engine(url, pool_pre_ping=True, connect_args=PATIENCE, hide_parameters=True)
+    engine = create_engine(url, pool_pre_ping=True, connect_args=CONNECTING, hide_parameters=True)
 
     @event.listens_for(engine, "connect")
     def connect(connection: Any, _record: object) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, make_url, text
 from sqlalchemy.orm import Session
 
 from service.problems import GalleryExists, UnknownGallery, UnknownImage
@@ -418,3 +418,17 @@ def test_statistics_count_what_the_previous_model_made_too(catalog: Catalog) -> 
     before = MadeBefore(OTHER_MODEL, 0, None, np.zeros((9, 4), np.float16))
     catalog.pictures.enrol(number, MODEL, [image(1, before=before)])
     assert catalog.galleries.statistics("shop", MODEL).feature_bytes == 2 * 9 * DIMENSION * 2 + 9 * 4 * 2
+
+
+def test_a_database_without_an_encoding_holds_any_name(postgresql_server: PostgreSQLServer) -> None:
+    url = make_url(postgresql_server.empty_database())
+    with create_engine(url, isolation_level="AUTOCOMMIT").connect() as connection:
+        connection.execute(text("CREATE DATABASE plain ENCODING 'SQL_ASCII' LOCALE 'C' TEMPLATE template0"))
+    plain = url.set(database="plain").render_as_string(hide_password=False)
+    catalog = Catalog(plain)
+    catalog.claim()
+    number = gallery(catalog)
+    name = "Zoë Müller 山田"
+    catalog.pictures.enrol(number, MODEL, [image(person=name)])
+    assert [one.name for one in catalog.people.page(number, 5)] == [name]
+    catalog.close()

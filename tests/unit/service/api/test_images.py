@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.api.images import read_items
-from service.problems import BadItems
+from service.api.images import read_items, why_none
+from service.problems import BadItems, DeadlineExceeded, EmptyPicture, NoneEnrolled, Overloaded, Problem
 
 TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=40)
 
@@ -40,3 +40,24 @@ def test_any_other_text_is_refused_with_words(text: str) -> None:
     with pytest.raises(BadItems) as refusal:
         read_items(text, 1)
     assert refusal.value.detail
+
+
+BUSY, LATE = Overloaded("512 wait", 2), DeadlineExceeded("not done within 30 s")
+BAD = EmptyPicture("has no bytes")
+
+
+@pytest.mark.parametrize(
+    ("problems", "answer"),
+    [([BAD], BAD), ([LATE], LATE), ([LATE, BUSY], BUSY), ([LATE, LATE], LATE), ([BUSY, BUSY], BUSY)],
+)
+def test_where_no_picture_is_at_fault_the_answer_says_when_to_come_again(
+    problems: list[Problem], answer: Problem
+) -> None:
+    assert why_none(problems) is answer
+
+
+@pytest.mark.parametrize("problems", [[BAD, BAD], [BUSY, BAD], [BAD, LATE]])
+def test_where_a_picture_is_at_fault_too_each_is_told_of_its_own(problems: list[Problem]) -> None:
+    answer = why_none(problems)
+    assert isinstance(answer, NoneEnrolled)
+    assert f"files[1]: {problems[1].detail}" in answer.detail
