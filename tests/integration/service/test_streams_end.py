@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
-from service.api import batch, stay
+from service.api import authentication, batch, linger, stay
 from service.client import Client
 from service.storage.audit import AuditTrail
 from service.storage.database import Database
@@ -67,6 +67,13 @@ async def stream(service: Serving, key: NewKey | None = None) -> AsyncIterator[S
         writer.close()
 
 
+@pytest.fixture(autouse=True)
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody is waited for who sends nothing, and keys are looked up anew."""
+    monkeypatch.setattr(linger, "_SECONDS", 0.1)
+    monkeypatch.setattr(authentication, "_REMEMBERED_S", 0.0)
+
+
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
     with serving(handmade_settings(tmp_path_factory.mktemp("service"))) as running:
@@ -97,7 +104,6 @@ async def test_a_stream_ends_after_the_first_line_that_its_key_does_not_permit(
         await asked.send(LINE)
         assert said(await asked.answer()) == (1, None)
         keys(service).revoke(key.record.id)
-        await asyncio.sleep(1.1)  # what is known of a key is taken for granted for a second
         await asked.send(LINE * 6)
         assert said(await asked.answer()) == (2, 401)
         assert await asked.answer() is None
@@ -136,7 +142,6 @@ async def test_a_stream_ends_with_its_gallery_for_a_key_that_is_bound_to_it(serv
             assert said(await asked.answer()) == (1, None)
             operator.delete_gallery("g")
             operator.create_gallery("g")
-            await asyncio.sleep(1.1)
             await asked.send(LINE * 2)
             assert said(await asked.answer()) == (2, 403)
             assert await asked.answer() is None
@@ -176,7 +181,11 @@ async def test_a_service_that_stops_waits_for_nobody_whose_rate_is_used_up(tmp_p
             assert await asked.answer() is None
 
 
-async def test_a_stream_that_goes_on_and_on_does_not_hold_a_service_that_stops(tmp_path: Path) -> None:
+async def test_a_stream_that_goes_on_and_on_does_not_hold_a_service_that_stops(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(linger, "_SECONDS", 2.0)  # its caller still sends
+
     async def go_on() -> None:
         while True:
             await asked.send(LINE)
@@ -190,9 +199,9 @@ async def test_a_stream_that_goes_on_and_on_does_not_hold_a_service_that_stops(t
             service.stop()
             while said(answer := await asked.answer())[1] is None:
                 pass
+            going_on.cancel()
             assert said(answer)[1] == 503
             assert await asked.answer() is None
-            going_on.cancel()
 
 
 async def test_what_is_not_ready_when_the_patience_of_a_stop_ends_breaks_off_without_a_stack_trace(
