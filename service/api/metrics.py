@@ -41,21 +41,16 @@ async def metrics(request: Request) -> Response:
     With a key that is bound to galleries, of those alone.
     """
     assembly = assembly_of(request.app.state)
-    await assembly.parts_ready()
+    parts = await assembly.parts_ready()
     access: Access = getattr(request.state, "access", ANONYMOUS)
     galleries: dict[str, int] = {}
-    try:
-        async with within(_COUNTING_S):
-            galleries = await _counted(assembly, access.galleries)
-    except (SQLAlchemyError, DeadlineExceeded):
-        # What the other metrics say is wanted most when the catalog is away.
-        log.exception("galleries cannot be counted")
+    if parts["catalog"]:  # what the other metrics say is wanted most when it is away
+        try:
+            async with within(_COUNTING_S):
+                galleries = await _counted(assembly, access.galleries)
+        except (SQLAlchemyError, DeadlineExceeded):
+            log.exception("galleries cannot be counted")
     return Response(assembly.metrics.text(galleries), media_type=CONTENT_TYPE_LATEST)
-
-
-router.add_api_route(
-    "/metrics", metrics, methods=["HEAD"], include_in_schema=False, dependencies=[Depends(may_watch)]
-)
 
 
 async def _counted(assembly: Assembly, among: tuple[str, ...] | None) -> dict[str, int]:
@@ -68,3 +63,8 @@ async def _counted(assembly: Assembly, among: tuple[str, ...] | None) -> dict[st
         cursor = page.next_cursor
         if cursor is None:
             return counts
+
+
+router.add_api_route(
+    "/metrics", metrics, methods=["HEAD"], include_in_schema=False, dependencies=[Depends(may_watch)]
+)

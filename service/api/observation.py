@@ -19,7 +19,7 @@ __all__ = ["HUNG_UP", "Observation"]
 log = logging.getLogger("service.access")
 
 HUNG_UP: Final = 499
-"""nginx's status of a request whose caller closed the connection, by whom no answer can be had."""
+"""nginx's status of a request whose caller closed the connection before it had come in."""
 
 _GIVEN_UP: Final = Unavailable(
     "The service stops, and this took too long for it. A change was made, or it was not: send it again "
