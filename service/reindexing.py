@@ -7,7 +7,7 @@ behind. Where it is not served, a gallery answers with the pictures that are don
 the catalog says is pending, so whoever is stopped or killed goes on where it was.
 
 A picture whose kept file is lost, damaged or unreadable is set aside, named, and the rest is completed. It
-stays pending: its features of the other model are listed, erasable, and compared with nobody's. It is tried
+stays pending: listed, erasable, and its features compared by the model that made them alone. It is tried
 again when the gallery is asked for again, and at every start until its file is back or it is erased. Where
 the picture store as a whole is away, nothing is set aside: the work waits for it.
 """
