@@ -174,8 +174,9 @@ async def test_a_service_that_stops_waits_for_nobody_whose_rate_is_used_up(tmp_p
     with serving(settings) as service:
         await asyncio.to_thread(make_gallery, service)
         async with stream(service) as asked:
-            await asked.send(LINE * 3)
+            await asked.send(LINE)
             assert said(await asked.answer()) == (1, None)
+            await asked.send(LINE * 2)
             service.stop()
             assert said(await asked.answer()) == (2, 503)
             assert await asked.answer() is None
