@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from models.bundle import Bundle, read_bundle
 from models.calibration import Calibration, read_calibration
-from service.api.authentication import Gatekeeper, RateLimit
+from service.api.gatekeeper import Gatekeeper
+from service.api.rate_limit import RateLimit
 from service.embedding.batcher import Batcher
 from service.embedding.embedder import BundleEmbedder
 from service.embedding.engine import Engine

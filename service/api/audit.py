@@ -14,7 +14,8 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.api.authentication import address_of, network_of
+from service.api.authentication import address_of
+from service.api.gatekeeper import network_of
 from service.api.observation import HUNG_UP
 from service.api.request_id import REQUEST_ID
 from service.api.schemas.strict import GALLERY_NAME

@@ -11,9 +11,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.responses import PlainTextResponse, Response
 
 from service.api.assembly import Assembly, assembly_of
-from service.api.authentication import ANONYMOUS, Access, may_watch
+from service.api.authentication import may_watch
 from service.api.deadline import within
 from service.api.faults import documented
+from service.api.gatekeeper import ANONYMOUS, Access
 from service.api.schemas import examples
 from service.problems import DeadlineExceeded, Forbidden, Overloaded, RateLimited, Unauthorised
 

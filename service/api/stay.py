@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from service.api.authentication import Standing
+from service.api.gatekeeper import Standing
 from service.problems import Forbidden, Problem, RateLimited, Unauthorised, Unavailable
 
 __all__ = ["Ended", "Stay"]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from service.api.authentication import RateLimit
+from service.api.rate_limit import RateLimit
 from service.problems import RateLimited
 
 if TYPE_CHECKING:

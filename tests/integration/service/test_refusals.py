@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from service.api import audit, authentication
-from service.api.authentication import network_of
+from service.api import audit, gatekeeper
+from service.api.gatekeeper import network_of
 from service.client import Client
 from service.storage.audit import AuditTrail, Event
 from service.storage.keys import KeyRecord, Keys
@@ -94,7 +94,7 @@ def test_few_keys_at_a_time_are_looked_up_for_an_address_that_is_refused_too_oft
     with ThreadPoolExecutor(len(wrong) + 1) as callers:
         answers = callers.map(lambda token: get(service, token).status_code, [*wrong, good])
     assert list(answers) == [429] * len(wrong) + [200]
-    assert 1 <= most <= authentication._AT_A_TIME
+    assert 1 <= most <= gatekeeper._AT_A_TIME
 
 
 def test_a_key_that_was_revoked_is_an_unknown_one(service: Serving) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
-from service.api import authentication, batch, linger, stay
+from service.api import batch, gatekeeper, linger, stay
 from service.client import Client
 from service.storage.audit import AuditTrail
 from service.storage.database import Database
@@ -71,7 +71,7 @@ async def stream(service: Serving, key: NewKey | None = None) -> AsyncIterator[S
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody is waited for who sends nothing, and keys are looked up anew."""
     monkeypatch.setattr(linger, "_SECONDS", 0.1)
-    monkeypatch.setattr(authentication, "_REMEMBERED_S", 0.0)
+    monkeypatch.setattr(gatekeeper, "_REMEMBERED_S", 0.0)
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from service.api.authentication import RateLimit
+from service.api.rate_limit import RateLimit
 from service.embedding.features import PictureFeatures
 from service.problems import RateLimited
 from service.storage.breaker import CircuitBreaker
@@ -131,7 +131,7 @@ async def test_a_late_count_of_one_caller_refuses_no_other(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr("service.api.authentication._SHARED_S", _TIMEOUT_S)
+    monkeypatch.setattr("service.api.rate_limit._SHARED_S", _TIMEOUT_S)
     limit = RateLimit("3/minute", proxy.url)
     limit._breaker = CircuitBreaker(0.0, 0.0)
     for _ in range(3):
