@@ -52,7 +52,7 @@ Rate = Annotated[str, AfterValidator(_a_rate)]
 
 
 def _addresses(text: str) -> str:
-    for one in text.split(",") if text.strip() else ():
+    for one in filter(str.strip, text.split(",")):
         try:
             network = ipaddress.ip_network(one.strip())
         except ValueError as error:
@@ -127,7 +127,8 @@ class Settings(BaseSettings):
     )
     rate_limit: Rate | None = Field(
         default=None,
-        description='How often one key (without keys: one address) may ask, e.g. "600/minute"; beyond: 429.',
+        description="How often one key (without keys: one address, of IPv6 a /64) may ask, e.g. "
+        '"600/minute"; beyond: 429.',
     )
     refusal_limit: Rate = Field(
         default="100/minute",
@@ -146,7 +147,7 @@ class Settings(BaseSettings):
     catalog_rewrite_bytes: int = Field(
         default=512 * MEBIBYTE,
         ge=0,
-        description="PostgreSQL: after an erasure, those of a table's 32 parts that it touched are written "
+        description="PostgreSQL: after an erasure, those of its tables' parts that it touched are written "
         "anew, each locked meanwhile: nothing of what was erased is then in their files. Parts that are "
         "larger than this are vacuumed, and keep erased bytes until others are written over them.",
     )

@@ -104,8 +104,12 @@ async def in_order(
             begun.put_nowait(None)
 
     reader = asyncio.create_task(read())
+    task = None
     try:
         while (task := await begun.get()) is not None:
+            await asyncio.wait({task, reader}, return_when=asyncio.FIRST_COMPLETED)
+            if reader.done() and reader.exception() is not None:
+                break  # the caller has hung up; a line may wait for its rate for long
             content = await task
             yield content
             if isinstance(content, LastAnswer):
@@ -115,9 +119,12 @@ async def in_order(
         await reader
     finally:
         reader.cancel()
+        left = [task]
         while not begun.empty():
-            if (task := begun.get_nowait()) is not None:
-                task.cancel()
+            left.append(begun.get_nowait())
+        for one in left:
+            if one is not None:
+                one.cancel()
 
 
 class _Stream(Response):

@@ -29,6 +29,7 @@ class Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self._in_body = False
         self._unread = 0  # bytes of which no body, and no whole head, was made
         self._giving_up: asyncio.TimerHandle | None = self.loop.call_later(_HEAD_S, self._give_up)
 
@@ -42,13 +43,18 @@ class Connection(HttpToolsProtocol):
             if between_requests:
                 self.transport.write(_TOO_LARGE)
             self.transport.close()
-        elif between_requests and self._giving_up is None:
+        elif between_requests and not self._in_body and self._giving_up is None:
             self._giving_up = self.loop.call_later(_HEAD_S, self._give_up)
 
     def on_headers_complete(self) -> None:
+        self._in_body = True
         self._unread = 0
         self._wait_no_longer()
         super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self._in_body = False
+        super().on_message_complete()
 
     def on_body(self, body: bytes) -> None:
         self._unread = 0

@@ -132,7 +132,8 @@ class Gatekeeper:
             RateLimited: there were too many.
         """
         if self._rate_limit is not None:
-            await self._rate_limit.check(access.key.id if access.key is not None else address)
+            who = network_of(address) if access.key is None else access.key.id
+            await self._rate_limit.check(who)
 
     async def permit(self, access: Access, role: Role, gallery: str | None) -> None:
         """See whether a key permits a call, and count those that it does not, see :meth:`Access.check`.

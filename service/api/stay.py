@@ -57,7 +57,8 @@ class Stay:
                 await self._standing.ask_again(count=True)
                 return
             except RateLimited as limited:
-                if await self._stops_within(limited.retry_after_s):
+                # The key may end before a long rate's window does.
+                if await self._stops_within(min(limited.retry_after_s, _ASK_AGAIN_S)):
                     raise Ended(_stopping()) from limited
             except (Unauthorised, Forbidden) as refused:
                 raise Ended(refused) from refused
@@ -72,8 +73,9 @@ class Stay:
             except Unavailable:
                 continue
         # what has been sent by now is answered, but no caller who goes on can hold the service up
-        at_last = time.monotonic() + self._grace_s / 2
-        while time.monotonic() < at_last and self._idle_s() < min(_PAUSE_S, self._grace_s / 4):
+        began, pause_s = time.monotonic(), min(_PAUSE_S, self._grace_s / 4)
+        at_last = began + self._grace_s / 2
+        while (moment := time.monotonic()) < at_last and min(moment - began, self._idle_s()) < pause_s:
             await asyncio.sleep(0.02)
         return _stopping()
 

@@ -34,6 +34,7 @@ class Pending:
         self._catalog = catalog
         self._present = present
         self._counted: dict[tuple[int, str], tuple[int, float]] = {}  # and until when it holds
+        self._counting: set[tuple[int, str]] = set()  # what one thread counts, the others take as it was
 
     def warn(self, waiting: Collection[int]) -> None:
         """Say in the log which galleries have such pictures.
@@ -55,16 +56,21 @@ class Pending:
     def count(self, gallery: int, fingerprint: str) -> int:
         """How many pictures of a gallery this model, the present or the previous one, has no features of."""
         known = self._counted.get((gallery, fingerprint))
-        if known is not None and time.monotonic() < known[1]:
+        which = (gallery, fingerprint)
+        if known is not None and (time.monotonic() < known[1] or which in self._counting):
             return known[0]
-        began = time.monotonic()
-        if fingerprint == self._present:
-            count = self._catalog.pending.count(gallery, fingerprint)
-        else:
-            count = self._catalog.previous.unmade(gallery, fingerprint)
-        ended = time.monotonic()
+        self._counting.add(which)
+        try:
+            began = time.monotonic()
+            if fingerprint == self._present:
+                count = self._catalog.pending.count(gallery, fingerprint)
+            else:
+                count = self._catalog.previous.unmade(gallery, fingerprint)
+            ended = time.monotonic()
+        finally:
+            self._counting.discard(which)
         if len(self._counted) >= _MOST:
             self._counted.clear()
         until = ended + _SHARE * (ended - began) if count else float("inf")
-        self._counted[gallery, fingerprint] = count, until
+        self._counted[which] = count, until
         return count

@@ -185,7 +185,7 @@ async def test_a_service_that_stops_waits_for_nobody_whose_rate_is_used_up(tmp_p
 async def test_a_stream_that_goes_on_and_on_does_not_hold_a_service_that_stops(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(linger, "_SECONDS", 2.0)  # its caller still sends
+    monkeypatch.setattr(linger, "_SECONDS", 1.0)  # its caller still sends
 
     async def go_on() -> None:
         while True:
