@@ -112,11 +112,12 @@ class Reindexer:
         Raises:
             UnknownGallery: there is none.
         """
-        if leave_behind:
-            self._leaves_behind.add(name)  # also of a work that is under way
         if not self._running(name):
             await asyncio.to_thread(self._catalog.pending.bring_to, name, self._fingerprint)
-            self._run(name)
+            self._leaves_behind.discard(name)  # of an earlier gallery of this name
+        if leave_behind:
+            self._leaves_behind.add(name)  # also of a work that is under way
+        self._run(name)
         return await self.state(name)
 
     async def state(self, name: str) -> Reindexing:
@@ -177,6 +178,7 @@ class Reindexer:
                 if taken_over and not self._failed[name]:  # else the next start tries again
                     await asyncio.to_thread(self._catalog.pending.bring_to, name, None)
             except UnknownGallery:
+                self._leaves_behind.discard(name)
                 return
             except Exception:  # the catalog is away, or the picture store
                 _log.exception("gallery %r is not yet brought to the present model; trying again", name)

@@ -51,6 +51,7 @@ _WRITERS_S: Final = 5  # PostgreSQL: how long one waits for the end of the other
 _BUSY_MS: Final = 10_000  # how long one waits for another writer; in PostgreSQL, for each lock
 _CHECKPOINT_MS: Final = 100  # and the emptying of its log for readers, while nobody else can write
 _FIRST: Final = "0001"
+_OLDEST: Final = (13,)  # of PostgreSQL: it tells transactions' ids in 64 bits
 _LOCK: Final = 0x50454E55  # of PostgreSQL's advisory locks: "PENU"
 
 
@@ -135,12 +136,15 @@ class Database:
                     result = work(session)
                     committing = True
                 return result
-            except DBAPIError as error:
+            except BaseException as error:
                 if self._vacuum is not None and session.info.get(STORES):
                     self._vacuum.note_torn()
+                if not isinstance(error, DBAPIError):
+                    raise
                 if isinstance(error, IntegrityError) and attempt < _ATTEMPTS - 1:
                     continue
                 if committing and not self.is_sqlite:  # which rolls back what it cannot commit
+                    self.forget()  # what it erased, if it did
                     raise CommitInDoubt(result) from error
                 if not error.connection_invalidated or attempt == _ATTEMPTS - 1:
                     raise
@@ -278,6 +282,8 @@ def migrate(engine: Engine, to: str = "head") -> None:
     config.set_main_option("script_location", str(MIGRATIONS))
     scripts = ScriptDirectory.from_config(config)
     known = {script.revision for script in scripts.walk_revisions()}
+    if engine.dialect.name == "postgresql":
+        _refuse_old(engine)
     with engine.execution_options(writes=True).begin() as connection:
         if engine.dialect.name == "postgresql":
             connection.exec_driver_sql("SET LOCAL lock_timeout = 0")  # a start has time
@@ -292,3 +298,13 @@ def migrate(engine: Engine, to: str = "head") -> None:
         if at is None and inspect(connection).has_table(AboutRow.__tablename__):
             command.stamp(config, _FIRST)  # a catalog from before there were migrations
         command.upgrade(config, to)
+
+
+def _refuse_old(engine: Engine) -> None:
+    with engine.connect() as connection:
+        version = connection.dialect.server_version_info or _OLDEST
+    if version < _OLDEST:
+        raise CatalogError(
+            f"the catalog's PostgreSQL is of version {'.'.join(map(str, version))}; it needs "
+            f"{_OLDEST[0]} or later"
+        )

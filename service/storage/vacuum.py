@@ -27,6 +27,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from service.storage.tables import (
+    AboutRow,
     ErasedRow,
     FactRow,
     FeaturesRow,
@@ -52,10 +53,19 @@ _ALL: Final = "*"
 _BEGIN: Final = (
     insert(OwedRewriteRow).values(relation=_ALL).on_conflict_do_nothing().returning(OwedRewriteRow.relation)
 )
+_OWNER: Final = select(AboutRow.value).where(AboutRow.key == "owner").with_for_update(read=True)
+"""The service that has claimed the catalog (``service/storage/fence.py``)."""
+
 _NOTES: Final = select(OwedRewriteRow.relation).where(OwedRewriteRow.relation != _ALL)
 
 _SEEN_FOR_S: Final = 10.0
 """How long to wait for those who began to read before the erasure: what they see is not taken away."""
+
+_NOT_OURS_S: Final = 6.0
+"""Counted for an attempt that needs somebody's help, so that it is made, and told of, once a minute."""
+
+_LEAVE_S: Final = 5.0
+"""How long an end waits; a server that is frozen may never answer."""
 
 _RELATIONS: Final = text(
     "SELECT relname FROM pg_class LEFT JOIN pg_inherits ON inhrelid = oid "
@@ -64,11 +74,15 @@ _RELATIONS: Final = text(
 """Tables that are not divided, and the parts of those that are."""
 
 _SIZE: Final = text("SELECT pg_total_relation_size(to_regclass(:name))")
-_NOW: Final = text("SELECT pg_snapshot_xmax(pg_current_snapshot())::xid::text")
+_FILE: Final = text("SELECT pg_relation_filenode(to_regclass(:name))")
+_NOW: Final = text("SELECT pg_current_xact_id()::xid::text")  # younger than who saw a note that is taken
 _STILL_SEEN: Final = text(
     "SELECT count(*) FROM ("
-    "SELECT greatest(age(backend_xmin), age(backend_xid)) FROM pg_stat_activity "
-    "WHERE (datname = current_database() OR datname IS NULL) AND pid <> pg_backend_pid() "
+    # VACUUM FULL keeps what the oldest writer of the whole server might see, and readers of this database
+    "SELECT CASE WHEN datname = current_database() OR datname IS NULL "
+    "THEN greatest(age(backend_xmin), age(backend_xid)) ELSE age(backend_xid) END "
+    "FROM pg_stat_activity WHERE pid <> pg_backend_pid() "
+    "UNION ALL SELECT age(transaction) FROM pg_prepared_xacts "
     "UNION ALL SELECT age(xmin) FROM pg_replication_slots"  # what standbys read, by hot_standby_feedback
     ") AS held (back) WHERE back > age(CAST(:now AS xid))"
 )
@@ -76,6 +90,10 @@ _STILL_SEEN: Final = text(
 
 class _StillSeen(RuntimeError):
     """Somebody still reads the database as it was before the erasure."""
+
+
+class _NotOurs(RuntimeError):
+    """PostgreSQL passes over a table that belongs to another role, with nothing but a warning."""
 
 
 class Vacuum:
@@ -94,6 +112,7 @@ class Vacuum:
         self._noted = True  # what an earlier process left
         self._torn = False
         self._begun = False
+        self._owner: str | None = None  # of the catalog, when it began
         self._owed: set[str] = set()  # of notes that were taken, what is not done; of the thread alone
         self._too_large: list[str] = []
         self._not_before = 0.0
@@ -130,11 +149,14 @@ class Vacuum:
         with self._lock:
             self._closed = True
             thread = self._thread
+        give_up = time.monotonic() + _LEAVE_S
         while thread is not None and thread.is_alive():
+            if time.monotonic() > give_up:
+                return
             driver = self._driver
             if driver is not None:
                 with contextlib.suppress(Exception):  # it may end this moment
-                    driver.cancel()
+                    driver.cancel_safe(timeout=1.0)
             thread.join(0.1)
         if self._begun and not self._torn:
             try:
@@ -168,6 +190,9 @@ class Vacuum:
             done = not self._owed
         except (SQLAlchemyError, _StillSeen) as error:
             _log.info("erased rows are still in PostgreSQL's files, trying again: %s", error)
+        except _NotOurs as error:
+            spent_s = max(spent_s, _NOT_OURS_S)
+            _log.warning("erased rows are still in PostgreSQL's files: %s", error)
         except Exception:
             _log.exception("PostgreSQL's tables could not be vacuumed")
         finally:
@@ -181,10 +206,12 @@ class Vacuum:
     def _take_notes(self, connection: Connection, torn: bool) -> None:
         """Take the notes: whoever erases from here on notes it again, and the rest is waited for."""
         left = not self._begun and connection.execute(_BEGIN).first() is None
-        self._begun = True
         if left or torn:
             tables = [row.__tablename__ for row in _TELLING]
             self._owed |= set(connection.execute(_RELATIONS, {"tables": tables}).scalars())
+        if not self._begun:
+            self._owner = connection.execute(_OWNER).scalar()
+            self._begun = True
         noted = set(connection.execute(_NOTES).scalars())
         self._owed |= noted
         connection.execute(delete(OwedRewriteRow).where(OwedRewriteRow.relation.in_(noted)))
@@ -195,7 +222,8 @@ class Vacuum:
             for relation in self._owed:
                 note = insert(OwedRewriteRow).values(relation=relation)
                 connection.execute(note.on_conflict_do_nothing())
-            connection.execute(delete(OwedRewriteRow).where(OwedRewriteRow.relation == _ALL))
+            if connection.execute(_OWNER).scalar() == self._owner:  # else it is the other service's
+                connection.execute(delete(OwedRewriteRow).where(OwedRewriteRow.relation == _ALL))
 
     def _until_nobody_sees(self, connection: Connection) -> None:
         """Wait for who began before this moment, such as a dump."""
@@ -219,6 +247,7 @@ class Vacuum:
         connection.exec_driver_sql(f"SET lock_timeout = '{'100ms' if anew else '10s'}'")
         quoted = self._engine.dialect.identifier_preparer.quote(relation)
         options = "FULL" if anew else "INDEX_CLEANUP ON"
+        file = connection.execute(_FILE, {"name": relation}).scalar_one()
         began = time.monotonic()
         try:
             connection.exec_driver_sql(f"VACUUM ({options}) {quoted}")
@@ -227,5 +256,7 @@ class Vacuum:
                 raise
             _log.debug("%s cannot be written anew for now: %s", relation, error)
         else:
+            if anew and file == connection.execute(_FILE, {"name": relation}).scalar_one():
+                raise _NotOurs(f"the catalog's role must own {relation}: PostgreSQL does not vacuum it")
             self._owed.remove(relation)
         return time.monotonic() - began

@@ -30,6 +30,7 @@ def test_nothing_acknowledged_is_lost_over_a_kill_on_postgresql(tmp_path: Path) 
 def test_who_was_erased_before_a_kill_is_nowhere_after_it(tmp_path: Path) -> None:
     found = erasure_kills(tmp_path, 1, a_round=8)
     assert (found.back, found.left, found.halves, found.faults) == (0, 0, 0, 0), found
+    assert found.erased > 0
 
 
 def test_a_kill_while_reindexing_leaves_the_old_index_or_a_whole_new_one(tmp_path: Path) -> None:

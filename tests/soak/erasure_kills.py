@@ -31,7 +31,7 @@ _ERASERS: Final = 3
 _VIEWS: Final = 2
 _FORGOTTEN_S: Final = 300.0
 """How long after a start something may be left in a file. SQLite's mender looks every 15 s at the latest; in
-PostgreSQL tables are written anew in a twentieth of the time, and what the cache has to forget goes last."""
+PostgreSQL tables are written anew in a tenth of the time, and what the cache has to forget goes last."""
 
 
 @dataclass(frozen=True)
@@ -120,6 +120,9 @@ def erasure_kills(
     for turn in count(rounds):
         people = everybody[turn * a_round : (turn + 1) * a_round]
         erasing.start(mortal.url, people)
+        until = time.monotonic() + PATIENCE_S
+        while not any(who in erasing.erased for who in people) and time.monotonic() < until:
+            time.sleep(0.001)
         time.sleep(chance.uniform(0.0, 0.5))
         mortal.kill()
         erasing.end()

@@ -15,7 +15,7 @@ from service.storage.catalog.rows import CHUNK, read_scores
 from service.storage.database import Database
 from service.storage.records import ComparablePictures, StoredFeatures
 from service.storage.snapshot_file import Records
-from service.storage.tables import FeaturesRow, GalleryRow, ImageRow
+from service.storage.tables import FeaturesRow, ImageRow
 
 __all__ = ["FeatureCatalog", "stored_features"]
 
@@ -27,30 +27,40 @@ class FeatureCatalog:
         self._database = database
 
     def batches(self, fingerprint: str, batch: int = 1024) -> Iterator[StoredFeatures]:
-        """All features of one model, gallery by gallery, in batches of at most ``batch`` pictures."""
-        with Session(self._database.engine) as session:
-            numbers = session.scalars(select(GalleryRow.number).order_by(GalleryRow.number)).all()
-        for gallery in numbers:
-            after = 0
-            while True:
-                statement = (
-                    select(ImageRow.number, ImageRow.person, ImageRow.occlusion, FeaturesRow.features)
-                    .join(FeaturesRow, FeaturesRow.image == ImageRow.number)
-                    .where(
-                        ImageRow.gallery == gallery,
-                        ImageRow.fingerprint == fingerprint,
-                        ImageRow.number > after,
-                        FeaturesRow.image > after,  # which PostgreSQL does not conclude
-                    )
-                    .order_by(ImageRow.number)
-                    .limit(batch)
+        """All features of one model in the order of enrolment, each time some of one gallery.
+
+        Of at most ``batch`` pictures. All galleries in one pass: in PostgreSQL a pass for each would look at
+        every part of the tables as often as there are galleries.
+        """
+        after = 0
+        while True:
+            statement = (
+                select(
+                    ImageRow.gallery,
+                    ImageRow.number,
+                    ImageRow.person,
+                    ImageRow.occlusion,
+                    FeaturesRow.features,
                 )
-                with Session(self._database.engine) as session:
-                    rows = session.execute(statement).all()
-                if not rows:
-                    break
-                after = rows[-1].number
-                yield stored_features(gallery, rows)
+                .join(FeaturesRow, FeaturesRow.image == ImageRow.number)
+                .where(
+                    ImageRow.fingerprint == fingerprint,
+                    ImageRow.number > after,
+                    FeaturesRow.image > after,  # which PostgreSQL does not conclude
+                )
+                .order_by(ImageRow.number)
+                .limit(batch)
+            )
+            with Session(self._database.engine) as session:
+                rows = session.execute(statement).all()
+            if not rows:
+                return
+            after = rows[-1].number
+            by_gallery: dict[int, list[Any]] = {}
+            for row in rows:
+                by_gallery.setdefault(row.gallery, []).append(row)
+            for gallery, some in by_gallery.items():
+                yield stored_features(gallery, some)
 
     def graded(
         self, gallery: int, numbers: Sequence[int], fingerprint: str

@@ -14,7 +14,7 @@ from service.storage.catalog.erased import note_erased
 from service.storage.catalog.made import made_by, made_of, write_made
 from service.storage.catalog.previous import keep_before
 from service.storage.catalog.rows import CHUNK, key_in
-from service.storage.database import Database
+from service.storage.database import STORES, Database
 from service.storage.records import PendingPicture, PendingPictures
 from service.storage.tables import GalleryRow, ImageRow
 
@@ -131,6 +131,7 @@ class PendingCatalog:
             row = session.get(ImageRow, picture.number)
             if row is None or (row.id, row.fingerprint) != (picture.id, picture.fingerprint):
                 return None
+            session.info[STORES] = True
             if keep:
                 keep_before(session, row.number, made_of(session, row))
             note_erased(session, [(picture.fingerprint, picture.digest)])

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from models.bundle import read_bundle
 from service.background import BackgroundService, start_service
 from service.cli import app
-from service.client import Client, NewPicture
+from service.client import Client, NewPicture, ProblemError
 from service.storage.catalog import Catalog
 from tests.drawings import encoded, person
 from tests.handmade_bundle import write_handmade_bundle
@@ -122,6 +122,30 @@ def test_the_model_before_goes_on_answering_while_the_present_one_would_not_find
         assert [model for _, model in asked(client)] == [present] * 3
         assert asked(client)[1:] == [("p1", present), ("p2", present)]
         assert "goes on" not in (client.reindexing("g").problem or "")
+
+
+def test_leaving_behind_holds_for_the_gallery_it_was_said_of_alone(
+    tmp_path: Path, bundles: tuple[Path, Path]
+) -> None:
+    before, _ = fingerprints(bundles)
+    with serving(handmade_settings(tmp_path)) as running, Client(running.url) as client:
+        client.create_gallery("other")
+        client.enrol("other", pictures(0, 1))
+    settings = handmade_settings(tmp_path, bundle=bundles[1], previous_bundle=bundles[0])
+    with serving(settings) as running, Client(running.url) as client:
+        reindexer = running.app.state.assembly.reindexer
+        with pytest.raises(ProblemError):
+            client.reindex("g", leave_behind=True)
+        assert reindexer._leaves_behind == set()
+        client.create_gallery("g")
+        client.reindex("g", leave_behind=True)
+        while client.reindexing("g").running:
+            time.sleep(0.02)
+        assert reindexer._leaves_behind == set()
+        client.reindex("other")
+        while client.reindexing("other").running:
+            time.sleep(0.02)
+        assert client.reindexing("other").answers == before
 
 
 def test_once_those_left_are_enrolled_again_or_erased_the_present_model_takes_over(

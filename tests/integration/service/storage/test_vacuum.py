@@ -11,10 +11,11 @@ from contextlib import contextmanager
 
 import numpy as np
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, make_url, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
+from service.storage import vacuum
 from service.storage.catalog import Catalog
 from service.storage.catalog.enrolling import enrol_in
 from service.storage.records import NewImage
@@ -157,6 +158,64 @@ def test_a_transaction_from_before_delays_it(
             time.sleep(0.1)
     until(lambda: forgotten(catalog))
     assert found(erased, postgresql_server, url) <= {"digest"}  # which Redis has yet to forget
+
+
+def test_a_writer_from_before_in_another_database_delays_it(
+    catalog: Catalog, postgresql_server: PostgreSQLServer, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PostgreSQL's snapshots reach back to the oldest writer of the whole server."""
+    monkeypatch.setattr("service.storage.vacuum._SEEN_FOR_S", 0.1)
+    catalog.pictures.enrol(gallery(catalog), MODEL, [erased := picture(ERASED, 1)])
+    until(lambda: forgotten(catalog))
+    with create_engine(postgresql_server.empty_database()).connect() as other:
+        other.execute(text("SELECT pg_current_xact_id()"))
+        catalog.people.delete("shop", ERASED)
+        for _ in range(5):
+            assert not forgotten(catalog)
+            time.sleep(0.1)
+    until(lambda: forgotten(catalog))
+    assert found(erased, postgresql_server, url) <= {"digest"}  # which Redis has yet to forget
+
+
+def test_who_began_while_the_notes_were_taken_is_waited_for(catalog: Catalog, url: str) -> None:
+    began = text("SELECT pg_current_xact_id()")
+    engine = create_engine(url)
+    with engine.connect() as eraser, engine.connect() as asking:
+        asker = asking.execution_options(isolation_level="AUTOCOMMIT")  # it looks anew each time
+        with engine.begin() as taker:
+            taker.execute(began)
+            eraser.execute(began)  # it may have seen the notes that the taker takes
+        now = asker.execute(vacuum._NOW).scalar_one()
+        assert asker.execute(vacuum._STILL_SEEN, {"now": now}).scalar_one() == 1
+        eraser.rollback()
+        assert asker.execute(vacuum._STILL_SEEN, {"now": now}).scalar_one() == 0
+    engine.dispose()
+
+
+def test_tables_of_another_role_are_not_taken_for_written_anew(
+    catalog: Catalog, postgresql_server: PostgreSQLServer, url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    catalog.pictures.enrol(gallery(catalog), MODEL, [erased := picture(ERASED, 1)])
+    until(lambda: forgotten(catalog))
+    with catalog.database.engine.begin() as connection:
+        connection.execute(text("CREATE ROLE guest LOGIN"))
+        connection.execute(text("GRANT ALL ON ALL TABLES IN SCHEMA public TO guest"))
+        connection.execute(text("GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO guest"))
+    catalog.close()
+    guest = Catalog(make_url(url).set(username="guest").render_as_string(), ENOUGH)
+    guest.people.delete("shop", ERASED)
+    for _ in range(5):
+        assert not forgotten(guest)
+        time.sleep(0.1)
+    assert "must own" in caplog.text
+    guest.close()
+    owner = Catalog(url, ENOUGH)
+    until(lambda: forgotten(owner))
+    assert found(erased, postgresql_server, url) <= {"digest"}
+    with owner.database.engine.begin() as connection:
+        connection.execute(text("DROP OWNED BY guest"))
+        connection.execute(text("DROP ROLE guest"))
+    owner.close()
 
 
 @pytest.mark.parametrize("slot", [False, True])
@@ -312,7 +371,7 @@ def test_a_service_that_ended_in_order_leaves_the_next_one_nothing_to_do(url: st
 
 
 def test_what_was_stored_by_halves_before_a_process_died_is_written_away(
-    postgresql_server: PostgreSQLServer, url: str
+    postgresql_server: PostgreSQLServer, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = Catalog(url, ENOUGH)
     number = gallery(first)
@@ -324,6 +383,10 @@ def test_what_was_stored_by_halves_before_a_process_died_is_written_away(
     assert "more features" in found(halved, postgresql_server, url)
     first.database.engine.dispose()  # and nothing else of what an end in order does
     second = Catalog(url, ENOUGH)
+    with monkeypatch.context() as fault:  # of the first look at what is owed
+        fault.setattr("service.storage.vacuum._RELATIONS", text("SELECT 1 / 0"))
+        second.database.forget_owed()
+        until(lambda: second.database._vacuum._thread is None)  # type: ignore[union-attr]
     until(lambda: forgotten(second))
     assert found(halved, postgresql_server, url) == set()
     second.close()
