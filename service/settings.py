@@ -52,7 +52,7 @@ Rate = Annotated[str, AfterValidator(_a_rate)]
 
 
 def _addresses(text: str) -> str:
-    for one in filter(str.strip, text.split(",")):
+    for one in text.split(",") if text.strip() else ():
         try:
             network = ipaddress.ip_network(one.strip())
         except ValueError as error:
