@@ -51,6 +51,7 @@ _WRITERS_S: Final = 5  # PostgreSQL: how long one waits for the end of the other
 _BUSY_MS: Final = 10_000  # how long one waits for another writer; in PostgreSQL, for each lock
 _CHECKPOINT_MS: Final = 100  # and the emptying of its log for readers, while nobody else can write
 _FIRST: Final = "0001"
+_MIGRATING: Final = threading.Lock()  # Alembic keeps what it is about in its module
 _OLDEST: Final = (13,)  # of PostgreSQL: it tells transactions' ids in 64 bits
 _LOCK: Final = 0x50454E55  # of PostgreSQL's advisory locks: "PENU"
 
@@ -278,6 +279,11 @@ def migrate(engine: Engine, to: str = "head") -> None:
     Raises:
         CatalogError: the catalog was written by a later version of the program.
     """
+    with _MIGRATING:
+        _migrate(engine, to)
+
+
+def _migrate(engine: Engine, to: str) -> None:
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     scripts = ScriptDirectory.from_config(config)
