@@ -203,8 +203,14 @@ class Database:
 
     def close(self) -> None:
         """Close all connections."""
-        if self._vacuum is not None:
-            self._vacuum.close()
+        if self._vacuum is not None and self._vacuum.close():
+            try:
+                try:
+                    self.transact(self._vacuum.leave)
+                except ClaimLost:
+                    self.transact(self._vacuum.hand_over, regardless=True)
+            except SQLAlchemyError as error:
+                _log.info("the next start will write all of PostgreSQL's tables anew: %s", error)
         self.engine.dispose()
 
 
@@ -288,10 +294,9 @@ def _migrate(engine: Engine, to: str) -> None:
     config.set_main_option("script_location", str(MIGRATIONS))
     scripts = ScriptDirectory.from_config(config)
     known = {script.revision for script in scripts.walk_revisions()}
-    if engine.dialect.name == "postgresql":
-        _refuse_old(engine)
     with engine.execution_options(writes=True).begin() as connection:
         if engine.dialect.name == "postgresql":
+            _refuse_old(connection)
             connection.exec_driver_sql("SET LOCAL lock_timeout = 0")  # a start has time
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
         at = MigrationContext.configure(connection).get_current_revision()
@@ -306,9 +311,8 @@ def _migrate(engine: Engine, to: str) -> None:
         command.upgrade(config, to)
 
 
-def _refuse_old(engine: Engine) -> None:
-    with engine.connect() as connection:
-        version = connection.dialect.server_version_info or _OLDEST
+def _refuse_old(connection: Connection) -> None:
+    version = connection.dialect.server_version_info or _OLDEST
     if version < _OLDEST:
         raise CatalogError(
             f"the catalog's PostgreSQL is of version {'.'.join(map(str, version))}; it needs "

@@ -25,9 +25,9 @@ from typing import Any, Final
 from sqlalchemy import Connection, Engine, delete, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.orm import Session
 
 from service.storage.tables import (
-    AboutRow,
     ErasedRow,
     FactRow,
     FeaturesRow,
@@ -53,9 +53,6 @@ _ALL: Final = "*"
 _BEGIN: Final = (
     insert(OwedRewriteRow).values(relation=_ALL).on_conflict_do_nothing().returning(OwedRewriteRow.relation)
 )
-_OWNER: Final = select(AboutRow.value).where(AboutRow.key == "owner").with_for_update(read=True)
-"""The service that has claimed the catalog (``service/storage/fence.py``)."""
-
 _NOTES: Final = select(OwedRewriteRow.relation).where(OwedRewriteRow.relation != _ALL)
 
 _SEEN_FOR_S: Final = 10.0
@@ -112,7 +109,6 @@ class Vacuum:
         self._noted = True  # what an earlier process left
         self._torn = False
         self._begun = False
-        self._owner: str | None = None  # of the catalog, when it began
         self._owed: set[str] = set()  # of notes that were taken, what is not done; of the thread alone
         self._too_large: list[str] = []
         self._not_before = 0.0
@@ -144,25 +140,35 @@ class Vacuum:
                 self._thread = threading.Thread(target=self._work, name="vacuum", daemon=True)
                 self._thread.start()
 
-    def close(self) -> None:
-        """Break off what is under way; it is owed to the next start."""
+    def close(self) -> bool:
+        """Break off what is under way; it is owed to the next start.
+
+        Returns:
+            Whether :meth:`leave` can say what that is; else the next start owes it to all of the relations.
+        """
         with self._lock:
             self._closed = True
             thread = self._thread
         give_up = time.monotonic() + _LEAVE_S
         while thread is not None and thread.is_alive():
             if time.monotonic() > give_up:
-                return
+                return False
             driver = self._driver
             if driver is not None:
                 with contextlib.suppress(Exception):  # it may end this moment
                     driver.cancel_safe(timeout=1.0)
             thread.join(0.1)
-        if self._begun and not self._torn:
-            try:
-                self._leave()
-            except SQLAlchemyError as error:
-                _log.info("the next start will write all of PostgreSQL's tables anew: %s", error)
+        return self._begun and not self._torn
+
+    def leave(self, session: Session) -> None:
+        """This process ends in order: to the next one that alone is owed which is noted."""
+        self.hand_over(session)
+        session.execute(delete(OwedRewriteRow).where(OwedRewriteRow.relation == _ALL))
+
+    def hand_over(self, session: Session) -> None:
+        """Note again what was taken and is not done: it may be the erasure of who took the catalog over."""
+        for relation in self._owed:
+            session.execute(insert(OwedRewriteRow).values(relation=relation).on_conflict_do_nothing())
 
     def _work(self) -> None:
         with self._lock:
@@ -209,21 +215,10 @@ class Vacuum:
         if left or torn:
             tables = [row.__tablename__ for row in _TELLING]
             self._owed |= set(connection.execute(_RELATIONS, {"tables": tables}).scalars())
-        if not self._begun:
-            self._owner = connection.execute(_OWNER).scalar()
-            self._begun = True
+        self._begun = True
         noted = set(connection.execute(_NOTES).scalars())
         self._owed |= noted
         connection.execute(delete(OwedRewriteRow).where(OwedRewriteRow.relation.in_(noted)))
-
-    def _leave(self) -> None:
-        """This process ends in order: to the next one that alone is owed which is noted."""
-        with self._engine.begin() as connection:
-            for relation in self._owed:
-                note = insert(OwedRewriteRow).values(relation=relation)
-                connection.execute(note.on_conflict_do_nothing())
-            if connection.execute(_OWNER).scalar() == self._owner:  # else it is the other service's
-                connection.execute(delete(OwedRewriteRow).where(OwedRewriteRow.relation == _ALL))
 
     def _until_nobody_sees(self, connection: Connection) -> None:
         """Wait for who began before this moment, such as a dump."""

@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 from service.storage import vacuum
 from service.storage.catalog import Catalog
 from service.storage.catalog.enrolling import enrol_in
+from service.storage.fence import Fence
 from service.storage.records import NewImage
 from service.storage.ulid import new_ulid
 from tests.servers import PostgreSQLServer
@@ -430,6 +431,43 @@ def test_what_an_end_broke_off_is_owed_to_the_next_service(
     second = Catalog(url, ENOUGH)
     until(lambda: forgotten(second))
     assert found(erased, postgresql_server, url) == set()
+    second.close()
+
+
+def test_a_note_taken_from_who_took_the_catalog_over_is_handed_back(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first has not found out yet, and takes what the second erased for its own to do."""
+    monkeypatch.setattr("service.storage.vacuum._SEEN_FOR_S", 0.0)
+    first, second = Catalog(url, ENOUGH), Catalog(url, ENOUGH)
+    owners = [Fence(catalog.id) for catalog in (first, second)]
+    first.pictures.enrol(gallery(first), MODEL, [picture(ERASED, 1)])
+    until(lambda: forgotten(first))
+    for catalog, fence in zip((first, second), owners, strict=True):
+        with catalog.database.engine.connect() as connection:
+            fence.put_up(connection.execution_options(isolation_level="AUTOCOMMIT"))
+        catalog.database.guard(fence)
+    reader = create_engine(url, isolation_level="REPEATABLE READ").connect()
+    reader.execute(text("SELECT * FROM galleries")).all()
+    second.people.delete("shop", ERASED)
+    noted = text("SELECT count(*) FROM owed_rewrites WHERE relation <> '*'")
+
+    def notes() -> int:
+        with second.database.engine.connect() as connection:
+            return int(connection.execute(noted).scalar_one())
+
+    taken = notes()
+    assert taken > 0
+    first.database.forget()
+    first.database.forget_owed()
+    until(lambda: first.database._vacuum._thread is None)  # type: ignore[union-attr]
+    assert notes() == 0
+    first.close()
+    assert owners[0].lost
+    assert notes() == taken
+    with second.database.engine.connect() as connection:  # of the second, which may have died
+        assert connection.execute(text("SELECT 1 FROM owed_rewrites WHERE relation = '*'")).scalar() == 1
+    reader.close()
     second.close()
 
 
