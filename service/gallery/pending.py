@@ -55,8 +55,8 @@ class Pending:
 
     def count(self, gallery: int, fingerprint: str) -> int:
         """How many pictures of a gallery this model, the present or the previous one, has no features of."""
-        known = self._counted.get((gallery, fingerprint))
         which = (gallery, fingerprint)
+        known = self._counted.get(which)
         if known is not None and (time.monotonic() < known[1] or which in self._counting):
             return known[0]
         self._counting.add(which)

@@ -7,17 +7,17 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, Select, select
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from models import occlusion
 from service.storage.catalog.rows import CHUNK, read_scores
 from service.storage.database import Database
 from service.storage.records import ComparablePictures, StoredFeatures
 from service.storage.snapshot_file import Records
-from service.storage.tables import FeaturesRow, ImageRow
+from service.storage.tables import FeaturesRow, ImageRow, PreviousRow
 
-__all__ = ["FeatureCatalog", "stored_features"]
+__all__ = ["FeatureCatalog", "graded_rows", "scores_of", "stored_features"]
 
 _SPREAD: Final = 4
 """Numbers between the first and the last of those asked for, for each of them, up to which all are read."""
@@ -72,22 +72,9 @@ class FeatureCatalog:
 
         Pictures that have none of that model are left out. The scores: float32 [N, 4], None without a grader.
         """
-        statement = (
-            select(
-                ImageRow.number, ImageRow.person, ImageRow.occlusion, ImageRow.scores, FeaturesRow.features
-            )
-            .join(FeaturesRow, FeaturesRow.image == ImageRow.number)
-            .where(
-                ImageRow.gallery == gallery,
-                ImageRow.fingerprint == fingerprint,
-                ImageRow.number.in_(numbers),
-                FeaturesRow.image.in_(numbers),
-            )
-        )
-        with Session(self._database.engine) as session:
-            rows = session.execute(statement.order_by(ImageRow.number)).all()
-        grades = [scores for row in rows if (scores := read_scores(row.scores)) is not None]
-        return stored_features(gallery, rows), np.stack(grades) if grades else None
+        with self._database.engine.connect() as connection:
+            rows = graded_rows(connection, ImageRow, FeaturesRow, gallery, numbers, fingerprint)
+        return stored_features(gallery, rows), scores_of(rows)
 
     def comparable(self, gallery: int, fingerprint: str) -> ComparablePictures:
         """A gallery's pictures whose features are of one model, without the features."""
@@ -122,30 +109,63 @@ class FeatureCatalog:
         Args:
             numbers: at most 5,000.
         """
-        first, last = min(numbers, default=0), max(numbers, default=0)
         statement = (
             select(ImageRow.number, ImageRow.id, FeaturesRow.features)
             .join(FeaturesRow, FeaturesRow.image == ImageRow.number)
-            .where(
-                ImageRow.gallery == gallery,
-                ImageRow.fingerprint == fingerprint,
-                ImageRow.number.between(first, last),
-                FeaturesRow.image.between(first, last),
-            )
-            .order_by(ImageRow.number)
+            .where(ImageRow.gallery == gallery, ImageRow.fingerprint == fingerprint)
         )
-        wanted = set(numbers)
-        if last - first >= _SPREAD * len(wanted):
-            # PostgreSQL looks for each in every part of its tables: to read a few in vain costs less
-            statement = statement.where(ImageRow.number.in_(numbers), FeaturesRow.image.in_(numbers))
         with self._database.engine.connect() as connection:
-            rows = [row for row in connection.execute(statement) if row.number in wanted]
+            rows = _among(connection, statement, numbers, ImageRow.number, FeaturesRow.image)
         features = np.frombuffer(b"".join(row.features for row in rows), dtype="<f2")
         return Records(
             np.array([row.number for row in rows], np.int64),
             np.array([row.id for row in rows], "S26"),
             features.reshape(len(rows), occlusion.COUNT, -1 if rows else 0),
         )
+
+
+def graded_rows(
+    connection: Connection,
+    made: type[ImageRow | PreviousRow],
+    lying: type[FeaturesRow | PreviousRow],
+    gallery: int,
+    numbers: Sequence[int],
+    fingerprint: str,
+) -> list[Any]:
+    """What a model made of some of a gallery's pictures, in the order of their numbers.
+
+    Args:
+        made: has what depends on the model.
+        lying: has the features.
+    """
+    statement = (
+        select(ImageRow.number, ImageRow.person, made.occlusion, made.scores, lying.features)
+        .join(lying, lying.image == ImageRow.number)
+        .where(ImageRow.gallery == gallery, made.fingerprint == fingerprint)
+    )
+    return _among(connection, statement, numbers, ImageRow.number, lying.image)
+
+
+def scores_of(rows: Sequence[Any]) -> npt.NDArray[np.float32] | None:
+    """The grader's ``scores`` of rows, float32 [N, 4]; None without a grader."""
+    scores = [read for row in rows if (read := read_scores(row.scores)) is not None]
+    return np.stack(scores) if scores else None
+
+
+def _among(
+    connection: Connection,
+    statement: Select[*tuple[Any, ...]],
+    numbers: Sequence[int],
+    *columns: InstrumentedAttribute[int],
+) -> list[Any]:
+    """Rows of a statement on pictures whose numbers, which all the columns are, are among these; in order."""
+    wanted = set(numbers)
+    first, last = min(wanted, default=0), max(wanted, default=0)
+    statement = statement.where(*(column.between(first, last) for column in columns))
+    if last - first >= _SPREAD * len(wanted):
+        # PostgreSQL looks for each in every part of its tables: to read a few in vain costs less
+        statement = statement.where(*(column.in_(wanted) for column in columns))
+    return [row for row in connection.execute(statement.order_by(ImageRow.number)) if row.number in wanted]
 
 
 def stored_features(gallery: int, rows: Sequence[Any]) -> StoredFeatures:

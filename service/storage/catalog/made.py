@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +12,10 @@ from sqlalchemy.orm import Session
 
 from service.storage.tables import FeaturesRow, ImageRow
 
-__all__ = ["Made", "made_by", "made_of", "write_made"]
+__all__ = ["COLUMNS", "Made", "made_by", "made_of", "write_made"]
+
+COLUMNS: Final = ("fingerprint", "occlusion", "scores")
+"""Those of :class:`ImageRow` that depend on the model."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +23,7 @@ class Made:
     """What a model made of a picture, as the tables have it.
 
     Attributes:
-        columns: ``fingerprint``, ``occlusion`` and ``scores``, those of an :class:`ImageRow`.
+        columns: :data:`COLUMNS` and their values.
         features: that of its :class:`FeaturesRow`.
     """
 
@@ -52,7 +55,7 @@ def made_by(
 
 def made_of(session: Session, row: ImageRow) -> Made:
     """What the tables have of a picture."""
-    columns = {"fingerprint": row.fingerprint, "occlusion": row.occlusion, "scores": row.scores}
+    columns = {column: getattr(row, column) for column in COLUMNS}
     return Made(columns, session.get_one(FeaturesRow, row.number).features)
 
 

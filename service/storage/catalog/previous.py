@@ -15,9 +15,8 @@ import numpy.typing as npt
 from sqlalchemy import ColumnElement, delete, exists, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
-from service.storage.catalog.features import stored_features
-from service.storage.catalog.made import Made
-from service.storage.catalog.rows import read_scores
+from service.storage.catalog.features import graded_rows, scores_of, stored_features
+from service.storage.catalog.made import COLUMNS, Made
 from service.storage.database import Database
 from service.storage.records import StoredFeatures
 from service.storage.tables import ErasedRow, FeaturesRow, ImageRow, PreviousRow
@@ -25,7 +24,6 @@ from service.storage.tables import ErasedRow, FeaturesRow, ImageRow, PreviousRow
 __all__ = ["PreviousCatalog", "keep_before"]
 
 _BATCH: Final = 1024
-_COLUMNS: Final = ("fingerprint", "occlusion", "scores")
 
 
 def keep_before(session: Session, image: int, made: Made) -> None:
@@ -62,7 +60,7 @@ class PreviousCatalog:
         def work(session: Session) -> None:
             replaced = select(ImageRow.fingerprint, ImageRow.digest).where(*mine)
             session.execute(insert(ErasedRow).from_select(["fingerprint", "digest"], replaced))
-            columns = {column: getattr(PreviousRow, column) for column in _COLUMNS}
+            columns = {column: getattr(PreviousRow, column) for column in COLUMNS}
             features = update(FeaturesRow).where(FeaturesRow.image == PreviousRow.image)
             for back in (
                 update(ImageRow).where(*mine).values(columns),
@@ -103,20 +101,9 @@ class PreviousCatalog:
         rows: list[Any] = []
         with self._database.engine.connect() as connection:
             for made, lying in ((ImageRow, FeaturesRow), (PreviousRow, PreviousRow)):
-                statement = (
-                    select(ImageRow.number, ImageRow.person, made.occlusion, made.scores, lying.features)
-                    .join(lying, lying.image == ImageRow.number)
-                    .where(
-                        ImageRow.gallery == gallery,
-                        ImageRow.number.in_(numbers),
-                        lying.image.in_(numbers),
-                        made.fingerprint == fingerprint,
-                    )
-                )
-                rows += connection.execute(statement).all()
+                rows += graded_rows(connection, made, lying, gallery, numbers, fingerprint)
         rows.sort(key=lambda row: int(row.number))
-        grades = [scores for row in rows if (scores := read_scores(row.scores)) is not None]
-        return stored_features(gallery, rows), np.stack(grades) if grades else None
+        return stored_features(gallery, rows), scores_of(rows)
 
     def unmade(self, gallery: int, fingerprint: str) -> int:
         """How many pictures of a gallery the previous model made no features of."""
