@@ -1,13 +1,13 @@
-"""One caller's connection: neither a request's head without an end, nor one that never comes."""
+"""One caller's connection: no request's head without an end, none that never comes, no answer never read."""
 
 from __future__ import annotations
 
 import asyncio
 import http
 import json
-from typing import Final
+from typing import Any, Final
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from service.api.faults import MEDIA_TYPE, document
 from service.problems import HeadTooLarge
@@ -20,11 +20,16 @@ _HEAD_BYTES: Final = 64 * 1024
 _HEAD_S: Final = 30.0
 """How long a head is waited for, from the connection's beginning or from its own first byte."""
 
+_READ_S: Final = 30.0
+_READ_BYTES_PER_S: Final = 16 * 1024
+"""How long the reading of an answer is waited for, and a second more for each so many bytes of it."""
+
 
 class Connection(HttpToolsProtocol):
     """uvicorn's own, which keeps whatever headers come, in many times their size, and waits for ever.
 
     Both happens before a key can be asked for, and before :mod:`service.api.admission` counts the request.
+    Who does not read an answer would keep its place among those that are worked on, and hold up a stop.
     """
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -32,6 +37,8 @@ class Connection(HttpToolsProtocol):
         self._in_body = False
         self._unread = 0  # bytes of which no body, and no whole head, was made
         self._giving_up: asyncio.TimerHandle | None = self.loop.call_later(_HEAD_S, self._give_up)
+        self._hanging_up: asyncio.TimerHandle | None = None
+        self._answered: RequestResponseCycle | None = None
 
     def data_received(self, data: bytes) -> None:
         self._unread += len(data)
@@ -52,6 +59,10 @@ class Connection(HttpToolsProtocol):
         self._wait_no_longer()
         super().on_headers_complete()
 
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._answered = cycle
+        super()._start_asgi_task(cycle, app)
+
     def on_message_complete(self) -> None:
         self._in_body = False
         super().on_message_complete()
@@ -60,9 +71,28 @@ class Connection(HttpToolsProtocol):
         self._unread = 0
         super().on_body(body)
 
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        patience_s = _READ_S + self.transport.get_write_buffer_size() / _READ_BYTES_PER_S
+        self._hanging_up = self.loop.call_later(patience_s, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        self._is_read()
+        super().resume_writing()
+
     def connection_lost(self, exc: Exception | None) -> None:
         self._wait_no_longer()
+        self._is_read()
+        if self._answered is not None and not self._answered.response_complete:
+            # uvicorn tells the last request alone, and this one would write to who is gone
+            self._answered.disconnected = True
+            self._answered.message_event.set()
         super().connection_lost(exc)
+
+    def _is_read(self) -> None:
+        if self._hanging_up is not None:
+            self._hanging_up.cancel()
+            self._hanging_up = None
 
     def _wait_no_longer(self) -> None:
         if self._giving_up is not None:

@@ -1,14 +1,14 @@
-"""Connections on which no request comes: nobody is let in for them, so they may cost next to nothing."""
+"""Connections on which no request comes, or no answer is read: they may cost next to nothing."""
 
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.client import HTTPResponse
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -18,6 +18,7 @@ from service.api import connection
 from tests.serving import Serving, handmade_settings, serving
 
 HEAD = b"GET /healthz HTTP/1.1\r\nHost: x\r\n"
+MUCH = b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +36,7 @@ def connected(service: Serving) -> Iterator[socket.socket]:
 
 
 def status(caller: socket.socket) -> int:
-    answer = HTTPResponse(caller, method="GET")
+    answer = http.client.HTTPResponse(caller, method="GET")
     answer.begin()
     answer.read()
     return answer.status
@@ -67,7 +68,7 @@ def test_a_head_that_is_too_large_is_told_so_and_one_that_is_large_is_answered(s
         assert status(caller) == 200
     with connected(service) as caller:
         caller.sendall(HEAD + b"X-A: " + b"a" * 70_000)
-        answer = HTTPResponse(caller, method="GET")
+        answer = http.client.HTTPResponse(caller, method="GET")
         answer.begin()
         assert answer.status == 431
         assert json.loads(answer.read())["type"].endswith("/head-too-large")
@@ -108,3 +109,51 @@ def test_a_connection_serves_on_after_its_first_head(
             caller.sendall(HEAD + b"\r\n")
             assert status(caller) == 200
             time.sleep(0.1)
+
+
+def test_who_does_not_read_an_answer_is_not_waited_for(
+    service: Serving, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(connection, "_READ_S", 0.2)
+    monkeypatch.setattr(connection, "_READ_BYTES_PER_S", 1e9)
+    lost: list[tuple[str, int]] = []
+    real = connection.Connection.connection_lost
+
+    def noted(self: connection.Connection, error: Exception | None) -> None:
+        assert self.client is not None
+        lost.append(self.client)
+        real(self, error)
+
+    monkeypatch.setattr(connection.Connection, "connection_lost", noted)
+    with connected(service) as caller:
+        caller.sendall(MUCH * 100)
+        until(lambda: caller.getsockname() in lost)
+        until(lambda: not service.server.server_state.tasks)
+    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []
+
+
+def test_who_reads_an_answer_late_gets_all_of_it_and_is_served_on(service: Serving) -> None:
+    asked = 100
+    with connected(service) as caller:
+        caller.sendall(MUCH * asked)
+        until(lambda: waited_for(service))
+        reading = caller.makefile("rb")
+        for _ in range(asked):
+            assert reading.readline().split()[1] == b"200"
+            headers = http.client.parse_headers(reading)
+            reading.read(int(headers["Content-Length"]))
+        until(lambda: not waited_for(service))
+        caller.sendall(HEAD + b"\r\n")
+        assert reading.readline().split()[1] == b"200"
+
+
+def waited_for(service: Serving) -> bool:
+    """Whether a caller is about to be hung up on who does not read."""
+    return any(one._hanging_up is not None for one in service.server.server_state.connections)
+
+
+def until(happens: Callable[[], bool]) -> None:
+    give_up = time.monotonic() + 60
+    while not happens():
+        assert time.monotonic() < give_up
+        time.sleep(0.02)
