@@ -56,12 +56,14 @@ class RedisServer:
         self._keeps = keeps
         self._port = free_port()
         self.url = f"redis://127.0.0.1:{self._port}/0"
+        self.socket_url = f"unix://{folder / 'redis.sock'}"
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start it on the same port as ever, and wait until it answers."""
         command = [self._binary, "--port", str(self._port), "--bind", "127.0.0.1"]
         command += ["--save", "", "--appendonly", "no", "--rdbcompression", "no"]
+        command += ["--unixsocket", "redis.sock"]  # in its folder
         self._process = subprocess.Popen(command, cwd=self._folder, stdout=subprocess.DEVNULL)
         deadline = time.monotonic() + 60
         while True:

@@ -27,6 +27,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import socket
 import struct
 import time
 import zlib
@@ -61,7 +62,10 @@ _CONNECTIONS: Final = 16
 """Round trips at a time, all on one event loop. A burst of more waits its turn, and is no fault of Redis."""
 
 _MOST_FORGOTTEN: Final = 1000  # keys in one command
-_LATE_S: Final = 1.0
+_UNACKNOWLEDGED_S: Final = 1.0
+"""After so long TCP throws away what it could not deliver, of connections that were given up too."""
+
+_LATE_S: Final = 2 * _UNACKNOWLEDGED_S
 """After a fault, how long a write from before it may still arrive once Redis answers again."""
 
 Result = TypeVar("Result")
@@ -88,8 +92,13 @@ class RedisCache:
         on_fault: Callable[[], None] = lambda: None,
         breaker: CircuitBreaker | None = None,
     ) -> None:
+        over_tcp: dict[str, Any] = {
+            "socket_keepalive": True,
+            "socket_keepalive_options": {socket.TCP_USER_TIMEOUT: int(1000 * _UNACKNOWLEDGED_S)},
+        }
         self._redis = Redis.from_url(
             url,
+            **({} if url.startswith("unix:") else over_tcp),
             decode_responses=False,
             socket_timeout=timeout_s,
             socket_connect_timeout=timeout_s,

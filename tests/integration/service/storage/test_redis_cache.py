@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import struct
 import time
 from collections.abc import AsyncIterator
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import pytest_asyncio
+from redis.asyncio import Connection
 
 from service.embedding.features import PictureFeatures
 from service.storage.breaker import CircuitBreaker
@@ -68,6 +70,31 @@ async def test_features_come_back_bit_by_bit(cache: RedisCache) -> None:
         assert_same(await cache.get(MODEL, known.digest), known)
     assert await cache.get("b" * 64, digest(1)) is None
     assert await cache.get(MODEL, digest(3)) is None
+
+
+async def test_what_the_network_does_not_deliver_is_thrown_away(redis_server: RedisServer) -> None:
+    """Else a write from before an erasure could arrive when the network is back, long after both."""
+    given_up: list[int] = []
+
+    class Watched(Connection):
+        async def disconnect(self, *args: Any, **options: Any) -> None:
+            if self._writer is not None:
+                made = self._writer.get_extra_info("socket")
+                given_up.append(made.getsockopt(socket.SOL_TCP, socket.TCP_USER_TIMEOUT))
+            await super().disconnect(*args, **options)
+
+    cache = RedisCache(redis_server.url, ttl_s=600, timeout_s=30.0)
+    cache._redis.connection_pool.connection_class = Watched
+    await cache.put(MODEL, features(1, (0,)))
+    await cache.close()
+    assert given_up == [1000]
+
+
+async def test_a_redis_behind_a_unix_socket_is_used(redis_server: RedisServer) -> None:
+    cache = RedisCache(redis_server.socket_url, ttl_s=600, timeout_s=30.0)
+    await cache.put(MODEL, features(1, (0,)))
+    assert_same(await cache.get(MODEL, digest(1)), features(1, (0,)))
+    await cache.close()
 
 
 async def test_codes_put_by_two_replicas_merge(cache: RedisCache, redis_server: RedisServer) -> None:
