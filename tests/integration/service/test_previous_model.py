@@ -20,6 +20,7 @@ from service.storage.catalog import Catalog
 from tests.drawings import encoded, person
 from tests.handmade_bundle import write_handmade_bundle
 from tests.serving import handmade_settings, serving
+from tests.stuck_file import stuck
 
 
 def pictures(*people: int) -> list[NewPicture]:
@@ -213,13 +214,14 @@ def test_killed_while_reindexing_every_answer_is_whole_and_either_model_can_go_o
         return service
 
     def kill_while_reindexing() -> None:
-        service = start(bundles[1], bundles[0])
-        with Client(service.url) as client:
-            client.reindex("g")
-            while client.reindexing("g").done == 0:
-                time.sleep(0.001)
-        os.kill(service.process.pid, signal.SIGKILL)
-        service.process.wait()
+        with stuck(last):  # so that the kill comes before the end, however late it comes
+            service = start(bundles[1], bundles[0])
+            with Client(service.url) as client:
+                client.reindex("g")
+                while client.reindexing("g").done == 0:
+                    time.sleep(0.001)
+            os.kill(service.process.pid, signal.SIGKILL)
+            service.process.wait()
         catalog = Catalog(f"sqlite:///{tmp_path / 'data' / 'catalog.sqlite3'}")
         left = catalog.pending.counts(1, present).kept
         known = sum(len(batch.ids) for batch in catalog.previous.batches([1], before))
@@ -230,8 +232,9 @@ def test_killed_while_reindexing_every_answer_is_whole_and_either_model_can_go_o
     service = start(bundles[0])
     with Client(service.url) as client:
         client.create_gallery("g", keep_pictures=True)
-        client.enrol("g", pictures(*people))
+        enrolled = client.enrol("g", pictures(*people))
     service.stop()
+    (last,) = (tmp_path / "data" / "pictures").rglob(f"{enrolled[-1].id}.picture")
 
     kill_while_reindexing()
     # Back to the model before, alone: it has what it made of everybody.

@@ -19,6 +19,7 @@ from service.storage.catalog import Catalog
 from tests.drawings import encoded, person
 from tests.handmade_bundle import write_handmade_bundle
 from tests.serving import handmade_settings, serving
+from tests.stuck_file import stuck
 
 
 def pictures(*people: int) -> list[NewPicture]:
@@ -82,16 +83,18 @@ def test_a_reindexing_that_was_killed_goes_on_by_itself(tmp_path: Path) -> None:
     service = start(0)
     with Client(service.url) as client:
         client.create_gallery("g", keep_pictures=True)
-        client.enrol("g", pictures(*people))
+        *_, last = client.enrol("g", pictures(*people))
     service.stop()
 
-    service = start(1)
-    with Client(service.url) as client:
-        client.reindex("g")
-        while client.reindexing("g").done == 0:
-            time.sleep(0.001)
-    service.process.send_signal(signal.SIGKILL)
-    service.process.wait()
+    (file,) = (tmp_path / "data" / "pictures").rglob(f"{last.id}.picture")
+    with stuck(file):  # so that the kill comes before the end, however late it comes
+        service = start(1)
+        with Client(service.url) as client:
+            client.reindex("g")
+            while client.reindexing("g").done == 0:
+                time.sleep(0.001)
+        service.process.send_signal(signal.SIGKILL)
+        service.process.wait()
     catalog = Catalog(f"sqlite:///{tmp_path / 'data' / 'catalog.sqlite3'}")
     left = catalog.pending.counts(1, read_bundle(bundles[1]).fingerprint).kept
     catalog.close()
