@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import numpy as np
 import pytest
@@ -187,9 +188,10 @@ def test_who_began_while_the_notes_were_taken_is_waited_for(catalog: Catalog, ur
             taker.execute(began)
             eraser.execute(began)  # it may have seen the notes that the taker takes
         now = asker.execute(vacuum._NOW).scalar_one()
-        assert asker.execute(vacuum._STILL_SEEN, {"now": now}).scalar_one() == 1
+        waited_for = partial(asker.execute, vacuum._STILL_SEEN, {"now": now})
+        assert waited_for().scalar_one() >= 1
         eraser.rollback()
-        assert asker.execute(vacuum._STILL_SEEN, {"now": now}).scalar_one() == 0
+        until(lambda: waited_for().scalar_one() == 0)  # a vacuum of PostgreSQL's own may look for a moment
     engine.dispose()
 
 
@@ -205,10 +207,8 @@ def test_tables_of_another_role_are_not_taken_for_written_anew(
     catalog.close()
     guest = Catalog(make_url(url).set(username="guest").render_as_string(), ENOUGH)
     guest.people.delete("shop", ERASED)
-    for _ in range(5):
-        assert not forgotten(guest)
-        time.sleep(0.1)
-    assert "must own" in caplog.text
+    until(lambda: forgotten(guest) or "must own" in caplog.text)
+    assert not forgotten(guest)
     guest.close()
     owner = Catalog(url, ENOUGH)
     until(lambda: forgotten(owner))
