@@ -20,14 +20,16 @@ class LateProxy:
 
     Attributes:
         url: the same by way of the proxy.
-        delay: asked for each piece of a reply, how long it is held back, seconds.
+        delay: asked for each piece of a reply, how long it is held back, seconds; :meth:`let_go` ends that.
         late: pieces that were held back so far.
+        held: pieces that are held back now.
     """
 
     def __init__(self, url: str) -> None:
         self._server = urlsplit(url)
         self.delay: Callable[[], float] = lambda: 0.0
         self.late = 0
+        self.held = 0
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), name="late proxy")
         self._ready = threading.Event()
 
@@ -42,8 +44,16 @@ class LateProxy:
         self._loop.call_soon_threadsafe(self._end.set)
         self._thread.join()
 
+    def let_go(self) -> None:
+        """Pass on what is held back now."""
+        self._loop.call_soon_threadsafe(self._let_go)
+
+    def _let_go(self) -> None:
+        self._go.set()
+        self._go = asyncio.Event()
+
     async def _run(self) -> None:
-        self._loop, self._end = asyncio.get_running_loop(), asyncio.Event()
+        self._loop, self._end, self._go = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
         listening = await asyncio.start_server(self._serve, "127.0.0.1", 0)
         port = listening.sockets[0].getsockname()[1]
         self.url = self._server._replace(netloc=f"127.0.0.1:{port}").geturl()
@@ -76,7 +86,17 @@ class LateProxy:
         with contextlib.suppress(OSError):
             while piece := await source.read(65536):
                 if held_s := delay():
-                    self.late += 1
-                    await asyncio.sleep(held_s)
+                    await self._hold(held_s)
                 to.write(piece)
                 await to.drain()
+
+    async def _hold(self, seconds: float) -> None:
+        self.late += 1
+        self.held += 1
+        try:
+            async with asyncio.timeout(seconds):
+                await self._go.wait()
+        except TimeoutError:
+            pass
+        finally:
+            self.held -= 1

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tests.servers import RedisServer
 
 _TIMEOUT_S = 0.15
-_LATE_S = 0.25
+_UNTIL_LET_GO = 3600.0
 
 
 @pytest.fixture
@@ -44,6 +44,14 @@ async def filled(redis: RedisServer, pictures: int) -> dict[int, PictureFeatures
     await asyncio.gather(*(cache.put(MODEL, one) for one in known.values()))
     await cache.close()
     return known
+
+
+async def late_ones_come(proxy: LateProxy) -> None:
+    """Return when they are there, or nobody is there for them any more."""
+    proxy.let_go()
+    async with asyncio.timeout(60):
+        while proxy.held:
+            await asyncio.sleep(0.01)
 
 
 async def test_a_late_reply_is_not_the_answer_to_the_next_question(
@@ -74,12 +82,13 @@ async def test_a_late_reply_is_not_the_answer_to_the_next_question(
             [cache.put(MODEL, known[12])],
         ):
             before = faults.count
-            proxy.delay = lambda: _LATE_S
+            proxy.delay = lambda: _UNTIL_LET_GO
             assert set(await asyncio.gather(*late)) == {None}  # type: ignore[call-overload]
             assert faults.count > before
             proxy.delay = lambda: 0.0
-            await asyncio.gather(*(right(number) for number in range(13 + turn, 17 + turn)))
-            await asyncio.sleep(_LATE_S)  # by now the late ones are there
+            asking = asyncio.gather(*(right(number) for number in range(13 + turn, 17 + turn)))
+            await late_ones_come(proxy)
+            await asking
             await right(17 + turn % 3)
     assert proxy.late >= 6
     await cache.close()
@@ -131,20 +140,22 @@ async def test_a_late_count_of_one_caller_refuses_no_other(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr("service.api.rate_limit._SHARED_S", _TIMEOUT_S)
+    monkeypatch.setattr("service.api.rate_limit._SHARED_S", 30.0)
     limit = RateLimit("3/minute", proxy.url)
     limit._breaker = CircuitBreaker(0.0, 0.0)
     for _ in range(3):
         await limit.check("greedy")
     with pytest.raises(RateLimited):
         await limit.check("greedy")
+    monkeypatch.setattr("service.api.rate_limit._SHARED_S", _TIMEOUT_S)
     for turn in range(2):
         for _ in range(3):
-            proxy.delay = lambda: _LATE_S
+            proxy.delay = lambda: _UNTIL_LET_GO
             await asyncio.gather(*(limit.check("greedy") for _ in range(2)), return_exceptions=True)
             proxy.delay = lambda: 0.0  # those are refused in Redis, which comes too late
-            await asyncio.gather(*(limit.check(f"modest {turn} {number}") for number in range(4)))
-            await asyncio.sleep(_LATE_S)
+            asking = asyncio.gather(*(limit.check(f"modest {turn} {number}") for number in range(4)))
+            await late_ones_come(proxy)
+            await asking
             await asyncio.gather(*(limit.check(f"other {turn} {number}") for number in range(4)))
     assert proxy.late >= 4
     told = [record.getMessage() for record in caplog.records if "counted in this process" in record.message]
