@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -40,12 +41,10 @@ def held(monkeypatch: pytest.MonkeyPatch, on: Any, method: str) -> Iterator[thre
 
 @pytest.fixture
 def service(tmp_path: Path) -> Iterator[Serving]:
-    with (
-        serving(handmade_settings(tmp_path, deadline_s=1.0, requests_limit=3)) as running,
-        Client(running.url) as client,
-    ):
+    with serving(handmade_settings(tmp_path)) as patient, Client(patient.url) as client:
         client.create_gallery("g")
         client.enrol("g", [NewPicture(encoded(person(who)), str(who)) for who in range(3)])
+    with serving(handmade_settings(tmp_path, deadline_s=1.0, requests_limit=3)) as running:
         yield running
 
 
@@ -54,6 +53,14 @@ def ask(service: Serving, method: str, path: str) -> httpx.Response:
     if path == "/v1/verify":
         sent["data"] = {"gallery": "g", "person": "1"}
     return httpx.request(method, service.url + path, timeout=60, **sent)
+
+
+def answer(service: Serving, method: str, path: str) -> int:
+    """The status once nothing is held up; asked again where the machine is as slow as the deadline."""
+    give_up = time.monotonic() + 60
+    while (status := ask(service, method, path).status_code) == 504:
+        assert time.monotonic() < give_up
+    return status
 
 
 @pytest.mark.parametrize(
@@ -74,7 +81,7 @@ def test_a_deadline_holds_while_index_or_catalog_is_slow(
     with held(monkeypatch, on, call):
         late = ask(service, *asked)
     assert (late.status_code, late.json()["type"].rsplit("/", 1)[-1]) == (504, "deadline-exceeded")
-    assert ask(service, *asked).status_code == 200
+    assert answer(service, *asked) == 200
 
 
 def test_requests_beyond_the_limit_are_told_to_come_back(
@@ -110,13 +117,16 @@ def test_a_change_that_has_begun_is_answered_and_what_waits_behind_it_never_begi
     with ThreadPoolExecutor(1) as threads:
         with held(monkeypatch, catalog.galleries, "create") as begun:
             first = threads.submit(make, "begun")
-            assert begun.acquire(timeout=60)
+            while not begun.acquire(timeout=0.1):
+                if first.done():  # the machine was as slow as the deadline
+                    assert first.result().status_code == 504
+                    first = threads.submit(make, "begun")
             late = make("behind")  # is answered when its own deadline is past, and so is the first's
             assert (late.status_code, late.json()["type"].rsplit("/", 1)[-1]) == (504, "deadline-exceeded")
             assert "Nothing was changed" in late.json()["detail"]
         assert first.result().status_code == 201
-    assert httpx.get(f"{service.url}/v1/galleries/begun").status_code == 200
-    assert httpx.get(f"{service.url}/v1/galleries/behind").status_code == 404
+    assert answer(service, "GET", "/v1/galleries/begun") == 200
+    assert answer(service, "GET", "/v1/galleries/behind") == 404
 
 
 def test_a_request_that_waits_for_a_thread_past_its_deadline_is_never_begun(
@@ -138,7 +148,7 @@ def test_a_request_that_waits_for_a_thread_past_its_deadline_is_never_begun(
         go_on.set()
         readers.submit(int).result(60)  # behind whatever was left in the queue
         assert not begun.acquire(blocking=False)
-    assert ask(service, "GET", "/v1/galleries/g/images").status_code == 200
+    assert answer(service, "GET", "/v1/galleries/g/images") == 200
 
 
 def test_a_change_that_waits_for_a_thread_past_its_deadline_is_never_begun(
@@ -159,5 +169,5 @@ def test_a_change_that_waits_for_a_thread_past_its_deadline_is_never_begun(
     assert (late.status_code, late.json()["type"].rsplit("/", 1)[-1]) == (504, "deadline-exceeded")
     go_on.set()
     writers.submit(int).result(60)  # behind whatever was left in the queue
-    assert httpx.get(f"{service.url}/v1/galleries/g").status_code == 200
-    assert httpx.delete(f"{service.url}/v1/galleries/g", timeout=60).status_code == 204
+    assert answer(service, "GET", "/v1/galleries/g") == 200
+    assert answer(service, "DELETE", "/v1/galleries/g") == 204
