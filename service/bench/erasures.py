@@ -105,7 +105,7 @@ def _measure(catalog: Catalog, name: str, pictures: int, dimension: int, people:
     ended = threading.Event()
 
     def read() -> None:
-        while not ended.is_set():
+        while not ended.is_set() or not beside.took:
             beside.read()
 
     thread = threading.Thread(target=read, name="reader")

@@ -189,8 +189,11 @@ async def test_lanes_run_at_the_same_time_and_share_what_waits(model: Model) -> 
     batcher = Batcher(model, Metrics(), max_rows=8, lanes=2)
     await batcher.start()
     model.go.clear()
-    waiting = [asyncio.create_task(batcher.submit(picture(value), [0])) for value in range(2)]
-    await until(lambda: model.at_once == 2)
+    await until(lambda: batcher._idle == 2)  # else the first to come would take both
+    waiting = []
+    for value in range(2):
+        waiting.append(asyncio.create_task(batcher.submit(picture(value), [0])))
+        await until(lambda value=value: model.at_once == value + 1)  # type: ignore[misc]
     waiting += [asyncio.create_task(batcher.submit(picture(value), [0])) for value in range(2, 10)]
     await until(lambda: batcher.waiting == 8)
     model.go.set()
