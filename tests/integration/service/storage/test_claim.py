@@ -108,6 +108,7 @@ def test_a_second_service_is_refused_and_whoever_only_opens_the_catalog_is_not(u
     with pytest.raises(CatalogError, match="another service is running on postgresql"):
         second.claim()
     first.close()
+    until(lambda: holder(url) is None)
     second.claim()
     second.close()
     until(lambda: holder(url) is None)
