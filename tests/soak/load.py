@@ -31,6 +31,7 @@ __all__ = ["Load", "mixed_load"]
 _CACHE_BYTES = 2 * 1024 * 1024
 _EVERY_S = 10.0
 _SETTLES_S = 600.0
+_KINDS = {"query", "enrol", "erase", "list"}
 _MEDIAN_OF = 6  # samples: one is up to a garbage collection's chance
 
 
@@ -113,6 +114,7 @@ def mixed_load(
         for number in count(round(60 * minutes / every_s)):
             time.sleep(max(0.0, began + (number + 1) * every_s - time.monotonic()))
             samples.append(_memory(service.process.pid))
+        crowd.until_all_kinds()
         crowd.stop.set()
         for thread in threads:
             thread.join()
@@ -181,6 +183,12 @@ class _Crowd:
                     self._enrol(http, dice)
                 else:
                     self._erase(http, dice)
+
+    def until_all_kinds(self) -> None:
+        """Return once each kind of request was made; a machine with other work may not come to it at once."""
+        give_up = time.monotonic() + PATIENCE_S
+        while not self.done.keys() >= _KINDS and time.monotonic() < give_up:
+            time.sleep(0.05)
 
     def check(self) -> list[str]:
         """Once all have stopped: what the gallery should have and has not, or the other way round."""

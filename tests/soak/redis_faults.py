@@ -88,8 +88,10 @@ def redis_faults(folder: Path, rounds: int, serve: Serve = in_a_process, count: 
             with WatchedLoad(service.url, probes) as load:
                 for _ in count(rounds):
                     load.run("calm", at_least=5)
+                    held_back = proxy.late
                     proxy.delay = lambda: chance.choice(_DELAYS_S)
                     load.run("late", at_least=5, seconds=_LATE_S)
+                    _until_late(proxy, held_back, load)
                     proxy.delay = lambda: 0.0
                     _until_hit(service.url, load)
                     with redis.client() as client:
@@ -121,6 +123,13 @@ def redis_faults(folder: Path, rounds: int, serve: Serve = in_a_process, count: 
             )
     finally:
         redis.stop()
+
+
+def _until_late(proxy: LateProxy, before: int, load: WatchedLoad) -> None:
+    """Go on until replies were held back: on a slow machine Redis may have been left alone until now."""
+    until = time.monotonic() + PATIENCE_S
+    while proxy.late == before and time.monotonic() < until:
+        load.run("late", at_least=1)
 
 
 def _until_hit(url: str, load: WatchedLoad, limit_s: float = PATIENCE_S) -> bool:
