@@ -154,7 +154,7 @@ def test_features_of_an_erased_person_are_in_no_file_once_that_is_answered(
         client.delete_person("g", "p4")
         assert held() == set()
 
-    restart(house, caplog, erase)
+    restart(house, caplog, erase, audit=False)  # nobody writes at the moment when the log is emptied
     assert held() == set()
 
 
