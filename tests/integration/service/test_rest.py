@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from models import occlusion
+from tests.deadly_model import deadly
 from tests.drawings import encoded, person, png_of_zeros, truncated_jpeg
 from tests.serving import Serving, handmade_settings, serving
 
@@ -499,19 +500,11 @@ def test_dead_worker_makes_the_service_not_ready_until_it_is_replaced(tmp_path: 
         httpx.Client(base_url=running.url, timeout=60) as http,
     ):
         http.post("/v1/galleries", json={"name": "g"})
-        engine = running.app.state.assembly.engine
-        working = type(engine).run
-        alive = {"status": "alive"}
-
-        def killed(*_: object) -> None:
-            raise SystemExit("killed")
-
-        engine.__dict__["run"] = killed
-        assert_problem(query(http, "g", encoded(person(1))), 503, "unavailable")
-        problem = assert_problem(http.get("/readyz"), 503, "unavailable", "model")
-        assert problem["parts"] == {"model": False, "catalog": True, "index": True}
-        assert http.get("/healthz").json() == alive
-        engine.__dict__["run"] = lambda *arguments: working(engine, *arguments)
+        with deadly(running.app.state.assembly.engine):
+            assert_problem(query(http, "g", encoded(person(1))), 503, "unavailable")
+            problem = assert_problem(http.get("/readyz"), 503, "unavailable", "model")
+            assert problem["parts"] == {"model": False, "catalog": True, "index": True}
+            assert http.get("/healthz").json() == {"status": "alive"}
         while http.get("/readyz").status_code != 200:
             pass
         assert query(http, "g", encoded(person(1))).status_code == 200

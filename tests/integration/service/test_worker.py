@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from service.client import Client, ProblemError, Retries
+from tests.deadly_model import deadly
 from tests.drawings import encoded, person
 from tests.serving import handmade_settings, serving
 
@@ -57,20 +58,14 @@ def test_metrics_tell_whether_it_is_ready_though_nobody_asks_for_that(tmp_path: 
         return {line for line in text.splitlines() if line.startswith("penumbra_ready")}
 
     with (
-        serving(handmade_settings(tmp_path, deadline_s=2)) as running,
+        serving(handmade_settings(tmp_path)) as running,
         Client(running.url, retries=Retries(attempts=1)) as client,
     ):
-        engine, working = running.app.state.assembly.engine, type(running.app.state.assembly.engine).run
-
-        def killed(*_: object) -> None:
-            raise SystemExit("killed")
-
         assert measured() == {"penumbra_ready 1.0"}
-        engine.__dict__["run"] = killed
-        with pytest.raises(ProblemError):
-            client.embed([encoded(person(1))])
-        assert measured() == {"penumbra_ready 0.0"}
-        engine.__dict__["run"] = lambda *arguments: working(engine, *arguments)
+        with deadly(running.app.state.assembly.engine):
+            with pytest.raises(ProblemError):
+                client.embed([encoded(person(1))])
+            assert measured() == {"penumbra_ready 0.0"}
         until = time.monotonic() + 60
         while measured() != {"penumbra_ready 1.0"}:
             assert time.monotonic() < until
