@@ -80,11 +80,12 @@ def test_a_head_that_is_too_large_is_told_so_and_one_that_is_large_is_answered(s
 def test_a_head_that_does_not_come_is_not_waited_for(
     service: Serving, monkeypatch: pytest.MonkeyPatch, drop: bytes, answered: bool
 ) -> None:
-    monkeypatch.setattr(connection, "_HEAD_S", 0.5)
+    monkeypatch.setattr(connection, "_HEAD_S", 60.0 if answered else 0.5)
     with connected(service) as caller:
         if answered:
             caller.sendall(HEAD + b"\r\n")
             assert status(caller) == 200
+            monkeypatch.setattr(connection, "_HEAD_S", 0.5)
         if drop == b"X":
             caller.sendall(HEAD)
         caller.settimeout(0.1)

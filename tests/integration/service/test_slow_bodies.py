@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from service.api import linger
 from service.storage.keys import Keys
 from tests.drawings import encoded, person
 from tests.serving import Serving, handmade_settings, serving
@@ -91,9 +92,17 @@ def test_asking_before_the_body_counts_a_call_once(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
-    settings = handmade_settings(tmp_path_factory.mktemp("service"), body_deadline_s=0.3, requests_limit=1)
-    with serving(settings) as running:
-        httpx.post(f"{running.url}/v1/galleries", json={"name": "g"}).raise_for_status()
+    """With the gallery ``g``, made where there was time for it."""
+    folder = tmp_path_factory.mktemp("service")
+    with serving(handmade_settings(folder)) as patient:
+        httpx.post(f"{patient.url}/v1/galleries", json={"name": "g"}).raise_for_status()
+    with serving(handmade_settings(folder, body_deadline_s=0.3, requests_limit=1)) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def patient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
+    with serving(handmade_settings(tmp_path_factory.mktemp("service"), requests_limit=1)) as running:
         yield running
 
 
@@ -119,8 +128,9 @@ def test_a_body_that_does_not_go_on_is_given_up(
     [("/v1/galleries", "application/json", b""), ("/v1/embed", FORM, FORM_BEGUN)],
 )
 def test_a_body_that_comes_by_drops_is_given_up_and_makes_room(
-    hasty: Serving, path: str, kind: str, sent: bytes
+    hasty: Serving, monkeypatch: pytest.MonkeyPatch, path: str, kind: str, sent: bytes
 ) -> None:
+    monkeypatch.setattr(linger, "_SECONDS", 60.0)  # however slowly the drops fall
     with begun(hasty, "POST", path, kind, sent, drops=9) as answer:
         assert problem(answer) == (408, "body-stalled")
         assert httpx.get(f"{hasty.url}/v1/galleries").status_code == 200
@@ -138,19 +148,19 @@ def test_a_stream_of_queries_that_does_not_go_on_ends_with_its_answers(hasty: Se
 
 
 @pytest.mark.parametrize(("method", "path"), JSON_CALLS)
-def test_a_body_without_pictures_may_not_be_long(hasty: Serving, method: str, path: str) -> None:
+def test_a_body_without_pictures_may_not_be_long(patient: Serving, method: str, path: str) -> None:
     long = b" " * 65_537
     for content in (long, iter([long])):
         answer = httpx.request(
-            method, hasty.url + path, content=content, headers={"Content-Type": "application/json"}
+            method, patient.url + path, content=content, headers={"Content-Type": "application/json"}
         )
         assert answer.status_code == 413
         assert answer.json()["type"].endswith("/body-too-large")
         assert "65536" in answer.json()["detail"]
 
 
-def test_bodies_of_json_are_described(hasty: Serving) -> None:
-    paths = httpx.get(f"{hasty.url}/openapi.json").json()["paths"]
+def test_bodies_of_json_are_described(patient: Serving) -> None:
+    paths = httpx.get(f"{patient.url}/openapi.json").json()["paths"]
     described = {
         operation["requestBody"]["content"]["application/json"]["schema"]["$ref"].rsplit("/", 1)[-1]
         for path in paths.values()
