@@ -193,6 +193,7 @@ async def test_a_stream_that_goes_on_and_on_does_not_hold_a_service_that_stops(
             await asyncio.sleep(0.01)
 
     with serving(handmade_settings(tmp_path, shutdown_grace_s=4)) as service:
+        service.server.config.timeout_graceful_shutdown = None  # it is to end by itself
         await asyncio.to_thread(make_gallery, service)
         async with stream(service) as asked:
             going_on = asyncio.create_task(go_on())
