@@ -119,13 +119,13 @@ def test_sigterm_finishes_what_was_accepted_and_then_leaves(tmp_path: Path) -> N
     # Pictures that take long to decode, so that the signal comes in the middle of it.
     contents = [png_of_zeros(6000, 6000 + number) for number in range(16)]
     answers: list[int] = []
-    with service(tmp_path) as (process, http):
+    with service(tmp_path, deadline_s=270, shutdown_grace_s=280) as (process, http):
         http.post("/v1/galleries", json={"name": "g"})
         enrol(http, 0)
         before = _started(http)
 
         def ask() -> None:
-            with httpx.Client(base_url=http.base_url, timeout=120) as own:
+            with httpx.Client(base_url=http.base_url, timeout=280) as own:
                 files = [("files", (str(number), content)) for number, content in enumerate(contents)]
                 answers.append(own.post("/v1/galleries/g/query", files=files).status_code)
 
