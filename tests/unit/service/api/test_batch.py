@@ -12,6 +12,7 @@ from service.api.batch import LastAnswer, in_order
 from service.api.lines import Line, in_time, lines_of
 from service.api.pace import Pace
 from service.problems import BodyStalled, Problem, Unauthorised
+from tests.leaping_clock import leaping
 
 
 async def chunks(*parts: bytes) -> AsyncIterator[bytes]:
@@ -112,21 +113,24 @@ async def test_a_stream_that_stalls_ends_in_a_line_that_says_so_but_not_while_li
 
 
 @pytest.mark.parametrize("drop", [b"x", b" ", b"\n", b"\r\n \n"])
-async def test_a_stream_is_not_held_by_drops(drop: bytes) -> None:
+def test_a_stream_is_not_held_by_drops(drop: bytes) -> None:
     async def coming() -> AsyncIterator[bytes]:
         yield b"one\n"
         while True:
             await asyncio.sleep(0.02)
             yield drop
 
-    lines = lines_of(in_time(coming(), Pace(0.2, 1000), lambda: 3600.0, never()), 10_000)
-    found = [line async for line in lines]
+    async def read() -> list[Line]:
+        lines = lines_of(in_time(coming(), Pace(0.2, 1000), lambda: 3600.0, never()), 10_000)
+        return [line async for line in lines]
+
+    found = leaping(read())
     assert found[0] == Line(1, b"one")
     assert isinstance(found[-1].content, BodyStalled)
     assert len(found) == 2
 
 
-async def test_a_stream_may_go_on_for_as_long_as_its_lines_do() -> None:
+def test_a_stream_may_go_on_for_as_long_as_its_lines_do() -> None:
     async def coming() -> AsyncIterator[bytes]:
         for _ in range(25):
             await asyncio.sleep(0.05)
@@ -134,8 +138,11 @@ async def test_a_stream_may_go_on_for_as_long_as_its_lines_do() -> None:
             await asyncio.sleep(0.05)
             yield b"e\n"
 
-    found = [line async for line in lines_of(in_time(coming(), Pace(2.0, 1), lambda: 3600.0, never()), 10)]
-    assert found == [Line(number, b"one") for number in range(1, 26)]
+    async def read() -> list[Line]:
+        lines = lines_of(in_time(coming(), Pace(2.0, 1000), lambda: 3600.0, never()), 10)
+        return [line async for line in lines]
+
+    assert leaping(read()) == [Line(number, b"one") for number in range(1, 26)]
 
 
 async def test_a_stream_ends_when_it_must_in_place_of_the_line_that_was_begun() -> None:

@@ -8,6 +8,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import Message, Receive, Scope, Send
 
 from service.api.body_limit import BodyLimit
+from tests.leaping_clock import leaping
 
 SCOPE: Scope = {"type": "http", "method": "POST", "path": "/v1/embed", "headers": [], "query_string": b""}
 
@@ -41,23 +42,23 @@ def dripping(size: int, pause_s: float) -> Receive:
     return receive
 
 
-async def test_a_slow_body_is_waited_for_as_long_as_it_comes_at_the_rate() -> None:
+def test_a_slow_body_is_waited_for_as_long_as_it_comes_at_the_rate() -> None:
     limit = BodyLimit(reads, 1_000_000, deadline_s=1.2, bytes_per_s=100)
-    assert await statuses(limit, dripping(1000, 0.05)) == [200]
+    assert leaping(statuses(limit, dripping(1000, 0.05))) == [200]
 
 
-async def test_a_body_that_comes_by_drips_is_given_up_though_each_comes_in_time() -> None:
+def test_a_body_that_comes_by_drips_is_given_up_though_each_comes_in_time() -> None:
     limit = BodyLimit(reads, 1_000_000, deadline_s=0.5, bytes_per_s=100)
-    assert await statuses(limit, dripping(1, 0.1)) == [408]
+    assert leaping(statuses(limit, dripping(1, 0.1))) == [408]
 
 
-async def test_time_in_which_nobody_read_the_body_is_not_the_callers() -> None:
+def test_time_in_which_nobody_read_the_body_is_not_the_callers() -> None:
     async def slow(scope: Scope, receive: Receive, send: Send) -> None:
         await asyncio.sleep(1.5)
         await reads(scope, receive, send)
 
     limit = BodyLimit(slow, 1_000_000, deadline_s=1.2, bytes_per_s=1e6)
-    assert await statuses(limit, dripping(1, 0)) == [200]
+    assert leaping(statuses(limit, dripping(1, 0))) == [200]
 
 
 @pytest.mark.parametrize("whole", [True, False])
