@@ -105,7 +105,6 @@ _TAUGHT: dict[str, dict[str, Any]] = {
 """What a system needs otherwise. The stage that teaches the people is long, the others are short."""
 
 
-@pytest.mark.timeout(900)  # 160 training steps: long on a busy machine
 @pytest.mark.parametrize("system", _TAUGHT)
 def test_a_system_overfits_eight_drawn_people(system: str, tmp_path: Path) -> None:
     values: dict[str, Any] = {
