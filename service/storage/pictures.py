@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -152,15 +153,25 @@ class PictureStore:
             self._files.rm_file(self._path(gallery, image, _THUMBNAIL))
 
     def drop(self, gallery: int) -> None:
-        """Remove all pictures of a gallery.
+        """Remove all pictures of a gallery; what goes by itself meanwhile is passed over.
 
         Raises:
-            PictureStoreAway: they could not be removed.
+            PictureStoreAway: they could not be removed, or one was written meanwhile.
         """
         folder = f"{self._root}/{gallery}"
+        if isinstance(self._files, LocalFileSystem):
+            with _asked():
+                _remove_folder(folder)
+            return
         self._files.invalidate_cache(folder)
         with suppress(FileNotFoundError), _asked():
             self._files.rm(folder, recursive=True)
+        # A driver that met a file that had just gone has left the others where they were.
+        self._files.invalidate_cache(folder)
+        with _asked():
+            left = self._files.find(folder)
+        if left:
+            raise PictureStoreAway(None, f"{len(left)} files of gallery number {gallery} are still there")
 
     def sizes(self, gallery: int) -> KeptBytes:
         """What a gallery's files take; lists all of them.
@@ -257,6 +268,16 @@ def _asked() -> Iterator[None]:
 
 def _away(error: Exception) -> PictureStoreAway:
     return PictureStoreAway(getattr(error, "errno", None), f"the picture store does not answer: {error!r}")
+
+
+def _remove_folder(folder: str) -> None:
+    """With all that is in it, also where some of that goes at the same time: rmtree would stop there."""
+
+    def unless_gone(_ask: object, _path: str, fault: tuple[type, BaseException, object]) -> None:
+        if not isinstance(fault[1], FileNotFoundError):
+            raise fault[1]
+
+    shutil.rmtree(folder, onerror=unless_gone)
 
 
 def _write_file(path: Path, content: bytes, durably: bool) -> None:

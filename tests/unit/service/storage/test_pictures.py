@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import errno
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -62,6 +64,66 @@ def test_dropping_a_gallery_leaves_the_others(url: str) -> None:
     store.drop(1)
     assert store.read(11, id) == b"eleven"
     assert store.read_thumbnail(1, id) is None
+    with pytest.raises(FileNotFoundError):
+        store.read(1, id)
+
+
+def test_dropping_a_gallery_goes_on_where_a_file_goes_under_its_hands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where an enrolment that the deletion overtook takes its files back at the same time."""
+    store, ids = PictureStore(tmp_path.as_uri(), "catalog"), [new_ulid() for _ in range(20)]
+    for id in ids:
+        store.write(1, id, b"somebody")
+    unlink, gone = os.unlink, 0
+
+    def somebody_is_faster(path: str, *, dir_fd: int | None = None) -> None:
+        nonlocal gone
+        unlink(path, dir_fd=dir_fd)
+        gone += 1
+        if gone % 2:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+
+    monkeypatch.setattr(os, "unlink", somebody_is_faster)
+    store.drop(1)
+    assert gone == 20
+    assert list((tmp_path / "catalog").iterdir()) == []
+
+
+def test_a_file_that_is_written_while_its_gallery_is_dropped_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who asked for the drop asks again: the enrolment may have been given up before it took that back."""
+    store, first, late = PictureStore(tmp_path.as_uri(), "catalog"), new_ulid(), new_ulid()
+    store.write(1, first, b"somebody")
+    unlink = os.unlink
+
+    def then_one_comes(path: str, *, dir_fd: int | None = None) -> None:
+        unlink(path, dir_fd=dir_fd)
+        monkeypatch.undo()
+        store.write(1, late, b"somebody")
+
+    monkeypatch.setattr(os, "unlink", then_one_comes)
+    with pytest.raises(PictureStoreAway):
+        store.drop(1)
+    store.drop(1)
+    assert list((tmp_path / "catalog").iterdir()) == []
+
+
+def test_object_storage_that_leaves_files_of_a_dropped_gallery_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, id = PictureStore(f"memory://{tmp_path.name}", "catalog"), new_ulid()
+    store.write(1, id, b"somebody")
+
+    def gone(path: str, **_: Any) -> None:
+        raise FileNotFoundError(path)
+
+    with monkeypatch.context() as faster:
+        faster.setattr(store._files, "rm", gone)
+        with pytest.raises(PictureStoreAway, match="1 files"):
+            store.drop(1)
+    store.drop(1)
     with pytest.raises(FileNotFoundError):
         store.read(1, id)
 
