@@ -118,7 +118,7 @@ class House:
     async def enter(self) -> Galleries:
         self.catalog = Catalog(f"sqlite:///{self.folder / 'catalog.sqlite3'}")
         self.index = LocalIndex(DIMENSION, self.options)
-        self.pictures = PictureStore((self.folder / "pictures").as_uri(), self.catalog.id)
+        self.pictures = PictureStore((self.folder / "pictures").as_uri(), self.catalog.id, self.catalog.about)
         self.galleries = Galleries(Parts(self.catalog, self.index, self.embedder, self.pictures))
         await self.galleries.start()
         return self.galleries

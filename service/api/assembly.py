@@ -58,13 +58,19 @@ class Assembly:
     calibration: Calibration | None
 
     async def parts_ready(self) -> dict[str, bool]:
-        """Which parts would serve a request now: the models' workers, the catalog, and the index.
+        """Which parts would serve a request now: the models' workers, the catalog, the index, kept pictures.
 
         An index that is behind answers queries, perhaps without the last change, and others are refused.
+        Where files of what was erased are still to be removed, the picture store is away or refuses.
         What is found here, the metrics say too.
         """
         catalog = not self.catalog.lost and await self._catalog_answers()
-        parts = {"model": self.batcher.ready, "catalog": catalog, "index": not self.galleries.behind}
+        parts = {
+            "model": self.batcher.ready,
+            "catalog": catalog,
+            "index": not self.galleries.behind,
+            "pictures": not self.galleries.pictures_owed,
+        }
         if self.previous_batcher is not None:
             parts["previous_model"] = self.previous_batcher.ready
         self.metrics.ready.set(all(parts.values()))
@@ -208,7 +214,7 @@ async def assemble(
         embedders = [embedder] if before is None else [embedder, before.embedder]
         metrics.watch_queue(lambda: sum(one.in_work for one in embedders))
 
-        pictures = PictureStore(settings.pictures_url, catalog.id)
+        pictures = await asyncio.to_thread(PictureStore, settings.pictures_url, catalog.id, catalog.about)
         dimension = bundle.metadata.dimension
         snapshots: Snapshots | None = None
         folder = settings.data_dir / "snapshots"

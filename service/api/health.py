@@ -27,7 +27,7 @@ async def healthz() -> Alive:
     summary="Readiness",
 )
 async def readyz(request: Request) -> Response:
-    """The embedding worker lives and is warm, the catalog answers, and the index follows it.
+    """The embedding worker lives and is warm, the catalog answers, index and kept pictures follow it.
 
     Otherwise send requests elsewhere; what each part can still do is answered all the same.
     """

@@ -213,12 +213,15 @@ class Enrolment:
             await asyncio.sleep(_LOOK_S)
 
     def _write_pictures(self, gallery: int, pictures: Sequence[tuple[str, bytes]]) -> None:
+        self._parts.pictures.look()  # where it is away, nothing is begun that would have to be removed
+        begun: list[str] = []
         try:
             for id, content in pictures:
+                begun.append(id)
                 self._parts.pictures.write(gallery, id, content)
                 keep_thumbnail(self._parts.pictures, gallery, id, content)
         except OSError:
-            self._parts.remove_pictures(gallery, [id for id, _ in pictures])
+            self._parts.remove_pictures(gallery, begun)
             # UnknownGallery if its folder was deleted under our hands
             self._parts.catalog.pictures.shown(gallery, ())
             raise

@@ -59,7 +59,6 @@ class Galleries:
 
         Raises:
             CatalogError: another service runs on the same catalog.
-            PictureStoreAway: the picture store does not answer, so nobody knows what is left there.
         """
         await self._parts.write(self._rebuild)
 
@@ -82,6 +81,11 @@ class Galleries:
     def behind(self) -> bool:
         """Whether the index failed to follow the catalog, and has not caught up since."""
         return self._parts.behind
+
+    @property
+    def pictures_owed(self) -> bool:
+        """Whether the picture store may still have files of what was erased, for it is away or refuses."""
+        return self._parts.pictures_owed
 
     def answered_by(self, gallery: int) -> str:
         """Fingerprint of the model that answers for a gallery, by its number, at this moment."""
@@ -224,7 +228,7 @@ class Galleries:
             count += len(stored.ids)
         previous = self._parts.previous
         self._pending.warn(() if previous is None else previous.galleries)
-        orphans = self._parts.pictures.sweep(self._parts.catalog.kept_pictures)
+        orphans = self._parts.sweep_pictures()
         _log.info(
             "index of %d pictures built in %.1f s, %d orphaned files removed",
             count,

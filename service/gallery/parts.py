@@ -22,7 +22,7 @@ from service.problems import DeadlineExceeded, IndexBehind, NotFollowed
 from service.storage.catalog import Catalog
 from service.storage.database import CommitInDoubt
 from service.storage.faults import storage_problem
-from service.storage.pictures import PictureStore
+from service.storage.pictures import PictureStore, PictureStoreAway
 from service.storage.records import GalleryKey
 from service.storage.snapshots import Snapshots
 
@@ -78,8 +78,8 @@ class Parts:
         self._begins = threading.local()  # until: when this thread's work must have its turn
         self._doubts: list[Doubt] = []
         self._behind = False
-        self._unremoved: list[tuple[int, str]] = []
-        self._undropped: list[int] = []
+        self._unremoved: dict[tuple[int, str], None] = {}  # as sets that keep their order
+        self._undropped: dict[int, None] = {}
         # queries have their own threads, so that they never wait behind commits
         self._writers = ThreadPoolExecutor(_WRITE_THREADS, "galleries-write")
         self._readers = ThreadPoolExecutor(_READ_THREADS, "galleries-read")
@@ -88,6 +88,11 @@ class Parts:
     def behind(self) -> bool:
         """Whether the index failed to follow the catalog, and has not caught up since."""
         return self._behind
+
+    @property
+    def pictures_owed(self) -> bool:
+        """Whether the picture store may still have files of what was erased."""
+        return bool(self._unremoved or self._undropped) or self.pictures.unswept
 
     async def read(self, work: Callable[[], Result]) -> Result:
         """Do work that only reads, in a thread.
@@ -188,11 +193,11 @@ class Parts:
                 await self.write(self._settle_alone)
         finally:  # what cannot be settled keeps nothing else from being removed and forgotten
             await self._mend_the_rest()
-        left = self._doubts or self._unremoved or self._undropped
+        left = self._doubts or self.pictures_owed
         return not (left or self.catalog.database.unforgotten or self.forgetting.owed)
 
     async def _mend_the_rest(self) -> None:
-        if self._unremoved or self._undropped:
+        if self.pictures_owed:
             await self.write(self._remove_again)
         if self.catalog.database.unforgotten:
             await self.write(self.catalog.database.forget_owed)
@@ -220,7 +225,7 @@ class Parts:
                 self.pictures.remove(gallery, id)
             except OSError as error:
                 _log.warning("picture %s cannot be removed, and is tried again: %s", id, error)
-                self._unremoved.append((gallery, id))
+                self._unremoved[gallery, id] = None
 
     def drop(self, gallery: int) -> None:
         """Take a gallery that the catalog has forgotten out of index, snapshots and picture store."""
@@ -231,15 +236,38 @@ class Parts:
             self.pictures.drop(gallery)  # also of a gallery that has stopped keeping them
         except OSError as error:
             _log.warning("pictures of gallery number %d cannot be removed yet: %s", gallery, error)
-            self._undropped.append(gallery)
+            self._undropped[gallery] = None
+
+    def sweep_pictures(self) -> int:
+        """Remove files that no catalog row speaks of; where the store is away, :meth:`mend` does it.
+
+        Returns:
+            How many were removed now.
+        """
+        try:
+            return self.pictures.sweep(self.catalog.kept_pictures)
+        except PictureStoreAway as error:
+            _log.warning(
+                "no picture is taken, and what was erased may have files, until it is back: %s", error
+            )
+            return 0
 
     def _remove_again(self) -> None:
-        pictures, self._unremoved = self._unremoved, []
-        for gallery, id in pictures:
-            self.remove_pictures(gallery, [id])
-        galleries, self._undropped = self._undropped, []
-        for gallery in galleries:
-            self.drop(gallery)
+        try:
+            if self.pictures.unswept:
+                self.pictures.sweep(self.catalog.kept_pictures)
+            self.pictures.look()
+        except OSError as error:  # it was told when it began
+            _log.debug("files of what was erased wait for the picture store: %s", error)
+            return
+        for picture in list(self._unremoved):
+            if _is_done(self.pictures.remove, *picture):
+                self._unremoved.pop(picture)
+        for gallery in list(self._undropped):
+            if _is_done(self.pictures.drop, gallery):
+                self._undropped.pop(gallery)
+        if not self.pictures_owed:
+            _log.info("the files of what was erased that could not be removed are gone")
 
     def _settle_alone(self) -> None:
         with self._writes:
@@ -269,3 +297,12 @@ class Parts:
         """Finish what was begun. Catalog, embedder and cache are closed by whoever made them."""
         await asyncio.to_thread(self._writers.shutdown)
         await asyncio.to_thread(self._readers.shutdown)
+
+
+def _is_done(remove: Callable[..., None], *what: object) -> bool:
+    try:
+        remove(*what)
+    except OSError as error:
+        _log.debug("a file of what was erased cannot be removed yet: %s", error)
+        return False
+    return True

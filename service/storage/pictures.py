@@ -3,7 +3,9 @@
 A file is ``<catalog id>/<gallery number>/<image id>.picture`` under the URL. It is written before the catalog
 commits to it and removed after the catalog has forgotten it, so a fault in between leaves an orphan, never
 a promise without a file; :meth:`PictureStore.sweep` removes orphans. The catalog's id in the path keeps a
-service that was started on a wrong or fresh catalog from sweeping another catalog's pictures away.
+service that was started on a wrong or fresh catalog from sweeping another catalog's pictures away. What says
+that the store is there at all, and not an empty folder in its place, is its mark
+(:mod:`service.storage.store_mark`); without it every call is :class:`PictureStoreAway`.
 
 Beside a picture lies its thumbnail, ``<image id>.thumbnail``. It can be made again from the picture, so
 nobody waits until it is on the disk; wherever the picture goes, it goes too.
@@ -14,6 +16,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import threading
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -24,13 +27,12 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from service.storage import ulid
+from service.storage.store_mark import NAME, Noted, StoreMark, Unnoted
+from service.storage.whole_file import PART, write_whole
 
 _PICTURE: Final = ".picture"
 _THUMBNAIL: Final = ".thumbnail"
 _KINDS: Final = (_PICTURE, _THUMBNAIL)
-_PART: Final = ".part"
-"""Of a local file that is being written. One stays where a disk turns read-only under it."""
-
 _NAME: Final = re.compile(rf"(\d+)/({ulid.PATTERN.pattern})\.(?:picture|thumbnail)(?:\.part)?")
 
 
@@ -60,17 +62,47 @@ class PictureStore:
     Args:
         url: fsspec URL of a folder, e.g. ``file:///data/pictures`` or ``s3://bucket/pictures``.
         catalog: the catalog's id.
+        noted: what the catalog remembers of its pictures; unless given, nothing that outlives this object.
+
+    Attributes:
+        unswept: whether a sweep could not be done: until one is, no picture is taken.
 
     Raises:
         PictureStoreError: the URL's scheme is unknown, or its fsspec package is not installed.
     """
 
-    def __init__(self, url: str, catalog: str) -> None:
+    def __init__(self, url: str, catalog: str, noted: Noted | None = None) -> None:
         try:
             self._files, root = fsspec.core.url_to_fs(url)
         except (ImportError, ValueError) as error:
             raise PictureStoreError(f"pictures cannot be kept at {url}: {error}") from error
         self._root = f"{str(root).rstrip('/')}/{catalog}"
+        self._mark = StoreMark(self._files, self._root, noted or Unnoted())
+        self._marking = threading.Lock()
+        self.unswept = False
+
+    def look(self) -> None:
+        """Look whether pictures can be kept.
+
+        Raises:
+            PictureStoreAway: the store is not there, or was not and has yet to be swept.
+        """
+        self._be_there()
+        if self.unswept:  # a sweep takes a picture that is being enrolled for an orphan
+            raise PictureStoreAway(None, "the picture store has yet to be swept of what was erased meanwhile")
+
+    def _be_there(self) -> None:
+        try:
+            self._mark.look()
+        except FileNotFoundError as error:
+            raise PictureStoreAway(
+                error.errno,
+                f"the picture store is not there: {self._mark.path} is missing, which says that pictures are "
+                "kept here. It is not mounted, or PENUMBRA_PICTURES_URL has changed. Where its pictures are "
+                "lost for good, an empty file of that name lets the service go on without them",
+            ) from error
+        except Exception as error:  # whatever the store's driver raises
+            raise _away(error) from error
 
     def write(self, gallery: int, image: str, content: bytes) -> None:
         """Keep a picture; when this returns, it is durable (on local disks: synced).
@@ -114,15 +146,15 @@ class PictureStore:
 
     def _is_lost(self, error: Exception) -> bool:
         """Whether a fault of reading is of that file alone."""
-        if not isinstance(self._files, LocalFileSystem):
-            return isinstance(error, FileNotFoundError | IsADirectoryError)  # so the store has answered
-        if not isinstance(error, OSError):
-            return False
+        if isinstance(self._files, LocalFileSystem):
+            of_a_file = isinstance(error, OSError)
+        else:
+            of_a_file = isinstance(error, FileNotFoundError | IsADirectoryError)  # so the store has answered
         try:
-            with os.scandir(self._root):  # a folder that is not mounted has none of it
-                return True
-        except OSError:
+            self._be_there()
+        except PictureStoreAway:
             return False
+        return of_a_file
 
     def remove(self, gallery: int, image: str) -> None:
         """Remove a picture with its thumbnail and what was begun of either; what is not there is passed over.
@@ -130,8 +162,9 @@ class PictureStore:
         Raises:
             PictureStoreAway: it could not be removed.
         """
+        self._be_there()
         failed: OSError | None = None
-        begun = [kind + _PART for kind in _KINDS if isinstance(self._files, LocalFileSystem)]
+        begun = [kind + PART for kind in _KINDS if isinstance(self._files, LocalFileSystem)]
         for kind in (*_KINDS, *begun):
             try:
                 with _asked():
@@ -149,6 +182,7 @@ class PictureStore:
         Raises:
             PictureStoreAway: it could not be removed.
         """
+        self._be_there()
         with suppress(FileNotFoundError), _asked():
             self._files.rm_file(self._path(gallery, image, _THUMBNAIL))
 
@@ -158,6 +192,7 @@ class PictureStore:
         Raises:
             PictureStoreAway: they could not be removed, or one was written meanwhile.
         """
+        self._be_there()
         folder = f"{self._root}/{gallery}"
         if isinstance(self._files, LocalFileSystem):
             with _asked():
@@ -179,6 +214,7 @@ class PictureStore:
         Raises:
             PictureStoreAway: the store does not answer.
         """
+        self._be_there()
         taken = {_PICTURE: 0, _THUMBNAIL: 0}
         with _asked():
             for path, size in self._listed(f"{self._root}/{gallery}"):
@@ -203,7 +239,8 @@ class PictureStore:
     def sweep(self, known: Callable[[], Collection[tuple[int, str]]]) -> int:
         """Remove every picture of this catalog that is not among ``known`` (gallery number, image id).
 
-        For the start of the service only: a picture that is being enrolled is not known yet.
+        For the start of the service, since a picture that is being enrolled is not known yet; and for later
+        where that could not be done, since none is taken until it is.
 
         Args:
             known: asked when the files are listed, so that what is written after that is none's to remove.
@@ -212,22 +249,65 @@ class PictureStore:
             How many files were removed.
 
         Raises:
-            PictureStoreAway: the store does not answer.
+            PictureStoreAway: the store is not there; :attr:`unswept` says so until it was swept.
         """
+        try:
+            removed = self._sweep(known)
+        except BaseException:
+            self.unswept = True
+            raise
+        self.unswept = False
+        return removed
+
+    def _sweep(self, known: Callable[[], Collection[tuple[int, str]]]) -> int:
+        if self._mark.noted:
+            self._be_there()
         removed = 0
         with _asked():
             paths = self._all()
         rightful = known()
+        if not self._mark.noted:
+            self._recognise(paths, bool(rightful))
         with _asked():
             for path in paths:
-                name = _NAME.fullmatch(path.removeprefix(self._root).lstrip("/"))
+                name = self._named(path)
                 if name is None:
                     continue  # not written by this class
-                if (int(name[1]), name[2]) not in rightful or path.endswith(_PART):
+                if (int(name[1]), name[2]) not in rightful or path.endswith(PART):
                     with suppress(FileNotFoundError):  # whoever began it took it back
                         self._files.rm_file(path)
                         removed += 1
         return removed
+
+    def _recognise(self, paths: Collection[str], kept: bool) -> None:
+        """Mark the store where it is not noted as marked: it may be older than marks, or not there.
+
+        Args:
+            paths: all files.
+            kept: whether the catalog has kept pictures.
+        """
+        if any(self._named(path) is not None or self._inside(path) == NAME for path in paths):
+            self._set_mark()
+        elif kept or self._mark.expected:
+            self._mark.expect()
+            self._be_there()
+
+    def _set_mark(self) -> None:
+        with self._marking:
+            if self._mark.noted:
+                return
+            try:
+                self._mark.lay()
+            except Exception as error:  # whatever the store's driver raises
+                raise _away(error) from error
+            self._mark.note()
+
+    def _named(self, path: str) -> re.Match[str] | None:
+        """A file's name; None where this class has not written it."""
+        return _NAME.fullmatch(self._inside(path))
+
+    def _inside(self, path: str) -> str:
+        return path.removeprefix(self._root).lstrip("/")
 
     def _all(self) -> list[str]:
         """Every file of this catalog."""
@@ -246,9 +326,11 @@ class PictureStore:
         return f"{self._root}/{gallery}/{image}{kind}"
 
     def _write(self, path: str, content: bytes, durably: bool) -> None:
+        self.look()
+        self._set_mark()
         try:
             if isinstance(self._files, LocalFileSystem):
-                _write_file(Path(path), content, durably)
+                write_whole(Path(path), content, durably)
             else:
                 self._files.pipe_file(path, content)
         except Exception as error:  # whatever the store's driver raises
@@ -278,32 +360,3 @@ def _remove_folder(folder: str) -> None:
             raise fault[1]
 
     shutil.rmtree(folder, onerror=unless_gone)
-
-
-def _write_file(path: Path, content: bytes, durably: bool) -> None:
-    """Write beside and rename: nobody reads half a file.
-
-    Durably, which syncs it and its folders: after a power cut the file is whole or absent.
-    """
-    new_folders = [folder for folder in (path.parent, path.parent.parent) if not folder.exists()]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(path.name + _PART)
-    try:
-        with beside.open("wb") as file:
-            file.write(content)
-            if durably:
-                file.flush()
-                os.fsync(file.fileno())
-        beside.replace(path)
-    except OSError:
-        with suppress(OSError):
-            beside.unlink(missing_ok=True)  # on a full disk it would hold the last of the room
-        raise
-    if not durably:
-        return
-    for folder in (path.parent, *(folder.parent for folder in new_folders)):
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)

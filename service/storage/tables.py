@@ -69,7 +69,7 @@ class Base(DeclarativeBase):
 
 
 class AboutRow(Base):
-    """What the catalog says of itself: its ``id``."""
+    """What the catalog says of itself, its ``id`` first, and remembers for the parts around it."""
 
     __tablename__ = "about"
 

@@ -246,7 +246,10 @@ SERVED_MODEL: Final[Json] = {
     "provider": "cpu",
 }
 ALIVE: Final[Json] = {"status": "alive"}
-READY: Final[Json] = {"status": "ready", "parts": {"model": True, "catalog": True, "index": True}}
+READY: Final[Json] = {
+    "status": "ready",
+    "parts": {"model": True, "catalog": True, "index": True, "pictures": True},
+}
 METRICS: Final = """# HELP penumbra_requests_total Requests answered.
 # TYPE penumbra_requests_total counter
 penumbra_requests_total{method="POST",route="/v1/galleries",status="201"} 1.0

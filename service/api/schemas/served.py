@@ -27,4 +27,6 @@ class Ready(Strict):
     """Every part that a request needs answers."""
 
     status: Literal["ready"] = "ready"
-    parts: dict[str, bool] = Field(examples=[{"model": True, "catalog": True, "index": True}])
+    parts: dict[str, bool] = Field(
+        examples=[{"model": True, "catalog": True, "index": True, "pictures": True}]
+    )

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Final
 
+from service.storage.catalog.about import AboutCatalog
 from service.storage.catalog.duplicates import DuplicateCatalog
 from service.storage.catalog.erased import ErasedCatalog
 from service.storage.catalog.features import FeatureCatalog
@@ -42,7 +43,8 @@ class Catalog:
     Attributes:
         database: where it is.
         id: made with the catalog, 26 characters; names what belongs to it elsewhere.
-        galleries, pictures, duplicates, people, features, pending, previous, erased: what can be asked of it.
+        galleries, pictures, duplicates, people, features, pending, previous, erased, about: what can be
+            asked of it.
 
     Raises:
         CatalogError: the database was written by a later version of the program.
@@ -60,6 +62,7 @@ class Catalog:
         self.pending: Final = PendingCatalog(self.database)
         self.previous: Final = PreviousCatalog(self.database)
         self.erased: Final = ErasedCatalog(self.database)
+        self.about: Final = AboutCatalog(self.database)
         self._claim: IO[bytes] | PostgreSQLClaim | None = None
         self._fence: Fence | None = None
 

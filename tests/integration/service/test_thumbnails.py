@@ -16,6 +16,7 @@ from service.client import AsyncClient, Client, NewPicture, ProblemError, Retrie
 from service.embedding.box import Box, cut_file
 from service.embedding.thumbnail import make_thumbnail
 from service.storage.fence import ClaimLost
+from service.storage.store_mark import NAME
 from tests.drawings import encoded, person
 from tests.serving import Serving, handmade_settings, serving
 
@@ -48,9 +49,11 @@ def client(service: Serving) -> Iterator[Client]:
 
 @pytest.fixture
 def files(store: str) -> Callable[[], dict[str, bytes]]:
-    """What is in the store at a moment, by the last part of its name."""
+    """What is in the store of anybody at a moment, by the last part of its name."""
     system, root = fsspec.core.url_to_fs(store)
-    return lambda: {path.rsplit("/", 1)[-1]: system.cat_file(path) for path in system.find(root)}
+    return lambda: {
+        path.rsplit("/", 1)[-1]: system.cat_file(path) for path in system.find(root) if NAME not in path
+    }
 
 
 def enrolled(client: Client, pictures: list[NewPicture]) -> list[str]:

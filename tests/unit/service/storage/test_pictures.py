@@ -8,7 +8,13 @@ from typing import Any
 import pytest
 
 from service.storage.pictures import KeptBytes, PictureStore, PictureStoreAway
+from service.storage.store_mark import NAME
 from service.storage.ulid import new_ulid
+
+
+def files(folder: Path) -> list[str]:
+    """Names of those that are somebody's: the store's mark is nobody's."""
+    return sorted(path.name for path in folder.rglob("*") if path.is_file() and path.name != NAME)
 
 
 @pytest.fixture(params=["folder", "memory"])
@@ -87,7 +93,7 @@ def test_dropping_a_gallery_goes_on_where_a_file_goes_under_its_hands(
     monkeypatch.setattr(os, "unlink", somebody_is_faster)
     store.drop(1)
     assert gone == 20
-    assert list((tmp_path / "catalog").iterdir()) == []
+    assert [path.name for path in (tmp_path / "catalog").iterdir()] == [NAME]
 
 
 def test_a_file_that_is_written_while_its_gallery_is_dropped_is_told(
@@ -107,7 +113,7 @@ def test_a_file_that_is_written_while_its_gallery_is_dropped_is_told(
     with pytest.raises(PictureStoreAway):
         store.drop(1)
     store.drop(1)
-    assert list((tmp_path / "catalog").iterdir()) == []
+    assert [path.name for path in (tmp_path / "catalog").iterdir()] == [NAME]
 
 
 def test_object_storage_that_leaves_files_of_a_dropped_gallery_is_told(
@@ -167,7 +173,7 @@ def test_a_sweep_goes_on_where_a_file_goes_under_its_hands(tmp_path: Path) -> No
         return set()
 
     assert store.sweep(known) == 2
-    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+    assert files(tmp_path) == []
 
 
 def test_a_sweep_removes_half_written_files_and_leaves_foreign_ones(tmp_path: Path) -> None:
@@ -186,6 +192,8 @@ def test_removing_takes_what_was_begun_and_could_not_be_taken_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store, id = PictureStore(tmp_path.as_uri(), "catalog"), new_ulid()
+    store.write(1, id, b"somebody")
+    store.remove(1, id)
 
     def refuse(*_: object, **__: object) -> None:
         raise OSError(errno.EROFS, "the disk has turned read-only")
@@ -195,9 +203,9 @@ def test_removing_takes_what_was_begun_and_could_not_be_taken_back(
         turned.setattr(Path, "unlink", refuse)
         with pytest.raises(PictureStoreAway):
             store.write(1, id, b"somebody")
-    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == [f"{id}.picture.part"]
+    assert files(tmp_path) == [f"{id}.picture.part"]
     store.remove(1, id)
-    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+    assert files(tmp_path) == []
 
 
 def test_a_sweep_before_anything_was_kept_does_nothing(url: str) -> None:
