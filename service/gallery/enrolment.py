@@ -201,6 +201,8 @@ class Enrolment:
         except (Problem, SQLAlchemyError):  # nothing was stored
             self._parts.remove_pictures(gallery, files)
             raise
+        if any(one.status == "exists" for one, _ in added):
+            self._parts.forgetting.owed = True  # what another model made of it, the mender sees to that
         if keep:
             used = {answer.id for answer in stored}
             self._parts.remove_pictures(gallery, [image.id for image in new if image.id not in used])

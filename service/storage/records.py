@@ -250,14 +250,11 @@ class RemovedImage:
         number: its id in the index.
         id: public id.
         kept: whether its bytes were kept.
-        digest, fingerprint: under which its features may be cached.
     """
 
     number: int
     id: str
     kept: bool
-    digest: str
-    fingerprint: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from service.clock import now
 from service.problems import UnknownGallery
 from service.storage.catalog.duplicates import first_of_content
+from service.storage.catalog.erased import note_features
 from service.storage.catalog.made import Made, made_by, write_made
 from service.storage.catalog.previous import keep_before
 from service.storage.catalog.rows import read_scores
@@ -92,6 +93,7 @@ def _meet_again(
         return _answer("conflict", row, name, indexable=False, first={})
     pending = row.fingerprint != fingerprint
     if pending:
+        note_features(session, ImageRow.number == row.number)
         write_made(session, row, _made(image, fingerprint))
         session.flush()
         _keep_before(session, row, image)

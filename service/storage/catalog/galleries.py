@@ -9,18 +9,19 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Select, bindparam, delete, func, insert, select, update
+from sqlalchemy import Select, bindparam, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from service.clock import now
 from service.index.protocol import IndexKind
 from service.matching.decision import NO_WISHES, Rule
 from service.problems import BadRequest, GalleryExists, Problem
+from service.storage.catalog.erased import note_features
 from service.storage.catalog.rows import KEY, RULE, key_in, key_of, unknown_gallery
 from service.storage.database import Database
 from service.storage.keys import unbind
 from service.storage.records import GalleryKey, GalleryRecord, GalleryStatistics
-from service.storage.tables import ErasedRow, FeaturesRow, GalleryRow, ImageRow, PersonRow, PreviousRow
+from service.storage.tables import FeaturesRow, GalleryRow, ImageRow, PersonRow, PreviousRow
 
 __all__ = ["GalleryCatalog"]
 
@@ -193,9 +194,7 @@ class GalleryCatalog:
 
         def work(session: Session) -> GalleryKey:
             key = key_in(session, name)
-            seen = select(ImageRow.fingerprint, ImageRow.digest).where(ImageRow.gallery == key.number)
-            noted = ["fingerprint", "digest"]
-            session.execute(insert(ErasedRow).from_select(noted, seen))
+            note_features(session, ImageRow.gallery == key.number)
             session.execute(delete(ImageRow).where(ImageRow.gallery == key.number))
             session.execute(delete(PersonRow).where(PersonRow.gallery == key.number))
             session.execute(delete(GalleryRow).where(GalleryRow.number == key.number))

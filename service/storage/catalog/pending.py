@@ -10,7 +10,7 @@ import numpy.typing as npt
 from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.orm import Session
 
-from service.storage.catalog.erased import note_erased
+from service.storage.catalog.erased import note_features
 from service.storage.catalog.made import made_by, made_of, write_made
 from service.storage.catalog.previous import keep_before
 from service.storage.catalog.rows import CHUNK, key_in
@@ -132,9 +132,9 @@ class PendingCatalog:
             if row is None or (row.id, row.fingerprint) != (picture.id, picture.fingerprint):
                 return None
             session.info[STORES] = True
+            note_features(session, ImageRow.number == row.number)
             if keep:
                 keep_before(session, row.number, made_of(session, row))
-            note_erased(session, [(picture.fingerprint, picture.digest)])
             write_made(session, row, made_by(fingerprint, code, scores, features))
             return row.person
 

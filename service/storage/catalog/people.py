@@ -8,7 +8,7 @@ from sqlalchemy import bindparam, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from service.problems import PersonExists
-from service.storage.catalog.erased import note_erased
+from service.storage.catalog.erased import note_features
 from service.storage.catalog.rows import REMOVED, key_in, unknown_person
 from service.storage.database import Database
 from service.storage.records import GalleryKey, PersonRecord, Reassigned, RemovedImage
@@ -62,7 +62,7 @@ class PeopleCatalog:
             removed = [
                 RemovedImage(*row) for row in session.execute(REMOVED.where(ImageRow.person == number))
             ]
-            note_erased(session, ((image.fingerprint, image.digest) for image in removed))
+            note_features(session, ImageRow.person == number)
             session.execute(delete(ImageRow).where(ImageRow.person == number))
             session.execute(delete(PersonRow).where(PersonRow.number == number))
             return key, removed

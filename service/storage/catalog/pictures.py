@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from service.problems import UnknownGallery
 from service.storage.catalog.enrolling import enrol_in
-from service.storage.catalog.erased import note_erased
+from service.storage.catalog.erased import note_features
 from service.storage.catalog.rows import CHUNK, REMOVED, key_in, read_scores, unknown_image
 from service.storage.database import Database
 from service.storage.facts import facts_of
@@ -67,7 +67,7 @@ class PictureCatalog:
             if row is None:
                 raise unknown_image(name, id)
             *removed, person = row
-            note_erased(session, [(row.fingerprint, row.digest)])
+            note_features(session, ImageRow.number == row.number)
             session.execute(delete(ImageRow).where(ImageRow.number == row.number))
             session.execute(
                 delete(PersonRow).where(

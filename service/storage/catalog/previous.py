@@ -15,11 +15,12 @@ import numpy.typing as npt
 from sqlalchemy import ColumnElement, delete, exists, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
+from service.storage.catalog.erased import note_features
 from service.storage.catalog.features import graded_rows, scores_of, stored_features
 from service.storage.catalog.made import COLUMNS, Made
 from service.storage.database import Database
 from service.storage.records import StoredFeatures
-from service.storage.tables import ErasedRow, FeaturesRow, ImageRow, PreviousRow
+from service.storage.tables import FeaturesRow, ImageRow, PreviousRow
 
 __all__ = ["PreviousCatalog", "keep_before"]
 
@@ -58,8 +59,8 @@ class PreviousCatalog:
         mine = (ImageRow.number == PreviousRow.image, PreviousRow.fingerprint == present)
 
         def work(session: Session) -> None:
-            replaced = select(ImageRow.fingerprint, ImageRow.digest).where(*mine)
-            session.execute(insert(ErasedRow).from_select(["fingerprint", "digest"], replaced))
+            returning = select(PreviousRow.image).where(PreviousRow.fingerprint == present)
+            note_features(session, ImageRow.number.in_(returning), before=False)
             columns = {column: getattr(PreviousRow, column) for column in COLUMNS}
             features = update(FeaturesRow).where(FeaturesRow.image == PreviousRow.image)
             for back in (
@@ -121,12 +122,9 @@ class PreviousCatalog:
         if self._empty():
             return
         mine = select(ImageRow.number).where(pictures)
-        seen = select(PreviousRow.fingerprint, ImageRow.digest).where(
-            PreviousRow.image == ImageRow.number, pictures
-        )
 
         def work(session: Session) -> None:
-            session.execute(insert(ErasedRow).from_select(["fingerprint", "digest"], seen))
+            note_features(session, pictures, row=False)
             session.execute(delete(PreviousRow).where(PreviousRow.image.in_(mine)))
 
         self._database.transact(work)

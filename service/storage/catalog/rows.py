@@ -38,7 +38,7 @@ KEY: Final = select(GalleryRow.number, GalleryRow.keep_pictures, GalleryRow.inde
 )
 """Number and settings of a gallery, by its ``name``; a row is read by :func:`key_of`."""
 
-REMOVED: Final = select(ImageRow.number, ImageRow.id, ImageRow.kept, ImageRow.digest, ImageRow.fingerprint)
+REMOVED: Final = select(ImageRow.number, ImageRow.id, ImageRow.kept)
 """The fields of a :class:`service.storage.records.RemovedImage`."""
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
+import pytest
 
 from service.storage.catalog import Catalog
 from service.storage.records import MadeBefore, PendingPicture
@@ -87,3 +88,28 @@ def test_going_back_gives_the_rows_what_they_had(catalog: Catalog) -> None:
         assert (features == HALVES + seed).all()
     catalog.previous.keep_only(())
     assert len(features_of(catalog, number)) == 3
+
+
+@pytest.mark.parametrize("by", ["picture", "person", "gallery", "client id met again", "reindex"])
+def test_whatever_takes_features_away_notes_for_the_cache_what_both_models_made(
+    catalog: Catalog, by: str
+) -> None:
+    """The one before too: who comes after may not know that it was ever served."""
+    number, third = gallery(catalog), "c" * 64
+    one = image(7, before=MadeBefore(OTHER_MODEL, 4, None, HALVES), client_id="x", kept=True)
+    catalog.pictures.enrol(number, MODEL, [one, image(8, before=MadeBefore(OTHER_MODEL, 4, None, HALVES))])
+    if by == "picture":
+        catalog.pictures.delete("shop", one.id)
+    elif by == "person":
+        catalog.people.delete("shop", one.person)
+    elif by == "gallery":
+        catalog.galleries.delete("shop")
+    elif by == "client id met again":
+        catalog.pictures.enrol(number, third, [replace(one, before=MadeBefore(MODEL, 4, None, HALVES))])
+    else:
+        (pending,) = catalog.pending.kept(number, third, 10, 0)
+        made = image(99)
+        catalog.pending.renew(pending, third, made.occlusion, made.scores, made.features, keep=True)
+    noted = {(note.fingerprint, note.digest) for note in catalog.erased.noted(100)}
+    other = {(model, image(8).digest) for model in (MODEL, OTHER_MODEL) if by == "gallery"}
+    assert noted == {(MODEL, one.digest), (OTHER_MODEL, one.digest)} | other

@@ -11,7 +11,7 @@ import pytest
 
 from service.problems import UnknownGallery
 from service.storage.records import ErasedFeatures
-from tests.gallery_house import MODEL, House, enrol, item, picture
+from tests.gallery_house import MODEL, NEXT_MODEL, House, enrol, item, picture
 
 
 async def test_a_cache_that_is_away_for_one_erasure_is_owed_though_another_ends_well(
@@ -84,3 +84,19 @@ async def test_what_was_embedded_and_not_enrolled_is_forgotten(house: House) -> 
         await enrolling
     assert (MODEL, hashlib.sha256(late).hexdigest()) in house.embedder.forgotten
     assert house.catalog.erased.noted(10) == []
+
+
+async def test_what_the_model_before_made_of_a_picture_is_forgotten_when_it_is_enrolled_again(
+    house: House,
+) -> None:
+    """Its row then names the present model alone, and so would an erasure."""
+    content = picture("p1", 0, 1)
+    await house.galleries.enrolment.enrol("shop", [item(content, "x")])
+    await house.leave()
+    house.embedder.fingerprint = NEXT_MODEL
+    await house.enter()
+    assert await house.galleries.mend()
+    assert house.embedder.forgotten == set()
+    await house.galleries.enrolment.enrol("shop", [item(content, "x")])
+    assert await house.galleries.mend()
+    assert (MODEL, hashlib.sha256(content).hexdigest()) in house.embedder.forgotten
