@@ -35,11 +35,13 @@ MODEL, NEXT_MODEL = "a" * 64, "b" * 64
 class FakeEmbedder:
     """A picture is the text ``person/occlusion code/number``; same person, near vectors.
 
-    ``asked`` records what was embedded; ``before_answer`` lets a test act while a picture is embedded.
+    ``asked`` records what was embedded, ``remembered`` of what something may be cached; ``before_answer``
+    lets a test act while a picture is embedded.
     """
 
     fingerprint: str = MODEL
     asked: list[tuple[bytes, tuple[int, ...]]] = field(default_factory=list)
+    remembered: list[bytes] = field(default_factory=list)
     before_answer: asyncio.Event | None = None
     reached: asyncio.Event = field(default_factory=asyncio.Event)
     forgotten: set[tuple[str, str]] = field(default_factory=set)
@@ -61,7 +63,11 @@ class FakeEmbedder:
             terms="none",
         )
 
-    async def embed(self, content: bytes, codes: Sequence[int], box: Box | None = None) -> PictureFeatures:
+    async def embed(
+        self, content: bytes, codes: Sequence[int], box: Box | None = None, *, remember: bool = True
+    ) -> PictureFeatures:
+        if remember:
+            self.remembered.append(content)
         self.asked.append((content, tuple(codes)))
         self.reached.set()
         await asyncio.sleep(0)

@@ -100,7 +100,9 @@ class BundleEmbedder:
         """Pictures taken and not answered yet: waiting, being decoded or in the model."""
         return self._in_work
 
-    async def embed(self, content: bytes, codes: Sequence[int], box: Box | None = None) -> PictureFeatures:
+    async def embed(
+        self, content: bytes, codes: Sequence[int], box: Box | None = None, *, remember: bool = True
+    ) -> PictureFeatures:
         """Features of one encoded picture; see :meth:`service.embedding.features.Embedder.embed`."""
         if self._in_work >= self._queue_limit:
             raise Overloaded(
@@ -111,7 +113,7 @@ class BundleEmbedder:
         started = time.perf_counter()
         try:
             async with asyncio.timeout(self._deadline_s):
-                return await self._embed(content, codes, box)
+                return await self._embed(content, codes, box, remember)
         except TimeoutError as error:
             raise DeadlineExceeded(
                 f"The picture was not embedded within {self._deadline_s:g} s: the service has more to do "
@@ -138,11 +140,14 @@ class BundleEmbedder:
         """End the decoding threads. The batcher and the cache are closed by whoever made them."""
         self._threads.shutdown(wait=True, cancel_futures=True)
 
-    async def _embed(self, content: bytes, codes: Sequence[int], box: Box | None) -> PictureFeatures:
+    async def _embed(
+        self, content: bytes, codes: Sequence[int], box: Box | None, remember: bool
+    ) -> PictureFeatures:
         digest = await self._digest(content)
         if box is not None:
             digest = box.digest(digest)
         with self._under_way.run(digest) as run:
+            run.forgotten = not remember
             return await self._features(content, digest, codes, box, run)
 
     async def _features(

@@ -58,13 +58,16 @@ class Embedder(Protocol):
     def fingerprint(self) -> str:
         """SHA-256 of the bundle's file, 64 hex digits."""
 
-    async def embed(self, content: bytes, codes: Sequence[int], box: Box | None = None) -> PictureFeatures:
+    async def embed(
+        self, content: bytes, codes: Sequence[int], box: Box | None = None, *, remember: bool = True
+    ) -> PictureFeatures:
         """Features of one encoded picture under the codes asked for, and its grade.
 
         Args:
             content: the picture file's bytes.
             box: where in the picture the person is; the whole picture unless given.
             codes: occlusion codes, 0 to 8; the grade is of the whole picture, whatever is asked for.
+            remember: keep what comes of it for the next time; else it is kept nowhere.
 
         Raises:
             PictureError: the bytes are no picture that can be taken; the subclass says which fault.

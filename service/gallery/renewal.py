@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 
 import numpy as np
@@ -34,15 +35,23 @@ class Renewal:
             PictureLost, PicturesAway: see :func:`service.gallery.kept.kept_bytes`.
             PictureError, Overloaded, DeadlineExceeded: from the embedder.
         """
-        content = await self._parts.read(lambda: kept_bytes(self._parts.pictures, gallery, picture.id))
-        features = await self._parts.embedder.embed(content, tuple(range(occlusion.COUNT)))
-        renewed = await self._parts.write(lambda: self._renew(gallery, picture, features))
-        if not renewed or features.digest != picture.digest:
+        content, whole = await self._parts.read(lambda: self._read(gallery, picture))
+        codes = tuple(range(occlusion.COUNT))
+        if whole:
+            features = await self._parts.embedder.embed(content, codes)
+        else:
             # Of a frame its part in the box was kept, which has another digest. An erasure forgets what the
-            # catalog names, so nothing may be cached under any other name.
+            # catalog names, so nothing may be cached under any other name, not even until this ends.
+            features = await self._parts.embedder.embed(content, codes, remember=False)
+        if not await self._parts.write(lambda: self._renew(gallery, picture, features)) and whole:
             await self._parts.forgetting.forget_unstored([features.digest])
         else:
             await self._parts.forgetting.forget()
+
+    def _read(self, gallery: int, picture: PendingPicture) -> tuple[bytes, bool]:
+        """A picture's file, and whether that is the very one that was enrolled."""
+        content = kept_bytes(self._parts.pictures, gallery, picture.id)
+        return content, hashlib.sha256(content).hexdigest() == picture.digest
 
     async def finish(self, gallery: int) -> None:
         """What could be brought to the present model is: from here on it answers, and no other."""

@@ -109,3 +109,16 @@ async def test_a_store_that_is_away_is_waited_for_and_nothing_is_set_aside(reind
     found = await reindexed.done()
     assert (found.done, found.failed, found.problem) == (6, 0, None)
     await reindexed.house.leave()
+
+
+async def test_what_was_kept_of_a_frame_is_cached_under_no_name(reindexed: Reindexed) -> None:
+    """The catalog names the frame with its box; another name would be lost with a broken-off task."""
+    part, house = picture("p2", 0, 99), reindexed.house
+    number = house.catalog.galleries.key("archive").number
+    house.pictures.write(number, reindexed.ids[2], part)
+    house.embedder.remembered.clear()
+    found = await reindexed.done()
+    assert (found.done, found.failed) == (6, 0)
+    assert sorted(house.embedder.remembered) == sorted(set(PICTURES) - {PICTURES[2]})
+    assert part in [content for content, _ in house.embedder.asked]
+    await house.leave()

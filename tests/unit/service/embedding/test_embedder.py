@@ -214,6 +214,14 @@ async def test_what_is_forgotten_while_it_is_embedded_is_kept_nowhere(bench: Ben
     assert digest in {known for _, known in bench.cache._entries}
 
 
+async def test_what_is_not_to_be_remembered_is_given_to_its_caller_alone(bench: Bench) -> None:
+    content = png(drawing(1))
+    answer = await bench.embedder.embed(content, [0, 4], remember=False)
+    assert sorted(answer.embeddings) == [0, 4]
+    assert not bench.embedder._pixels
+    assert not bench.cache._entries
+
+
 async def test_what_is_forgotten_while_it_is_decoded_is_kept_nowhere(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
