@@ -172,7 +172,7 @@ async def assemble(
         FileNotFoundError, models.bundle.BundleError: the bundle.
         models.calibration.CalibrationError: the calibration beside it.
         service.embedding.engine.ProviderError: the provider.
-        service.storage.database.CatalogError, sqlalchemy.exc.SQLAlchemyError: the catalog; or another service
+        service.storage.schema.CatalogError, sqlalchemy.exc.SQLAlchemyError: the catalog; or another service
             runs on it, and then nothing of what is stored was changed.
     """
     async with AsyncExitStack() as stack:
@@ -189,10 +189,11 @@ async def assemble(
             cache = RedisCache(settings.redis_url, settings.cache_ttl_s, on_fault=metrics.cache_faults.inc)
         stack.push_async_callback(cache.close)
 
-        catalog = await asyncio.to_thread(Catalog, settings.catalog_url, settings.catalog_rewrite_bytes)
-        stack.callback(catalog.close)
         # before anything is touched that another service may hold
-        await asyncio.to_thread(catalog.claim, on_catalog_lost)
+        catalog = await asyncio.to_thread(
+            Catalog.claimed, settings.catalog_url, settings.catalog_rewrite_bytes, on_catalog_lost
+        )
+        stack.callback(catalog.close)
 
         rate_limit = None
         if settings.rate_limit is not None:

@@ -18,8 +18,9 @@ from service.api.connection import Connection
 from service.api.server import Server
 from service.api.start_faults import StartFaults, in_one_line
 from service.settings import Settings
-from service.storage.database import CatalogError, Database
+from service.storage.database import Database
 from service.storage.keys import Keys
+from service.storage.schema import CatalogError
 
 log = logging.getLogger(__name__)
 
@@ -130,13 +131,14 @@ def refuse_open_door(settings: Settings) -> None:
 
 def _has_keys(catalog_url: str) -> bool:
     try:
-        database = Database(catalog_url)
+        # of an earlier version too: it is brought up to date when it is claimed, not before
+        database = Database(catalog_url, older=True)
+        try:
+            return Keys(database).any()
+        finally:
+            database.close()
     except (CatalogError, SQLAlchemyError):
-        return False  # the start will say what is wrong with the catalog
-    try:
-        return Keys(database).any()
-    finally:
-        database.close()
+        return False  # the start will say what is wrong with the catalog; one without keys has no table
 
 
 def _stopped(number: int, _: FrameType | None) -> None:

@@ -11,8 +11,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from models.bundle import BundleError
 from models.calibration import CalibrationError
 from service.embedding.engine import ProviderError
-from service.storage.database import CatalogError
 from service.storage.pictures import PictureStoreError
+from service.storage.schema import CatalogError
 
 FORESEEN: Final = (
     BundleError,

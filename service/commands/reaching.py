@@ -35,7 +35,8 @@ def opened_database(data_dir: Path | None, catalog_url: str | None) -> Iterator[
 
     from service.problems import Problem
     from service.settings import Settings
-    from service.storage.database import CatalogError, Database
+    from service.storage.database import Database
+    from service.storage.schema import CatalogError
 
     given: dict[str, Any] = {"data_dir": data_dir, "catalog_url": catalog_url}
     settings = Settings(**{name: value for name, value in given.items() if value is not None})

@@ -1,4 +1,4 @@
-"""The database of catalog, keys and audit trail; its schema is brought up to date on opening."""
+"""The database of catalog, keys and audit trail. Its schema is :mod:`service.storage.schema`'s to change."""
 
 from __future__ import annotations
 
@@ -8,26 +8,23 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, select
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
+from service.storage import schema
 from service.storage.fence import ClaimLost, Fence
+from service.storage.schema import CatalogError
 from service.storage.tables import AboutRow
 from service.storage.ulid import new_ulid
 from service.storage.vacuum import Vacuum
 
-__all__ = ["STORES", "CatalogError", "CommitInDoubt", "Database", "migrate", "open_engine"]
+__all__ = ["STORES", "CommitInDoubt", "Database", "open_engine", "place_of"]
 
 _log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 
-MIGRATIONS: Final = Path(__file__).parent / "migrations"
 _ATTEMPTS: Final = 3  # of a transaction that met a concurrent writer's row, or lost its connection
 CONNECTING: Final = {
     "client_encoding": "utf8",  # a database without an encoding, SQL_ASCII, would else be read as bytes
@@ -50,14 +47,6 @@ STORES: Final = "stores"
 _WRITERS_S: Final = 5  # PostgreSQL: how long one waits for the end of the others
 _BUSY_MS: Final = 10_000  # how long one waits for another writer; in PostgreSQL, for each lock
 _CHECKPOINT_MS: Final = 100  # and the emptying of its log for readers, while nobody else can write
-_FIRST: Final = "0001"
-_MIGRATING: Final = threading.Lock()  # Alembic keeps what it is about in its module
-_OLDEST: Final = (13,)  # of PostgreSQL: it tells transactions' ids in 64 bits
-_LOCK: Final = 0x50454E55  # of PostgreSQL's advisory locks: "PENU"
-
-
-class CatalogError(RuntimeError):
-    """The database is not a catalog that this version can use. The message says why."""
 
 
 class CommitInDoubt(SQLAlchemyError):
@@ -73,29 +62,58 @@ class CommitInDoubt(SQLAlchemyError):
 
 
 class Database:
-    """The database at a SQLAlchemy URL; its schema is made, or brought up to this version's.
+    """The database at a SQLAlchemy URL. Where there is nothing yet, its schema is made.
 
     Args:
         url: where it is.
         rewritten_up_to: PostgreSQL: size of a table, bytes, up to which it is written anew after an erasure.
+        older: open one of an earlier schema too, for :meth:`bring_up_to_date`, before which hardly anything
+            can be asked of it. Else it is refused: a service of an earlier version may run on it.
 
     Attributes:
         engine: connections to read by.
         id: made with the database, 26 characters; names what belongs to it elsewhere.
 
     Raises:
-        CatalogError: it was written by a later version of the program.
+        CatalogError: it has another schema than this program's.
         sqlalchemy.exc.SQLAlchemyError: it cannot be reached.
     """
 
-    def __init__(self, url: str, rewritten_up_to: int = 0) -> None:
+    def __init__(self, url: str, rewritten_up_to: int = 0, *, older: bool = False) -> None:
         self.engine: Final = open_engine(url)
         self._vacuum = None if self.is_sqlite else Vacuum(self.engine, rewritten_up_to)
         self._log_holds_erased = True  # what an earlier process left
         self._forgetting = threading.Lock()
         self._fence: Fence | None = None
-        migrate(self.engine)
-        self.id: Final = self.transact(_introduce)
+        try:
+            schema.make(self.engine)
+            if not older and not schema.is_current(self.engine):
+                raise CatalogError(
+                    f"the catalog at {place_of(self.engine.url)} was written by an earlier version of the "
+                    "program; a start of this one's service brings it up to date, once no other runs on it"
+                )
+            self.id: Final = self._read_id() or self.transact(_introduce)
+        except BaseException:
+            self.engine.dispose()
+            raise
+
+    def _read_id(self) -> str | None:
+        with self.engine.connect() as connection:
+            return connection.scalar(select(AboutRow.value).where(AboutRow.key == "id"))
+
+    def bring_up_to_date(self) -> None:
+        """Bring the schema to this program's version. To be called by who has claimed the catalog.
+
+        Raises:
+            ClaimLost: another service has claimed it since; nothing was changed.
+            sqlalchemy.exc.SQLAlchemyError: it cannot be done.
+        """
+        if not schema.is_current(self.engine):
+            schema.migrate(self.engine, first=self._let_in)
+
+    def _let_in(self, connection: Connection) -> None:
+        if self._fence is not None:
+            self._fence.let_in(connection)
 
     @property
     def is_sqlite(self) -> bool:
@@ -132,8 +150,8 @@ class Database:
             session = Session(self.engine.execution_options(writes=True, regardless=regardless))
             try:
                 with session, session.begin():
-                    if self._fence is not None and not regardless:
-                        self._fence.let_in(session.connection())
+                    if not regardless:
+                        self._let_in(session.connection())
                     result = work(session)
                     committing = True
                 return result
@@ -276,45 +294,8 @@ def _open_server(url: URL) -> Engine:
     return engine
 
 
-def migrate(engine: Engine, to: str = "head") -> None:
-    """Bring the schema to this program's version, in one transaction; processes that start at once wait.
-
-    Args:
-        to: a migration's number, or ``"head"`` for the last.
-
-    Raises:
-        CatalogError: the catalog was written by a later version of the program.
-    """
-    with _MIGRATING:
-        _migrate(engine, to)
-
-
-def _migrate(engine: Engine, to: str) -> None:
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
-    scripts = ScriptDirectory.from_config(config)
-    known = {script.revision for script in scripts.walk_revisions()}
-    with engine.execution_options(writes=True).begin() as connection:
-        if engine.dialect.name == "postgresql":
-            _refuse_old(connection)
-            connection.exec_driver_sql("SET LOCAL lock_timeout = 0")  # a start has time
-            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
-        at = MigrationContext.configure(connection).get_current_revision()
-        if at is not None and at not in known:
-            raise CatalogError(
-                f"the catalog has schema version {at}, this program knows those up to "
-                f"{scripts.get_current_head()}: it was written by a later version"
-            )
-        config.attributes["connection"] = connection
-        if at is None and inspect(connection).has_table(AboutRow.__tablename__):
-            command.stamp(config, _FIRST)  # a catalog from before there were migrations
-        command.upgrade(config, to)
-
-
-def _refuse_old(connection: Connection) -> None:
-    version = connection.dialect.server_version_info or _OLDEST
-    if version < _OLDEST:
-        raise CatalogError(
-            f"the catalog's PostgreSQL is of version {'.'.join(map(str, version))}; it needs "
-            f"{_OLDEST[0]} or later"
-        )
+def place_of(url: URL) -> str:
+    """Where a database is, as people are told: a file's path, or an address without what is secret."""
+    if url.get_backend_name() == "sqlite":
+        return str(url.database)
+    return url.set(query={}).render_as_string(hide_password=True)

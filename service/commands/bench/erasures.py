@@ -41,7 +41,7 @@ def bench_erasures(
     from service.bench.accuracy import BenchError
     from service.bench.erasures import measure_erasures
     from service.settings import Settings
-    from service.storage.database import CatalogError
+    from service.storage.schema import CatalogError
     from service.terminal import picture_progress
 
     if 10 * people >= pictures:

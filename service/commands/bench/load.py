@@ -143,7 +143,7 @@ def bench_start(
     from service.bench.accuracy import BenchError
     from service.bench.start import measure_starts
     from service.settings import Settings
-    from service.storage.database import CatalogError
+    from service.storage.schema import CatalogError
     from service.terminal import picture_progress
 
     served = bundle or Settings().bundle

@@ -27,18 +27,18 @@ from service.storage.catalog.people import PeopleCatalog
 from service.storage.catalog.pictures import PictureCatalog
 from service.storage.catalog.previous import PreviousCatalog
 from service.storage.claim import PostgreSQLClaim
-from service.storage.database import CatalogError, Database
+from service.storage.database import Database, place_of
 from service.storage.fence import Fence
+from service.storage.schema import CatalogError
 
 __all__ = ["Catalog"]
 
 
 class Catalog:
-    """Open the catalog at a SQLAlchemy URL; its schema is made, or brought up to this version's.
+    """Open the catalog at a SQLAlchemy URL; a service opens it by :meth:`claimed`.
 
     Args:
-        url: where it is.
-        rewritten_up_to: see :class:`service.storage.database.Database`.
+        url, rewritten_up_to, older: see :class:`service.storage.database.Database`.
 
     Attributes:
         database: where it is.
@@ -47,12 +47,12 @@ class Catalog:
             asked of it.
 
     Raises:
-        CatalogError: the database was written by a later version of the program.
+        CatalogError: the database has another schema than this program's.
         sqlalchemy.exc.SQLAlchemyError: the database cannot be reached.
     """
 
-    def __init__(self, url: str, rewritten_up_to: int = 0) -> None:
-        self.database: Final = Database(url, rewritten_up_to)
+    def __init__(self, url: str, rewritten_up_to: int = 0, *, older: bool = False) -> None:
+        self.database: Final = Database(url, rewritten_up_to, older=older)
         self.id: Final = self.database.id
         self.galleries: Final = GalleryCatalog(self.database)
         self.pictures: Final = PictureCatalog(self.database)
@@ -65,6 +65,28 @@ class Catalog:
         self.about: Final = AboutCatalog(self.database)
         self._claim: IO[bytes] | PostgreSQLClaim | None = None
         self._fence: Fence | None = None
+
+    @classmethod
+    def claimed(
+        cls, url: str, rewritten_up_to: int = 0, on_lost: Callable[[], None] = lambda: None
+    ) -> Catalog:
+        """Open the catalog, claim it, and bring it up to date where an earlier version wrote it.
+
+        Args:
+            on_lost: see :meth:`claim`.
+
+        Raises:
+            CatalogError: another service runs on it, or it was written by a later version of the program;
+                nothing of what is stored was changed.
+            sqlalchemy.exc.SQLAlchemyError: the database cannot be reached.
+        """
+        catalog = cls(url, rewritten_up_to, older=True)
+        try:
+            catalog.claim(on_lost)
+        except BaseException:
+            catalog.close()
+            raise
+        return catalog
 
     @property
     def lost(self) -> bool:
@@ -92,9 +114,11 @@ class Catalog:
             return
         if self.database.is_sqlite:
             self._claim = self._claim_file()
-            self.galleries.keep_at_hand()
         elif self.database.engine.dialect.name == "postgresql":
             self._claim = self._claim_postgresql(on_lost)
+        self.database.bring_up_to_date()
+        if self.database.is_sqlite:
+            self.galleries.keep_at_hand()
 
     def _claim_file(self) -> IO[bytes]:
         database = str(self.database.engine.url.database)
@@ -113,9 +137,9 @@ class Catalog:
         fence = Fence(self.id, on_lost)
         claim = PostgreSQLClaim(url, self.id, fence)
         if not claim.take():
-            database = url.set(query={}).render_as_string(hide_password=True)
             raise CatalogError(
-                f"another service is running on {database}; stop it, or give this one its own catalog_url"
+                f"another service is running on {place_of(url)}; stop it, or give this one its own "
+                "catalog_url"
             )
         self._fence = fence
         self.database.guard(fence)

@@ -1,4 +1,4 @@
-"""Alembic's entry: migrations run on the connection that ``service.storage.database.migrate`` opened.
+"""Alembic's entry: migrations run on the connection that ``service.storage.schema.migrate`` opened.
 
 A new one: change ``service/storage/tables.py``, then add a file to ``versions/`` by hand, numbered on;
 ``tests/integration/service/storage/test_migrations.py`` holds the two against each other.

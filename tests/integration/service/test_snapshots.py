@@ -17,7 +17,7 @@ from service.api.app import create_app
 from service.client import Client, NewPicture
 from service.settings import Settings
 from service.storage.catalog import Catalog
-from service.storage.database import CatalogError
+from service.storage.schema import CatalogError
 from tests.drawings import encoded, person
 from tests.handmade_bundle import write_handmade_bundle
 from tests.serving import handmade_settings, serving

@@ -12,7 +12,7 @@ import pytest
 
 from service.storage.audit import AuditTrail
 from service.storage.catalog import Catalog
-from service.storage.database import CatalogError
+from service.storage.schema import CatalogError
 from tests.drawings import encoded, person
 from tests.servers import PostgreSQLServer
 from tests.serving import handmade_settings, serving

@@ -16,8 +16,8 @@ from sqlalchemy.orm import Session
 
 from service.problems import GalleryExists, UnknownGallery, UnknownImage
 from service.storage.catalog import Catalog
-from service.storage.database import CatalogError
 from service.storage.records import GalleryKey, MadeBefore, NewImage
+from service.storage.schema import CatalogError
 from service.storage.ulid import new_ulid
 
 if TYPE_CHECKING:

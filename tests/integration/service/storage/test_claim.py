@@ -20,10 +20,10 @@ from service.clock import now
 from service.problems import Unavailable
 from service.storage.audit import AuditTrail, Event
 from service.storage.catalog import Catalog
-from service.storage.database import CatalogError
 from service.storage.faults import storage_problem
 from service.storage.fence import ClaimLost, advisory_key
 from service.storage.keys import Keys
+from service.storage.schema import CatalogError
 from tests.servers import PostgreSQLServer
 
 _HOLD = """

@@ -11,10 +11,11 @@ import pytest
 from sqlalchemy import select, text
 
 from service.storage.catalog import Catalog
-from service.storage.database import migrate, open_engine
+from service.storage.database import open_engine
 from service.storage.facts import Scalar, facts_of
 from service.storage.filters import Filters
 from service.storage.records import NewImage
+from service.storage.schema import migrate
 from service.storage.tables import FactRow
 from service.storage.ulid import new_ulid
 
@@ -158,7 +159,7 @@ def test_metadata_from_before_it_could_be_asked_for_is_found(catalog_url: str) -
                 {"id": f"i{number}", "told": json.dumps(told), "at": moment, "b": b""},
             )
     engine.dispose()
-    catalog = Catalog(catalog_url)
+    catalog = Catalog.claimed(catalog_url)
     assert matching(catalog, {"gate": 5}) == [3]
     assert facts(catalog) == 2
     catalog.close()

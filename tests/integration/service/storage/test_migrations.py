@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,10 +13,15 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, Engine, TextClause, UniqueConstraint, create_engine, text
+from typer.testing import CliRunner
 
+from service.api.serve import ServeRefused, refuse_open_door
+from service.cli import app
+from service.settings import Settings
 from service.storage.catalog import Catalog
-from service.storage.database import CatalogError, migrate, open_engine
+from service.storage.database import Database, open_engine
 from service.storage.records import NewImage
+from service.storage.schema import CatalogError, migrate
 from service.storage.tables import Base
 from service.storage.ulid import new_ulid
 
@@ -89,7 +95,7 @@ def test_a_catalog_from_before_there_were_migrations_is_taken_over(url: str) -> 
             )
         )
         connection.execute(text("DROP TABLE alembic_version"))
-    taken = Catalog(url)
+    taken = Catalog.claimed(url)
     assert taken.id == "01HXOLDCATALOG"
     assert taken.galleries.key("shop").number == 1
     taken.close()
@@ -171,7 +177,7 @@ def test_features_move_into_a_table_of_their_own(url: str) -> None:
             wanted = {name: value for name, value in given.items() if f":{name}" in statement}
             connection.execute(text(statement), wanted)
     engine.dispose()
-    catalog = Catalog(url)
+    catalog = Catalog.claimed(url)
     (batch,) = catalog.features.batches("f")
     assert (batch.ids.tolist(), batch.occlusions.tolist()) == ([1], [2])
     assert (batch.features[0] == features).all()
@@ -248,6 +254,64 @@ def test_a_catalog_of_a_later_program_is_refused(url: str) -> None:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(CatalogError, match="later version"):
         Catalog(url)
+
+
+@pytest.fixture
+def older(url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A catalog of an earlier version of the program, on which a service of that version runs."""
+    monkeypatch.setattr("service.storage.claim._PATIENCE_S", 0.3)
+    engine = open_engine(url)
+    migrate(engine, "0012")
+    with monkeypatch.context() as of_its_version:
+        of_its_version.setattr(Database, "bring_up_to_date", lambda _: None)
+        running = Catalog.claimed(url)
+    yield url
+    assert version(url) == "0012"
+    running.close()
+    Catalog.claimed(url).close()
+    assert version(url) > "0012"
+    engine.dispose()
+
+
+def version(url: str) -> str:
+    engine = create_engine(url)
+    with engine.connect() as connection:
+        found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one()
+    engine.dispose()
+    return str(found)
+
+
+def test_a_second_start_changes_nothing_under_a_running_service_of_an_earlier_version(older: str) -> None:
+    with pytest.raises(CatalogError, match="another service is running"):
+        Catalog.claimed(older)
+
+
+def test_whoever_only_opens_a_catalog_of_an_earlier_version_is_refused_and_changes_nothing(
+    older: str,
+) -> None:
+    with pytest.raises(CatalogError, match="a start of this one's service brings it up to date"):
+        Database(older)
+    said = CliRunner().invoke(app, ["keys", "create", "operator", "--catalog-url", older])
+    assert said.exit_code == 1
+    assert "earlier version" in said.stderr
+
+
+def test_a_start_that_looks_for_keys_leaves_a_catalog_of_an_earlier_version_as_it_is(
+    older: str, tmp_path: Path
+) -> None:
+    settings = Settings(host="0.0.0.0", catalog_url=older, data_dir=tmp_path)
+    with pytest.raises(ServeRefused):
+        refuse_open_door(settings)
+    engine = create_engine(older)
+    with engine.begin() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO keys (id, name, role, secret_hash, created_at) VALUES ('i', 'n', 'r', 'h', :at)"
+            ),
+            {"at": "2026-11-20 12:00:00.000000"},
+        )
+    engine.dispose()
+    refuse_open_door(settings)
 
 
 def test_several_processes_may_open_a_new_catalog_at_once(url: str) -> None:

@@ -11,7 +11,7 @@ from service.problems import (
     UnknownGallery,
 )
 from service.storage.catalog import Catalog
-from service.storage.database import CatalogError
+from service.storage.schema import CatalogError
 from tests.gallery_house import CROWD, DIMENSION, House, enrol, found
 
 
