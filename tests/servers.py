@@ -185,6 +185,24 @@ class PostgreSQLServer:
             self._process.wait(60)
             self._process = None
 
+    def freeze(self) -> None:
+        """It keeps its connections, and its machine takes new ones, but nothing is answered."""
+        self._signal_all(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Undo :meth:`freeze`; what was asked meanwhile is answered now."""
+        self._signal_all(signal.SIGCONT)
+
+    def _signal_all(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        # its own process first, so that there are no more of its children than are found
+        os.kill(self._process.pid, number)
+        for path in Path("/proc").glob("[0-9]*/stat"):
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                parent = path.read_text().rpartition(")")[2].split()[1]
+                if int(parent) == self._process.pid:
+                    os.kill(int(path.parent.name), number)
+
     def cut_connections(self) -> int:
         """End every connection but this one, whatever it does; answers how many there were."""
         with self._connect() as connection:

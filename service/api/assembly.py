@@ -203,7 +203,9 @@ async def assemble(
             rate_limit,
             RateLimit(settings.refusal_limit, None),
             anonymous=settings.anonymous_may_ask,
+            deadline_s=settings.deadline_s,
         )
+        stack.callback(gatekeeper.close)
         audit: AuditTrail | None = None
         if settings.audit:
             audit = await asyncio.to_thread(AuditTrail, catalog.database, metrics.audit_faults.inc)

@@ -10,8 +10,10 @@ import asyncio
 import ipaddress
 import logging
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -26,13 +28,20 @@ __all__ = ["ANONYMOUS", "Access", "Gatekeeper", "Standing", "network_of"]
 
 _log = logging.getLogger(__name__)
 
+Result = TypeVar("Result")
+
 _REMEMBERED_S: Final = 1.0
 """How long a key's state is taken for granted: a revoked key ends within this time."""
 
 _MOST_REMEMBERED: Final = 10_000
 
+_THREADS: Final = 8
+"""Of the gatekeeper's own: look-ups that hang, in a catalog that is frozen, take nobody else's."""
+
 _AT_A_TIME: Final = 4
 """Look-ups at a time for addresses that are refused too often: threads are left for everybody else."""
+
+_NO_ANSWER: Final = "The catalog does not answer, so no key can be checked; try again."
 
 _NOT_ACTIVE: Final = "the key is unknown, revoked or expired"
 
@@ -80,10 +89,17 @@ class Gatekeeper:
             same, a few at a time: behind a proxy the others there have it too.
         anonymous: whether anybody may ask while there is no active key. Where other machines reach the
             service, the last key's end must not open it to them.
+        deadline_s: how long a key is looked for.
     """
 
     def __init__(
-        self, keys: Keys, rate_limit: RateLimit | None, refusals: RateLimit, *, anonymous: bool
+        self,
+        keys: Keys,
+        rate_limit: RateLimit | None,
+        refusals: RateLimit,
+        *,
+        anonymous: bool,
+        deadline_s: float,
     ) -> None:
         self._keys = keys
         self._refusals = refusals
@@ -92,6 +108,12 @@ class Gatekeeper:
         self._found: dict[str, tuple[float, KeyRecord]] = {}
         self._any: tuple[float, bool] | None = None
         self._suspect = asyncio.Semaphore(_AT_A_TIME)
+        self._deadline_s = deadline_s
+        self._threads = ThreadPoolExecutor(_THREADS, "keys")
+
+    def close(self) -> None:
+        """Look for no key any more."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def identify(self, token: str | None, address: str) -> Access:
         """As :meth:`recognise`, counting a caller who is refused.
@@ -115,15 +137,21 @@ class Gatekeeper:
 
         Raises:
             Unauthorised: a key is needed and there is none, or it is unknown, revoked or expired.
-            Unavailable: the catalog cannot be asked.
+            Unavailable: the catalog cannot be asked, or does not answer in time.
         """
+        limit = asyncio.timeout(self._deadline_s)
         try:
-            return await self._admit(token, network_of(address))
+            async with limit:
+                return await self._admit(token, network_of(address))
+        except TimeoutError as error:
+            if not limit.expired():
+                raise
+            raise Unavailable(_NO_ANSWER) from error
         except ClaimLost as error:
             raise Unavailable(TAKEN_OVER) from error
         except SQLAlchemyError as error:
             _log.exception("keys cannot be looked up")
-            raise Unavailable("The catalog does not answer, so no key can be checked; try again.") from error
+            raise Unavailable(_NO_ANSWER) from error
 
     async def count(self, access: Access, address: str) -> None:
         """Count a call of a key, or without one, of an address.
@@ -153,7 +181,7 @@ class Gatekeeper:
         moment = time.monotonic()
         if token is None:
             if self._any is None or moment - self._any[0] > _REMEMBERED_S:
-                self._any = (moment, await asyncio.to_thread(self._keys.any))
+                self._any = (moment, await self._ask(self._keys.any))
             if self._any[1] or not self._anonymous:
                 raise Unauthorised("this service needs a key: send it as `Authorization: Bearer KEY`")
             return ANONYMOUS
@@ -178,9 +206,12 @@ class Gatekeeper:
             stranger_of: the network of a token that was not found good here before, else None.
         """
         if stranger_of is None or not await self._refused_too_often(stranger_of):
-            return await asyncio.to_thread(self._keys.find, token)
+            return await self._ask(lambda: self._keys.find(token))
         async with self._suspect:
-            return await asyncio.to_thread(self._keys.find, token)
+            return await self._ask(lambda: self._keys.find(token))
+
+    async def _ask(self, work: Callable[[], Result]) -> Result:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
     async def _refused_too_often(self, network: str) -> bool:
         try:

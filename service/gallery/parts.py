@@ -95,12 +95,15 @@ class Parts:
         return bool(self._unremoved or self._undropped) or self.pictures.unswept
 
     async def read(self, work: Callable[[], Result]) -> Result:
-        """Do work that only reads, in a thread.
+        """Do work that only reads, in a thread. It is not waited for beyond the deadline.
+
+        What has begun by then goes on in its thread, for nobody: a PostgreSQL that is frozen answers when it
+        is let go.
 
         Raises:
-            DeadlineExceeded: no thread had time for it.
+            DeadlineExceeded: it was not done in time.
         """
-        return await self._in_time(self._readers, work)
+        return await self._in_time(self._readers, work, to_the_end=False)
 
     async def write(self, work: Callable[[], Result]) -> Result:
         """Do work that changes something, in a thread; begun, it ends whether or not its caller stays.
@@ -112,9 +115,11 @@ class Parts:
         Raises:
             DeadlineExceeded: it could not begin, and does not begin any more; nothing was changed.
         """
-        return await self._in_time(self._writers, work)
+        return await self._in_time(self._writers, work, to_the_end=True)
 
-    async def _in_time(self, threads: ThreadPoolExecutor, work: Callable[[], Result]) -> Result:
+    async def _in_time(
+        self, threads: ThreadPoolExecutor, work: Callable[[], Result], to_the_end: bool
+    ) -> Result:
         until = time.monotonic() + self.deadline_s
 
         def begin() -> Result:
@@ -130,14 +135,15 @@ class Parts:
         except asyncio.CancelledError:
             answer.cancel()
             raise
-        if not answer.done() and waiting.cancel():
+        if not answer.done() and (waiting.cancel() or not to_the_end):
+            answer.cancel()
             raise self._too_late()
         return await answer
 
     def _too_late(self) -> DeadlineExceeded:
         return DeadlineExceeded(
-            f"This could not begin within {self.deadline_s:g} s: the service has more to do than it can, or "
-            "the catalog is held up. Nothing was changed; try again later."
+            f"This could not be done within {self.deadline_s:g} s: the service has more to do than it can, "
+            "or the catalog is held up. Nothing was changed; try again later."
         )
 
     @contextmanager
