@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from models.bundle import Bundle, read_bundle
 from models.calibration import Calibration, read_calibration
+from service.api.catalog_probe import CatalogProbe
 from service.api.gatekeeper import Gatekeeper
 from service.api.rate_limit import RateLimit
 from service.embedding.batcher import Batcher
@@ -46,6 +47,7 @@ class Assembly:
     settings: Settings
     metrics: Metrics
     catalog: Catalog
+    catalog_probe: CatalogProbe
     engine: Engine
     batcher: Batcher
     previous_batcher: Batcher | None
@@ -64,7 +66,7 @@ class Assembly:
         Where files of what was erased are still to be removed, the picture store is away or refuses.
         What is found here, the metrics say too.
         """
-        catalog = not self.catalog.lost and await self._catalog_answers()
+        catalog = not self.catalog.lost and await self.catalog_probe.answers()
         parts = {
             "model": self.batcher.ready,
             "catalog": catalog,
@@ -75,15 +77,6 @@ class Assembly:
             parts["previous_model"] = self.previous_batcher.ready
         self.metrics.ready.set(all(parts.values()))
         return parts
-
-    async def _catalog_answers(self) -> bool:
-        try:
-            async with asyncio.timeout(2.0):
-                await self.galleries.list(limit=1)
-        except Exception:  # whatever the database's driver raises: it does not answer
-            log.exception("the catalog does not answer")
-            return False
-        return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +187,8 @@ async def assemble(
             Catalog.claimed, settings.catalog_url, settings.catalog_rewrite_bytes, on_catalog_lost
         )
         stack.callback(catalog.close)
+        catalog_probe = CatalogProbe(catalog.database)
+        stack.callback(catalog_probe.close)
 
         rate_limit = None
         if settings.rate_limit is not None:
@@ -261,6 +256,7 @@ async def assemble(
             settings,
             metrics,
             catalog,
+            catalog_probe,
             engine,
             batcher,
             None if before is None else before.batcher,

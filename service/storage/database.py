@@ -101,6 +101,15 @@ class Database:
         with self.engine.connect() as connection:
             return connection.scalar(select(AboutRow.value).where(AboutRow.key == "id"))
 
+    def look(self) -> None:
+        """See whether the database answers, at the price of reading one row.
+
+        Raises:
+            ClaimLost: another service has claimed the catalog.
+            sqlalchemy.exc.SQLAlchemyError: it does not answer.
+        """
+        self._read_id()
+
     def bring_up_to_date(self) -> None:
         """Bring the schema to this program's version. To be called by who has claimed the catalog.
 

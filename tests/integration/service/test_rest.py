@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import event
 
 from models import occlusion
 from tests.deadly_model import deadly
@@ -508,6 +510,26 @@ def test_dead_worker_makes_the_service_not_ready_until_it_is_replaced(tmp_path: 
         while http.get("/readyz").status_code != 200:
             pass
         assert query(http, "g", encoded(person(1))).status_code == 200
+
+
+def test_readiness_reads_one_row_however_much_there_is(
+    service: Serving, http: httpx.Client, gallery: str
+) -> None:
+    asked: list[str] = []
+    engine = service.app.state.assembly.catalog.database.engine
+
+    def note(_: object, __: object, statement: str, *___: object) -> None:
+        if threading.current_thread().name.startswith(("catalog-probe", "galleries-read")):
+            asked.append(statement)
+
+    event.listen(engine, "before_cursor_execute", note)
+    try:
+        while not asked:  # what was looked at half a second ago counts
+            assert http.get("/readyz").status_code == 200
+    finally:
+        event.remove(engine, "before_cursor_execute", note)
+    assert [" ".join(statement.split()[:1]) for statement in asked] == ["BEGIN", "SELECT"]
+    assert "FROM about" in asked[1]
 
 
 def test_fault_nobody_foresaw_is_a_problem_without_a_stack_trace(tmp_path: Path) -> None:
