@@ -172,6 +172,22 @@ class Forbidden(Problem):
     title = "Not with this key"
 
 
+class Misdirected(Problem):
+    """The request is for another host than this machine, and nobody is asked for a key."""
+
+    status = 421
+    slug = "misdirected"
+    title = "Not an address of this service"
+
+
+class ForeignPage(Problem):
+    """A page of another site sends something, and nobody is asked for a key."""
+
+    status = 403
+    slug = "foreign-page"
+    title = "Sent by a page of another site"
+
+
 class UnknownKey(Problem):
     """There is no key of that id."""
 

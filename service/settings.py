@@ -287,7 +287,12 @@ class Settings(BaseSettings):
 
         Behind a proxy the service cannot tell: what comes over loopback may come from anywhere.
         """
-        return self.allow_anonymous or (_is_loopback(self.host) and not self.proxies)
+        return self.allow_anonymous or (is_loopback(self.host) and not self.proxies)
+
+    @property
+    def only_this_machine_may_ask(self) -> bool:
+        """Whether, while there is no active key, the callers are who can reach loopback, and no others."""
+        return self.anonymous_may_ask and not self.allow_anonymous
 
     @property
     def proxies(self) -> list[str]:
@@ -295,7 +300,8 @@ class Settings(BaseSettings):
         return [one.strip() for one in self.trusted_proxies.split(",") if one.strip()]
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether a host's name or address means this machine, to whoever asks."""
     if host == "localhost":
         return True
     try:

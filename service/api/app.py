@@ -34,6 +34,7 @@ from service.api.body_limit import BodyLimit
 from service.api.faults import documented
 from service.api.observation import Observation
 from service.api.openapi import describe
+from service.api.own_address import OwnAddress
 from service.api.request_id import RequestIds
 from service.api.security_headers import SecurityHeaders
 from service.metrics import Metrics
@@ -107,6 +108,7 @@ def create_app(settings: Settings, on_catalog_lost: Callable[[], None] = lambda:
             *([] if provider is None else [Middleware(Traces, provider=provider)]),
             Middleware(SecurityHeaders),
             Middleware(Observation, metrics=measured),
+            *([Middleware(OwnAddress)] if settings.only_this_machine_may_ask else []),
             Middleware(Audit, routes=[route for part in _CALLS for route in part.router.routes]),
             Middleware(
                 BodyLimit,
