@@ -132,13 +132,15 @@ def refuse_open_door(settings: Settings) -> None:
 def _has_keys(catalog_url: str) -> bool:
     try:
         # of an earlier version too: it is brought up to date when it is claimed, not before
-        database = Database(catalog_url, older=True)
+        database = Database(catalog_url, new=False, older=True)
         try:
             return Keys(database).any()
         finally:
             database.close()
     except (CatalogError, SQLAlchemyError):
-        return False  # the start will say what is wrong with the catalog; one without keys has no table
+        return (
+            False  # there is none yet, or one of before there were keys, or the start will say what is wrong
+        )
 
 
 def _stopped(number: int, _: FrameType | None) -> None:

@@ -52,6 +52,7 @@ def create(
     """
     from service.api.schemas.strict import GALLERY_NAME
     from service.storage.keys import ROLES, Keys
+    from service.storage.schema import place_of
 
     chosen = next((known for known in ROLES if known == role), None)
     if chosen is None:
@@ -60,8 +61,15 @@ def create(
         if re.fullmatch(GALLERY_NAME, one) is None:
             raise typer.BadParameter(f"no gallery can have the name {one!r}; names match {GALLERY_NAME}")
     expires_at = None if expires is None else datetime.now(UTC) + _duration(expires)
-    with opened_database(data_dir, catalog_url) as database:
+    with opened_database(data_dir, catalog_url, new=True) as database:
         made = Keys(database).create(name, chosen, gallery or None, expires_at)
+        where = place_of(database.engine.url)
+    if database.made:
+        typer.echo(
+            f"the key is for a new catalog, at {where}: services on other ones do not know it", err=True
+        )
+    else:
+        typer.echo(f"the key is for the catalog at {where}", err=True)
     if as_json:
         print_json({**asdict(made.record), "token": made.token, "awaited": made.awaited})
         return

@@ -29,8 +29,14 @@ def connected(url: str) -> Iterator[Client]:
 
 
 @contextmanager
-def opened_database(data_dir: Path | None, catalog_url: str | None) -> Iterator[Database]:
-    """The service's database; faults of the user's end the command in one line."""
+def opened_database(
+    data_dir: Path | None, catalog_url: str | None, *, new: bool = False
+) -> Iterator[Database]:
+    """The service's database; faults of the user's end the command in one line.
+
+    Args:
+        new: make it where there is none, else that is such a fault.
+    """
     from sqlalchemy.exc import SQLAlchemyError
 
     from service.problems import Problem
@@ -41,7 +47,7 @@ def opened_database(data_dir: Path | None, catalog_url: str | None) -> Iterator[
     given: dict[str, Any] = {"data_dir": data_dir, "catalog_url": catalog_url}
     settings = Settings(**{name: value for name, value in given.items() if value is not None})
     try:
-        database = Database(settings.catalog_url)
+        database = Database(settings.catalog_url, new=new)
         try:
             yield database
         finally:

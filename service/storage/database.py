@@ -14,12 +14,12 @@ from sqlalchemy.orm import Session
 
 from service.storage import schema
 from service.storage.fence import ClaimLost, Fence
-from service.storage.schema import CatalogError
+from service.storage.schema import CatalogError, NoCatalog, place_of
 from service.storage.tables import AboutRow
 from service.storage.ulid import new_ulid
 from service.storage.vacuum import Vacuum
 
-__all__ = ["STORES", "CommitInDoubt", "Database", "open_engine", "place_of"]
+__all__ = ["STORES", "CommitInDoubt", "Database", "open_engine"]
 
 _log = logging.getLogger(__name__)
 
@@ -62,32 +62,38 @@ class CommitInDoubt(SQLAlchemyError):
 
 
 class Database:
-    """The database at a SQLAlchemy URL. Where there is nothing yet, its schema is made.
+    """The database at a SQLAlchemy URL.
 
     Args:
         url: where it is.
         rewritten_up_to: PostgreSQL: size of a table, bytes, up to which it is written anew after an erasure.
+        new: where there is nothing yet, make it. Else that is refused: who looks for something, and made a
+            mistake in saying where, must not find that there is nothing.
         older: open one of an earlier schema too, for :meth:`bring_up_to_date`, before which hardly anything
             can be asked of it. Else it is refused: a service of an earlier version may run on it.
 
     Attributes:
         engine: connections to read by.
         id: made with the database, 26 characters; names what belongs to it elsewhere.
+        made: whether it is new.
 
     Raises:
+        NoCatalog: there is none.
         CatalogError: it has another schema than this program's.
         sqlalchemy.exc.SQLAlchemyError: it cannot be reached.
     """
 
-    def __init__(self, url: str, rewritten_up_to: int = 0, *, older: bool = False) -> None:
+    def __init__(self, url: str, rewritten_up_to: int = 0, *, new: bool = True, older: bool = False) -> None:
+        if not new:
+            _refuse_a_file_that_is_missing(make_url(url))
         self.engine: Final = open_engine(url)
         self._vacuum = None if self.is_sqlite else Vacuum(self.engine, rewritten_up_to)
         self._log_holds_erased = True  # what an earlier process left
         self._forgetting = threading.Lock()
         self._fence: Fence | None = None
         try:
-            schema.make(self.engine)
-            if not older and not schema.is_current(self.engine):
+            self.made: Final = new and schema.make(self.engine)
+            if not schema.is_current(self.engine) and not older:
                 raise CatalogError(
                     f"the catalog at {place_of(self.engine.url)} was written by an earlier version of the "
                     "program; a start of this one's service brings it up to date, once no other runs on it"
@@ -241,6 +247,13 @@ class Database:
         self.engine.dispose()
 
 
+def _refuse_a_file_that_is_missing(url: URL) -> None:
+    """SQLite would make it."""
+    file = url.get_backend_name() == "sqlite" and url.database
+    if file and not Path(file).is_file():
+        raise NoCatalog(url)
+
+
 def _introduce(session: Session) -> str:
     """The database's id, which it gets when it is first opened."""
     row = session.get(AboutRow, "id")
@@ -301,10 +314,3 @@ def _open_server(url: URL) -> Engine:
         connection.autocommit = False
 
     return engine
-
-
-def place_of(url: URL) -> str:
-    """Where a database is, as people are told: a file's path, or an address without what is secret."""
-    if url.get_backend_name() == "sqlite":
-        return str(url.database)
-    return url.set(query={}).render_as_string(hide_password=True)

@@ -16,11 +16,11 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, inspect, text
+from sqlalchemy import URL, Connection, Engine, inspect, text
 
 from service.storage.tables import AboutRow
 
-__all__ = ["CatalogError", "is_current", "make", "migrate"]
+__all__ = ["CatalogError", "NoCatalog", "is_current", "make", "migrate", "place_of"]
 
 _VERSIONS: Final = Path(__file__).parent / "migrations"
 _FIRST: Final = "0001"
@@ -31,6 +31,20 @@ _LOCK: Final = 0x50454E55  # of PostgreSQL's advisory locks: "PENU"
 
 class CatalogError(RuntimeError):
     """The database is not a catalog that this version can use. The message says why."""
+
+
+class NoCatalog(CatalogError):
+    """There is none."""
+
+    def __init__(self, url: URL) -> None:
+        super().__init__(f"there is no catalog at {place_of(url)}; name it with --data-dir or --catalog-url")
+
+
+def place_of(url: URL) -> str:
+    """Where a database is, as people are told: a file's path, or an address without what is secret."""
+    if url.get_backend_name() == "sqlite":
+        return str(url.database)
+    return url.set(query={}).render_as_string(hide_password=True)
 
 
 def make(engine: Engine) -> bool:
@@ -64,11 +78,12 @@ def is_current(engine: Engine) -> bool:
     """Whether the schema is this program's.
 
     Raises:
-        CatalogError: there is no catalog, or it was written by a later version of the program.
+        NoCatalog: there is none.
+        CatalogError: it was written by a later version of the program.
     """
     found = _version(engine)
     if found is None:
-        raise CatalogError("there is no catalog in the database")
+        raise NoCatalog(engine.url)
     return found == _scripts().get_current_head()
 
 

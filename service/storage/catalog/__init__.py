@@ -27,9 +27,9 @@ from service.storage.catalog.people import PeopleCatalog
 from service.storage.catalog.pictures import PictureCatalog
 from service.storage.catalog.previous import PreviousCatalog
 from service.storage.claim import PostgreSQLClaim
-from service.storage.database import Database, place_of
+from service.storage.database import Database
 from service.storage.fence import Fence
-from service.storage.schema import CatalogError
+from service.storage.schema import CatalogError, place_of
 
 __all__ = ["Catalog"]
 

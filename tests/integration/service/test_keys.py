@@ -11,6 +11,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from sqlalchemy import create_engine, inspect
 from typer.testing import CliRunner
 
 from service.api.serve import ServeRefused, refuse_open_door
@@ -21,6 +22,7 @@ from service.storage.audit import AuditTrail
 from service.storage.catalog import Catalog
 from service.storage.keys import Keys, Role
 from tests.drawings import encoded, person
+from tests.servers import PostgreSQLServer
 from tests.serving import Serving, handmade_settings, serving
 
 MakeKey = Callable[..., str]
@@ -247,7 +249,7 @@ def test_the_end_of_the_last_key_opens_nothing_to_other_machines(tmp_path: Path)
 def test_keys_are_made_listed_and_revoked_from_the_shell(tmp_path: Path) -> None:
     def penumbra(*arguments: str) -> tuple[int, str]:
         done = CliRunner().invoke(app, [*arguments, "--data-dir", str(tmp_path)])
-        return done.exit_code, done.output
+        return done.exit_code, done.output if done.exit_code else done.stdout
 
     code, text = penumbra("keys", "create", "tracker", "--role", "enrol", "--gallery", "g", "--json")
     made = json.loads(text)
@@ -270,3 +272,31 @@ def test_keys_are_made_listed_and_revoked_from_the_shell(tmp_path: Path) -> None
     assert (code, "cannot be bound" in text) == (1, True)
     assert len(json.loads(penumbra("keys", "list", "--json")[1])) == 1, "none of those was made"
     assert penumbra("audit", "--json") == (0, "[]\n")
+
+
+def test_a_key_says_for_which_catalog_it_is_and_whether_that_is_new(tmp_path: Path) -> None:
+    folder = tmp_path / "typo"
+    create = ["keys", "create", "tracker", "--json", "--data-dir", str(folder)]
+    made, another = (CliRunner().invoke(app, create) for _ in range(2))
+    assert (made.exit_code, another.exit_code) == (0, 0)
+    assert f"a new catalog, at {folder / 'catalog.sqlite3'}" in made.stderr
+    assert f"the catalog at {folder / 'catalog.sqlite3'}" in another.stderr
+    assert "new" not in another.stderr.replace(str(tmp_path), "")
+
+
+@pytest.mark.parametrize("command", [["audit"], ["keys", "list"], ["keys", "revoke", "01KD4Z6M9W4S"]])
+def test_who_only_looks_makes_no_catalog(
+    command: list[str], tmp_path: Path, postgresql_server: PostgreSQLServer
+) -> None:
+    said = CliRunner().invoke(app, [*command, "--data-dir", str(tmp_path / "typo")])
+    assert said.exit_code == 1
+    where = tmp_path / "typo" / "catalog.sqlite3"
+    assert f"there is no catalog at {where}; name it with --data-dir" in said.stderr
+    assert list(tmp_path.iterdir()) == []
+    url = postgresql_server.empty_database()
+    said = CliRunner().invoke(app, [*command, "--catalog-url", url])
+    assert said.exit_code == 1
+    assert f"there is no catalog at {url}; name it with" in said.stderr
+    engine = create_engine(url)
+    assert inspect(engine).get_table_names() == []
+    engine.dispose()

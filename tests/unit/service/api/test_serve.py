@@ -28,6 +28,7 @@ def test_loopback_behind_a_proxy_is_reached_from_elsewhere(tmp_path: Path) -> No
     behind = Settings(host="127.0.0.1", data_dir=tmp_path, trusted_proxies="127.0.0.1")
     with pytest.raises(ServeRefused, match="PENUMBRA_TRUSTED_PROXIES"):
         refuse_open_door(behind)
+    assert list(tmp_path.iterdir()) == []
     refuse_open_door(behind.model_copy(update={"allow_anonymous": True}))
     database = Database(behind.catalog_url)
     Keys(database).create("operator", "admin")
