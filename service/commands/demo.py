@@ -37,9 +37,11 @@ def demo(
     from service.background import ServiceDied
     from service.client import ClientError
     from service.demo import DemoError, run_demo
+    from service.private_files import private_files
 
     try:
-        run_demo(output, people=people, bundle=bundle, port=port, seed=seed, keep_running=keep_running)
+        with private_files():
+            run_demo(output, people=people, bundle=bundle, port=port, seed=seed, keep_running=keep_running)
     except (ClientError, DemoError, ServiceDied) as error:
         fail(str(error))
     except KeyboardInterrupt:

@@ -39,6 +39,7 @@ def opened_database(
     """
     from sqlalchemy.exc import SQLAlchemyError
 
+    from service.private_files import private_files
     from service.problems import Problem
     from service.settings import Settings
     from service.storage.database import Database
@@ -47,10 +48,11 @@ def opened_database(
     given: dict[str, Any] = {"data_dir": data_dir, "catalog_url": catalog_url}
     settings = Settings(**{name: value for name, value in given.items() if value is not None})
     try:
-        database = Database(settings.catalog_url, new=new)
-        try:
-            yield database
-        finally:
-            database.close()
+        with private_files():
+            database = Database(settings.catalog_url, new=new)
+            try:
+                yield database
+            finally:
+                database.close()
     except (CatalogError, SQLAlchemyError, Problem, ValueError) as error:
         fail(str(error).splitlines()[0])

@@ -45,6 +45,7 @@ def serve(
     from pydantic import ValidationError
 
     from service.background import free_port
+    from service.private_files import private_files
     from service.settings import Settings
 
     given: dict[str, Any] = {
@@ -77,7 +78,8 @@ def serve(
     if settings.log_format == "text":  # whoever reads JSON reads nothing else
         typer.echo(f"Penumbra at {address}, API page at {address}/docs; Ctrl-C stops it")
     try:
-        status = run(settings)
+        with private_files():
+            status = run(settings)
     except ServeRefused as error:
         fail(str(error), code=2)
     except (StartFailed, CatalogTaken) as error:

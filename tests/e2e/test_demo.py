@@ -76,6 +76,7 @@ def test_demo_leaves_a_rank_list_and_a_service_that_answers_and_can_be_stopped(
     assert done.returncode == 0, done.stderr
     for told in ("rank-1", "timings", "unify=auto", "unify=off", "bottom_half", f"of {PEOPLE}"):
         assert told in done.stdout
+    assert [path for path in output.rglob("*") if path.is_file() and path.stat().st_mode & 0o077] == []
     with Image.open(output / "rank-list.png") as picture:
         colours = {colour for _, colour in picture.getcolors(maxcolors=picture.width * picture.height) or []}
         assert picture.width > 500
