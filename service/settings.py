@@ -2,13 +2,16 @@
 
 Every field may be given as an environment variable with the prefix ``PENUMBRA_`` (``PENUMBRA_PORT=9000``)
 or as an argument. Variables that are empty count as not set, e.g. ``PENUMBRA_REDIS_URL=`` in an ``.env``.
-Variables with the prefix that name no setting are ignored by pydantic-settings; arguments that name none
-are errors.
+Variables with the prefix that name no setting are ignored by pydantic-settings, so a start tells of them
+(:func:`not_settings`); arguments that name none are errors.
 """
 
 from __future__ import annotations
 
+import difflib
 import ipaddress
+import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -22,6 +25,10 @@ from service.cores import usable_cores
 Provider = Literal["auto", "cpu", "cuda", "tensorrt", "openvino"]
 
 MEBIBYTE: Final = 1024 * 1024
+
+_PREFIX: Final = "PENUMBRA_"
+_OF_COMMANDS: Final = frozenset({"PENUMBRA_KEY", "PENUMBRA_URL"})
+"""What client and commands read, about a service that may be another."""
 
 
 def _shipped_bundle() -> Path:
@@ -70,9 +77,7 @@ Addresses = Annotated[str, AfterValidator(_addresses)]
 class Settings(BaseSettings):
     """The service's settings. Frozen: what was read at start holds until the process ends."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="PENUMBRA_", env_ignore_empty=True, frozen=True, extra="forbid"
-    )
+    model_config = SettingsConfigDict(env_prefix=_PREFIX, env_ignore_empty=True, frozen=True, extra="forbid")
 
     # The model
     bundle: Path = Field(
@@ -298,6 +303,21 @@ class Settings(BaseSettings):
     def proxies(self) -> list[str]:
         """``trusted_proxies``, one by one."""
         return [one.strip() for one in self.trusted_proxies.split(",") if one.strip()]
+
+
+def not_settings(environment: Mapping[str, str] = os.environ) -> dict[str, str | None]:
+    """Variables that look like settings and are none, each with the one that may have been meant.
+
+    Those that are empty count as not set here too.
+    """
+    known = [name.upper() for name in Settings.model_fields]
+    found: dict[str, str | None] = {}
+    for name in sorted(environment):
+        prefix, named = name.upper()[: len(_PREFIX)], name.upper()[len(_PREFIX) :]
+        if environment[name] and prefix == _PREFIX and named not in known and name not in _OF_COMMANDS:
+            meant = difflib.get_close_matches(named, known, n=1, cutoff=0.7)
+            found[name] = _PREFIX + meant[0] if meant else None
+    return found
 
 
 def is_loopback(host: str) -> bool:

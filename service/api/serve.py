@@ -17,7 +17,7 @@ from service.api.app import create_app
 from service.api.connection import Connection
 from service.api.server import Server
 from service.api.start_faults import StartFaults, in_one_line
-from service.settings import Settings
+from service.settings import Settings, not_settings
 from service.storage.database import Database
 from service.storage.keys import Keys
 from service.storage.schema import CatalogError
@@ -60,6 +60,8 @@ def run(settings: Settings) -> int:
 
     refuse_open_door(settings)
     logs.configure(settings.log_format, settings.log_level)
+    for name, meant in not_settings().items():
+        log.warning("%s is no setting%s", name, "" if meant is None else f"; is {meant} meant?")
     try:
         application = create_app(settings, end)
     except ModuleNotFoundError as error:

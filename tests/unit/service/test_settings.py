@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from service.settings import Settings
+from service.settings import Settings, not_settings
 
 
 def test_environment_is_read_under_the_prefix(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -89,3 +89,18 @@ def test_behind_a_proxy_loopback_is_reached_from_elsewhere(proxies: str) -> None
     assert Settings(host="127.0.0.1").anonymous_may_ask
     assert not Settings(host="127.0.0.1", trusted_proxies=proxies).anonymous_may_ask
     assert Settings(host="127.0.0.1", trusted_proxies=proxies, allow_anonymous=True).anonymous_may_ask
+
+
+def test_variables_that_are_nearly_settings_are_told_with_what_was_meant() -> None:
+    environment = {
+        "PENUMBRA_RATELIMIT": "600/minute",
+        "penumbra_catalogue_url": "sqlite:////x",
+        "PENUMBRA_COLOUR": "red",
+        "PENUMBRA_PROT": "",
+        **dict.fromkeys(("PENUMBRA_KEY", "PENUMBRA_URL", "PENUMBRA_RATE_LIMIT", "penumbra_port"), "x"),
+    }
+    assert not_settings(environment) == {
+        "PENUMBRA_RATELIMIT": "PENUMBRA_RATE_LIMIT",
+        "penumbra_catalogue_url": "PENUMBRA_CATALOG_URL",
+        "PENUMBRA_COLOUR": None,
+    }

@@ -56,3 +56,13 @@ def test_a_catalog_that_is_no_database_is_told_so(tmp_path: Path, bundle: Path) 
     (tmp_path / "catalog.sqlite3").write_bytes(b"not a database" * 1000)
     line = refused("--bundle", str(bundle), "--data-dir", str(tmp_path))
     assert "catalog cannot be opened" in line
+
+
+def test_a_misspelt_setting_is_told_at_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PENUMBRA_RATELIMIT", "600/minute")
+    missing = ["--bundle", str(tmp_path / "handmade.onnx"), "--data-dir", str(tmp_path)]
+    (tmp_path / "handmade.onnx").write_bytes(b"not a model")  # so that it ends
+    told = CliRunner().invoke(app, ["serve", "--port", "0", *missing]).stderr
+    (line,) = [line for line in told.splitlines() if "RATELIMIT" in line]
+    assert "WARNING" in line
+    assert "PENUMBRA_RATELIMIT is no setting; is PENUMBRA_RATE_LIMIT meant?" in line
