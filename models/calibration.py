@@ -23,6 +23,7 @@ gives the threshold where a rate is smaller than the measured pairs can show.
 from __future__ import annotations
 
 import math
+import sys
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 
@@ -48,6 +49,7 @@ __all__ = [
     "pair_of",
     "probability",
     "read_calibration",
+    "shared_out",
 ]
 
 Mode = Literal["off", "auto", "fuse"]
@@ -68,6 +70,9 @@ Share = Annotated[float, Field(gt=0, lt=1)]
 Rate = Annotated[float, Field(gt=0, le=0.5)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 
+_LEAST: Final = sys.float_info.min
+"""What a positive share is taken for where its division among many has left nothing of it."""
+
 
 class CalibrationError(ValueError):
     """A file is not a calibration of the model that is served. The message says why."""
@@ -81,6 +86,11 @@ def pair_of(first: npt.ArrayLike, second: npt.ArrayLike) -> npt.NDArray[np.int64
     """Places in :data:`PAIRS` of occlusion codes, in either order; int64 of the broadcast shape."""
     places: npt.NDArray[np.int64] = _PLACES[np.asarray(first), np.asarray(second)]
     return places
+
+
+def shared_out(share: float, among: int) -> float:
+    """A share of what is above 0, divided among so many, one at least: never 0, as 5e-324 / 2 would be."""
+    return max(share / max(among, 1), _LEAST)
 
 
 def probability(evidence: npt.ArrayLike, prior: float) -> npt.NDArray[np.float64]:
@@ -228,10 +238,9 @@ class ModeCalibration(_Strict):
         ``match`` where at most the share ``match_rate`` of the strangers' calls gets evidence above this,
         ``uncertain`` where at most ``uncertain_rate`` does, else ``unknown``.
         """
-        chances = max(comparisons, 1)
-        if evidence > self.strangers.threshold(match_rate / chances):
+        if evidence > self.strangers.threshold(shared_out(match_rate, comparisons)):
             return "match"
-        if evidence > self.strangers.threshold(max(match_rate, uncertain_rate) / chances):
+        if evidence > self.strangers.threshold(shared_out(max(match_rate, uncertain_rate), comparisons)):
             return "uncertain"
         return "unknown"
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from models import occlusion
-from models.calibration import Calibration, Decision, Mode, probability
+from models.calibration import Calibration, Decision, Mode, probability, shared_out
 
 __all__ = ["NO_WISHES", "Rule", "Verdict", "compared_codes", "judge"]
 
@@ -130,6 +130,6 @@ def judge(
     prior = calibration.prior if rule.prior is None else rule.prior
     evidence = float(np.mean(calibrated.evidence(score, np.asarray(query), code)))
     return Verdict(
-        float(probability(evidence, prior / max(people, 1))),
+        float(probability(evidence, shared_out(prior, people))),
         calibrated.decide(evidence, comparisons, match_rate, uncertain_rate),
     )

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final, Self
+from typing import Annotated, Final, Self
 
 from pydantic import Field, model_validator
 
-from models.calibration import Rate, Share
 from service.api.schemas.strict import Strict
 from service.matching.decision import Rule
 
@@ -21,6 +20,11 @@ DECISION: Final = (
     "`uncertain_rate`; else `unknown`. null where the model is not calibrated for this `unify`."
 )
 
+# Narrower than a calibration's, which its own measurements bound: a share that nobody can mean, and whose
+# division among a gallery's people leaves nothing to reckon with, is a slip.
+_Share = Annotated[float, Field(ge=1e-9, le=1 - 1e-9)]
+_Rate = Annotated[float, Field(ge=1e-9, le=0.5)]
+
 
 class Decisive(Strict):
     """What a call or a gallery may say of decisions; null leaves it to the gallery, then the calibration.
@@ -28,18 +32,18 @@ class Decisive(Strict):
     Nothing here does anything while the model is not calibrated.
     """
 
-    match_rate: Rate | None = Field(
+    match_rate: _Rate | None = Field(
         default=None,
         description="False-match rate: of calls that ask about somebody who is not there, the share that may "
         "get a `match`.",
         examples=[0.01],
     )
-    uncertain_rate: Rate | None = Field(
+    uncertain_rate: _Rate | None = Field(
         default=None,
         description="The same for `uncertain` or better; what is left is `unknown`.",
         examples=[0.1],
     )
-    prior: Share | None = Field(
+    prior: _Share | None = Field(
         default=None,
         description="Probability, before the pictures are seen, that the person asked about is there: among "
         "those enrolled (a query), or the one compared with (verify).",

@@ -123,7 +123,16 @@ def test_verifying_is_one_comparison(client: Client) -> None:
 
 @pytest.mark.parametrize(
     "changes",
-    [{"match_rate": 0.0}, {"prior": 1.0}, {"match_rate": 0.2, "uncertain_rate": 0.1}, {"colour": 1}],
+    [
+        {"match_rate": 0.0},
+        {"match_rate": 5e-324},
+        {"uncertain_rate": 1e-10},
+        {"prior": 1.0},
+        {"prior": 5e-324},
+        {"prior": 1 - 1e-12},
+        {"match_rate": 0.2, "uncertain_rate": 0.1},
+        {"colour": 1},
+    ],
 )
 def test_settings_that_cannot_be_are_refused(client: Client, changes: dict[str, float]) -> None:
     with pytest.raises(ProblemError) as refused:

@@ -53,6 +53,15 @@ def test_the_prior_is_shared_out_among_the_people() -> None:
     assert said(0.8, people=20)[0] == pytest.approx(float(probability(3.0, 0.025)))
 
 
+def test_the_least_shares_there_are_give_the_least_there_is_to_say() -> None:
+    # as a gallery may have them from before calls' rates and priors had a bound
+    tiny = 5e-324
+    likely, decision = said(1.0, rule=Rule(prior=tiny), people=20)
+    assert (likely, decision) == (pytest.approx(0.0, abs=1e-300), "match")
+    assert said(1.0, rule=Rule(tiny, tiny), comparisons=50)[1] == "unknown"
+    assert said(1.0, rule=Rule(match_rate=tiny), comparisons=2)[1] == "uncertain"
+
+
 def test_what_is_hidden_counts() -> None:
     whole, half = said(0.7)[0], said(0.7, query=[4])[0]
     assert half == pytest.approx(float(probability(0.0, 0.5)))
