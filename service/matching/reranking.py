@@ -59,7 +59,10 @@ def reranked_distances(
     distance = np.maximum(distance, 0)  # scores of float16 features may pass 1 by their rounding
     greatest = distance.max(axis=1, keepdims=True)
     distance /= np.where(greatest > 0, greatest, 1)
-    nearest = np.argsort(distance, axis=1, kind="stable")
+    # of pictures alike there may be more than k, all at 0: each leads its own, so that no R(p, k) is empty
+    order = distance.copy()
+    np.fill_diagonal(order, -1)
+    nearest = np.argsort(order, axis=1, kind="stable")
 
     near, half = _reciprocal(nearest, k1), _reciprocal(nearest, int(np.around(k1 / 2)))
     shared = near.astype(np.int64) @ half.T.astype(np.int64)

@@ -144,9 +144,14 @@ def _neighbourhoods(
     """The k nearest of each picture, itself among them, int64 [N, k], and its greatest distance, [N]."""
     neighbours, greatest = [], []
     step = min(rows_at_once(len(everything)), _ROWS)
+    number = 0
     for block in distance.scores(everything, everything, step):
-        neighbours.append(nearest(block, k))
         farthest = distance.of_equals - block.min(axis=1)
+        # of pictures alike there may be more than k: each leads its own, so that no R(p, k) is empty
+        rows = np.arange(len(block))
+        block[rows, number + rows] = np.inf
+        number += len(block)
+        neighbours.append(nearest(block, k))
         greatest.append(np.where(farthest > 0, farthest, 1).astype(np.float32))
     return np.concatenate(neighbours), np.concatenate(greatest)
 

@@ -30,6 +30,24 @@ def test_distances_are_those_of_the_evaluation(number: int, k1: int, k2: int, or
     np.testing.assert_allclose(found, -expected[0], atol=1e-5)
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_among_many_pictures_alike_each_is_its_own_nearest(seed: int) -> None:
+    """Stored in float16 some are longer than 1, so that more than k1 lie at distance 0 from each other."""
+    generator = np.random.default_rng(seed)
+    one = generator.normal(size=64)
+    vectors = np.concatenate(
+        [one / np.linalg.norm(one) + generator.normal(0, 1e-4, (61, 64)), generator.normal(size=(40, 64))]
+    )
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    stored = vectors.astype(np.float16).astype(np.float32)
+    query, gallery = stored[0], stored[1:]
+    found = reranked_distances(gallery @ query, gallery @ gallery.T)
+    assert np.isfinite(found).all()
+    assert found[:60].max() < found[60:].min()
+    (evaluated,) = rerank(query[None], gallery, KReciprocal())
+    assert np.isfinite(evaluated).all()
+
+
 def test_pictures_are_compared_where_both_can_be_seen() -> None:
     features = units((7, occlusion.COUNT, 5), 3)
     codes = np.array([0, 4, 4, 7, 0, 1, 7])

@@ -134,3 +134,9 @@ def test_parameters_out_of_range_are_refused() -> None:
     for values in ((0, 6, 0.3), (20, 0, 0.3), (20, 6, 1.1)):
         with pytest.raises(ValueError, match="k1 >= 1"):
             KReciprocal(*values)
+
+
+def test_each_of_many_copies_is_its_own_nearest() -> None:
+    query, _ = crowd(1, 0, 3)
+    neighbours, _ = reranking._neighbourhoods(np.repeat(query, 30, axis=0), COSINE, 6)
+    assert neighbours[:, 0].tolist() == list(range(30))
