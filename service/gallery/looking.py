@@ -86,6 +86,8 @@ class Looking:
         stored, grades = self._features.graded(
             gallery, hits.ids[:CANDIDATES].tolist(), self._model.embedder.fingerprint
         )
+        if not len(stored.ids):  # all erased since they were found, and of no features there is no shape
+            return unification.select(hits, np.arange(CANDIDATES, len(hits.ids))), {}
         scores = dict(zip(hits.ids.tolist(), hits.scores.tolist(), strict=True))
         with_query = np.array([scores[id] for id in stored.ids.tolist()])
         if unify == unification.FUSE:

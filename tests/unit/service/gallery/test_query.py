@@ -211,6 +211,20 @@ async def test_people_who_are_one_in_the_catalog_are_named_once_before_the_index
         assert [match.image for match in few.results] == [match.image for match in answer.results[:2]]
 
 
+@pytest.mark.parametrize("unify", ["auto", "off", "fuse"])
+@pytest.mark.parametrize("left", [0, 1])
+async def test_candidates_erased_between_search_and_order_are_passed_over(
+    house: House, monkeypatch: pytest.MonkeyPatch, unify: str, left: int
+) -> None:
+    outcomes = await enrol(house, *CROWD)
+    monkeypatch.setattr(house.index, "remove", lambda *_: None)  # as the search saw it
+    for one in outcomes[left:]:
+        await house.galleries.erasure.picture("shop", str(one.id))
+    options = QueryOptions(30, unify=unify, rerank=True)
+    answer = await house.galleries.queries.answer("shop", [picture("p3", 0, 50)], options)
+    assert [match.image for match in answer.results] == [one.id for one in outcomes[:left]]
+
+
 async def test_one_who_got_another_name_since_is_no_evidence(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
