@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
+
 from service.index.protocol import Entries
 
 if TYPE_CHECKING:
@@ -63,10 +65,15 @@ def settle(parts: Parts, doubt: Doubt) -> None:
     if kind is None:
         parts.drop(doubt.gallery)
         return
-    parts.index.keep(doubt.gallery, kind)
+    to_be_flat = parts.index.keep(doubt.gallery, kind)  # and whoever changed that does not go on with it
     there: set[int] = set()
     for start in range(0, len(doubt.pictures), AT_ONCE):
         there |= index_again(parts, doubt.gallery, doubt.pictures[start : start + AT_ONCE])
+    if to_be_flat:
+        comparable = parts.catalog.features.comparable(doubt.gallery, parts.embedder.fingerprint)
+        others = np.setdiff1d(comparable.numbers, list(there)).tolist()
+        for start in range(0, len(others), AT_ONCE):
+            index_again(parts, doubt.gallery, others[start : start + AT_ONCE])
     if parts.snapshots is not None:
         parts.snapshots.note(doubt.gallery, sorted(there))
     if gone := [number for number in doubt.pictures if number not in there]:

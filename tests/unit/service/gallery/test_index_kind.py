@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -11,6 +12,7 @@ from sqlalchemy.exc import OperationalError
 from service.index.options import IndexOptions
 from service.index.protocol import Entries
 from service.problems import NotFollowed
+from service.storage.database import CommitInDoubt
 from tests.gallery_house import House, enrol, found, picture
 
 PICTURES = [picture(f"p{number % 12}", 0, number) for number in range(90)]
@@ -85,6 +87,28 @@ async def test_pictures_erased_while_a_gallery_becomes_flat_do_not_come_back(clu
     )
     assert set(await found(house, QUERY)) == {str(one.id) for one in outcomes} - set(gone)
     assert house.index.clustered(1) == 0
+
+
+async def test_a_gallery_becomes_flat_though_the_commit_of_that_ended_in_doubt(
+    clustering: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = clustering
+    await house.galleries.create("shop", index="clustered")
+    await enrol(house, *PICTURES)
+    await asyncio.to_thread(house.index.settle)
+    assert house.index.clustered(1) > 0
+    change = house.catalog.galleries.change
+
+    def in_doubt(*arguments: Any) -> None:
+        raise CommitInDoubt(change(*arguments))
+
+    monkeypatch.setattr(house.catalog.galleries, "change", in_doubt)
+    with pytest.raises(CommitInDoubt):
+        await house.galleries.change("shop", {"index": "flat"})
+    assert await house.galleries.mend() or await house.galleries.mend()  # the first leaves the cache's notes
+    assert (await house.galleries.get("shop")).index == "flat"
+    assert house.index.clustered(1) == 0
+    assert sum(house.index.parts(1).values()) == len(PICTURES)
 
 
 @pytest.mark.parametrize("refused", [1, 2])
