@@ -59,25 +59,42 @@ class PictureCatalog:
             UnknownGallery, UnknownImage: there is none.
         """
 
-        def work(session: Session) -> tuple[GalleryKey, RemovedImage]:
+        key, removed = self.delete_some(name, [id])
+        if not removed:
+            raise unknown_image(name, id)
+        return key, removed[0]
+
+    def delete_some(self, name: str, ids: Sequence[str]) -> tuple[GalleryKey, list[RemovedImage]]:
+        """Delete the pictures of these ids, at most 5,000, that are there, and people who have none left.
+
+        In one transaction: one by one each would wait for the disk, and SQLite's log be emptied after each.
+
+        Raises:
+            UnknownGallery: there is none.
+        """
+
+        def work(session: Session) -> tuple[GalleryKey, list[RemovedImage]]:
             key = key_in(session, name)
-            row = session.execute(
-                REMOVED.add_columns(ImageRow.person).where(ImageRow.gallery == key.number, ImageRow.id == id)
-            ).one_or_none()
-            if row is None:
-                raise unknown_image(name, id)
-            *removed, person = row
-            note_features(session, ImageRow.number == row.number)
-            session.execute(delete(ImageRow).where(ImageRow.number == row.number))
+            rows = session.execute(
+                REMOVED.add_columns(ImageRow.person).where(
+                    ImageRow.gallery == key.number, ImageRow.id.in_(ids)
+                )
+            ).all()
+            removed = [RemovedImage(*image) for *image, _ in rows]
+            mine = ImageRow.number.in_([image.number for image in removed])
+            note_features(session, mine)
+            session.execute(delete(ImageRow).where(mine))
             session.execute(
                 delete(PersonRow).where(
-                    PersonRow.number == person, ~exists().where(ImageRow.person == person)
+                    PersonRow.number.in_(sorted({row.person for row in rows})),
+                    ~exists().where(ImageRow.person == PersonRow.number),
                 )
             )
-            return key, RemovedImage(*removed)
+            return key, removed
 
         answer = self._database.transact(work)
-        self._database.forget()
+        if answer[1]:
+            self._database.forget()
         return answer
 
     def among(self, gallery: int, ids: Sequence[str]) -> set[str]:

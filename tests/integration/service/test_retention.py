@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import update
 
 from service.client import Client, NewPicture
-from service.retention import Sweeper
+from service.retention import Sweeper, Swept
 from service.storage.tables import ImageRow
 from tests.drawings import encoded, person
 from tests.serving import Serving, handmade_settings, serving
@@ -57,15 +57,14 @@ def test_only_what_is_past_its_gallerys_retention_is_erased(service: Serving) ->
         assembly = service.app.state.assembly
         sweeper = Sweeper(assembly.galleries._parts.catalog, assembly.galleries, assembly.audit, 365)
         # The service's parts live on its own loop; a sweep touches them by threads and futures alone.
-        erased = asyncio.run(sweeper.sweep())
-        assert erased == 1
+        assert asyncio.run(sweeper.sweep()) == Swept(1, left=False)
         assert [picture.person for picture in client.images("forgetful")] == ["young"]
         assert [picture.person for picture in client.images("faithful")] == ["kept"]
         assert [result.person for result in client.query("forgetful", [encoded(person(1))]).results] == [
             "young"
         ]
         client.change_gallery("faithful", retention_days=7)
-        assert asyncio.run(sweeper.sweep()) == 1
+        assert asyncio.run(sweeper.sweep()).erased == 1
         assert client.gallery("faithful").retention_days == 7
         client.change_gallery("faithful", retention_days=None)
         assert client.gallery("faithful").retention_days is None
