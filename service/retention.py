@@ -13,7 +13,7 @@ from service.clock import now
 from service.gallery import Galleries
 from service.problems import NotFollowed, UnknownGallery
 from service.recurring import Recurring
-from service.storage.audit import AuditTrail, Event
+from service.storage.audit import AuditTrail, Event, forget_before
 from service.storage.catalog import Catalog
 from service.storage.database import CommitInDoubt
 
@@ -44,8 +44,8 @@ class Sweeper(Recurring):
     Args:
         catalog: tells what has expired.
         galleries: erases it, from catalog, index, files and cache.
-        audit: records each erasure, and is itself shortened; None where there is no trail.
-        audit_days: how long its lines stay.
+        audit: records each erasure; None where nothing is recorded.
+        audit_days: how long the lines of the trail stay, those included from when it was recorded.
         pause_s: between two sweeps.
         again_s: until the next where something is left.
     """
@@ -79,8 +79,7 @@ class Sweeper(Recurring):
 
     async def sweep(self) -> Swept:
         """Erase all that has expired by now. What cannot be erased keeps nothing else from it."""
-        if self._audit is not None:
-            await asyncio.to_thread(self._audit.forget_before, self._audit_days)
+        await asyncio.to_thread(forget_before, self._catalog.database, self._audit_days)
         count, refused, left = 0, 0, False
         expired = await asyncio.to_thread(self._catalog.pictures.expired, now())
         for gallery, theirs in groupby(expired, key=lambda one: one[0]):

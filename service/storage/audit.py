@@ -24,7 +24,7 @@ from service.clock import now
 from service.storage.database import Database
 from service.storage.tables import AboutRow, AuditRow
 
-__all__ = ["AuditTrail", "Event"]
+__all__ = ["AuditTrail", "Event", "forget_before"]
 
 _log = logging.getLogger(__name__)
 
@@ -164,14 +164,15 @@ class AuditTrail:
         with self._database.engine.connect() as connection:
             return [_event(row) for row in connection.execute(statement)]
 
-    def forget_before(self, days: int) -> int:
-        """Delete events older than so many days; answers how many."""
-        limit = now() - timedelta(days=days)
 
-        def work(session: Any) -> int:
-            return int(session.execute(delete(AuditRow).where(AuditRow.at < limit)).rowcount)
+def forget_before(database: Database, days: int) -> int:
+    """Delete events older than so many days, also where none are added any more; answers how many."""
+    limit = now() - timedelta(days=days)
 
-        return self._database.transact(work)
+    def work(session: Any) -> int:
+        return int(session.execute(delete(AuditRow).where(AuditRow.at < limit)).rowcount)
+
+    return database.transact(work)
 
 
 def _event(row: Any) -> Event:

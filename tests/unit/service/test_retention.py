@@ -136,6 +136,16 @@ async def test_what_the_index_did_not_follow_is_erased_and_has_its_lines(
     assert await found(house, PICTURES[0], "one") == []
 
 
+async def test_lines_end_though_none_are_added_any_more(house: House) -> None:
+    trail = AuditTrail(house.catalog.database)
+    for days in (366, 364):
+        at = datetime.now(UTC) - timedelta(days=days)
+        trail._insert([Event(at, "r", None, "query", "one", None, 1, 200)])
+    await sweeper_of(house, None).sweep()
+    (left,) = trail.events()
+    assert left.at == at
+
+
 async def test_what_ended_in_doubt_has_lines_that_say_so(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
