@@ -190,7 +190,7 @@ class Queries:
         wanted = Wanted(
             options.top_k, options.by == "person", options.evidence, options.unify, options.rerank
         )
-        found = rank(self._parts.catalog, looking, key.number, look, among, wanted)
+        found = rank(self._parts.catalog, looking, key.number, look, among, wanted, people)
         parts = model.index.parts(key.number)
         judging = Judging(
             model.calibration,
@@ -198,17 +198,20 @@ class Queries:
             options.rule.over(key.rule),
             compared_codes(options.unify, graded),
             comparisons=sum(parts.values()) if among is None else len(among),
-            people=people,
+            people=people or 0,
         )
         return matches(found, judging)
 
     def _looked_at(
         self, model: Generation, gallery: int, filters: Filters
-    ) -> tuple[npt.NDArray[np.int64] | None, int]:
-        """Numbers of the pictures that a query looks at (None: all), and how many people they show."""
+    ) -> tuple[npt.NDArray[np.int64] | None, int | None]:
+        """Numbers of the pictures that a query looks at (None: all), and how many people they show.
+
+        None where nobody may need that number.
+        """
         if filters:
             return self._parts.catalog.pictures.matching(gallery, filters)
-        return None, 0 if model.calibration is None else self._parts.catalog.people.count(gallery)
+        return None, None if model.calibration is None else self._parts.catalog.people.count(gallery)
 
 
 def _milliseconds(seconds: Iterable[float]) -> float:

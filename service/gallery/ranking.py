@@ -129,11 +129,16 @@ def rank(
     look: Look,
     among: npt.NDArray[np.int64] | None,
     wanted: Wanted,
+    people: int | None,
 ) -> Ranked:
     """Look until as many are found as are wanted, and as catalog and index agree on.
 
     The index follows the catalog a moment later. A picture that the catalog has no longer is passed over, and
     people who have one name there are one: the next best move up.
+
+    Args:
+        people: how many the pictures looked at show; None: to be counted where that matters. Who asks for
+            more people than there are is not to have every picture scored for it.
 
     Raises:
         UnknownGallery: it was deleted meanwhile.
@@ -151,8 +156,11 @@ def rank(
             hits, distances = looking.reranked(gallery, hits, wanted.unify)
         best = unification.best_per_person(hits) if wanted.by_person else hits
         if len(best.ids) < wanted.top_k and len(found.hits.ids) == look_at:
-            look_at *= _FIRST_LOOK
-            continue
+            if wanted.by_person and people is None:
+                people = catalog.people.count(gallery)
+            if not wanted.by_person or people is None or len(best.ids) < people:
+                look_at *= _FIRST_LOOK
+                continue
         best = unification.select(best, np.arange(min(wanted.top_k, len(best.ids))))
         shown, results = best, [[row] for row in range(len(best.ids))]
         if wanted.evidence > 1:

@@ -2,12 +2,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from models import fusion, occlusion
 from service.gallery import QueryOptions
+from service.gallery.looking import Looking
 from service.index.protocol import Hits, PartSearch
 from service.matching.decision import Rule
 from service.problems import (
@@ -263,6 +265,35 @@ async def test_the_more_evidence_is_asked_for_the_more_is_looked_at(house: House
         "shop", [picture("p1", 0, 99)], QueryOptions(top_k=1, evidence=5)
     )
     assert len(answer.results[0].evidence) == 4
+
+
+@pytest.mark.parametrize("unify", ["auto", "fuse"])
+@pytest.mark.parametrize("filters", [Filters(), Filters(people=["p0", "p1"])])
+async def test_who_asks_for_more_people_than_there_are_does_not_have_everything_scored(
+    house: House, monkeypatch: pytest.MonkeyPatch, unify: str, filters: Filters
+) -> None:
+    people = ["p0", "p1"] if filters else ["p0", "p1", "p2"]
+    await enrol(house, *(picture(f"p{number % 3}", 0, number) for number in range(120)))
+    asked: list[int] = []
+    for name in ("unified", "fused"):
+        made = getattr(Looking, name)
+
+        def counted(self: Looking, *arguments: Any, made: Any = made) -> Any:
+            look = made(self, *arguments)
+            return lambda among, k: asked.append(k) or look(among, k)
+
+        monkeypatch.setattr(Looking, name, counted)
+    options = QueryOptions(top_k=7, unify=unify, filters=filters)
+    answer = await house.galleries.queries.answer("shop", [picture("p1", 0, 999)], options)
+    assert sorted(match.person for match in answer.results) == people
+    # the first 28 are mostly theirs whom the picture shows
+    whole = QueryOptions(top_k=80, unify=unify, filters=filters)
+    assert [match.image for match in answer.results] == [
+        match.image
+        for match in (await house.galleries.queries.answer("shop", [picture("p1", 0, 999)], whole)).results
+    ]
+    assert asked[-1] == 80 * 4
+    assert max(asked[:-1]) <= 28 * 4
 
 
 async def test_a_call_whose_rates_contradict_its_gallerys_is_refused(house: House) -> None:
