@@ -223,6 +223,21 @@ class UnknownPerson(Problem):
     title = "Unknown person"
 
 
+class PicturesPending(Problem):
+    """No enrolled picture of the person can be compared: another model made their features."""
+
+    status = 409
+    slug = "pictures-pending"
+    title = "Pictures pending"
+
+    def __init__(self, gallery: str, person: str) -> None:
+        super().__init__(
+            f"{person!r} is enrolled, but another model made the features of all their pictures. Where they "
+            f"are kept, `penumbra galleries reindex {gallery}`, or POST /v1/galleries/{gallery}/reindex, "
+            "makes them again; else enrol them again."
+        )
+
+
 class PictureNotKept(Problem):
     """The gallery keeps what the model makes of its pictures, but not the pictures."""
 

@@ -17,7 +17,7 @@ from service.api.multipart import described, read_boxes, read_form, read_options
 from service.api.schemas import examples
 from service.api.schemas.decisions import rule_of
 from service.api.schemas.verification import VerifyAnswer, VerifyForm
-from service.problems import BadRequest, UnknownGallery, UnknownPerson
+from service.problems import BadRequest, PicturesPending, UnknownGallery, UnknownPerson
 
 router = APIRouter(prefix="/v1/verify", tags=["query"], route_class=KeyFirst)
 
@@ -33,7 +33,7 @@ _FILES: Final = {
     response_model=VerifyAnswer,
     responses={
         **examples.answered(examples.VERIFIED),
-        **documented(*PICTURE_PROBLEMS, UnknownGallery, UnknownPerson),
+        **documented(*PICTURE_PROBLEMS, UnknownGallery, UnknownPerson, PicturesPending),
     },
     openapi_extra=described(
         _FILES,

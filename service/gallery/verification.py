@@ -14,7 +14,7 @@ from service.gallery.query import Queries, QueryOptions
 from service.gallery.ranking import Match, cosine
 from service.matching import unification
 from service.matching.decision import NO_WISHES, Rule, Verdict, compared_codes, judge
-from service.problems import BadRequest, UnknownPerson
+from service.problems import BadRequest, PicturesPending
 from service.storage.filters import Filters
 
 __all__ = ["Verification", "Verifier"]
@@ -118,7 +118,8 @@ class Verifier:
         """How alike a picture is to the best matching picture of an enrolled person.
 
         Raises:
-            UnknownGallery, UnknownPerson: there is none, or no picture of theirs is of the present model.
+            UnknownGallery, UnknownPerson: there is none.
+            PicturesPending: no picture of theirs is of the model that answers.
             PictureError, Overloaded, DeadlineExceeded: from the embedder.
         """
         key = await self._parts.key(gallery)
@@ -126,7 +127,8 @@ class Verifier:
         options = QueryOptions(1, "image", unify, boxes, Filters(people=[person]), rule)
         answer = await self._queries.answer(gallery, [content], options)
         if not answer.results:
-            raise UnknownPerson(f"no picture of {person!r} can be compared by the present model")
+            await self._parts.read(lambda: self._parts.catalog.people.get(key.number, person))  # gone since?
+            raise PicturesPending(gallery, person)
         (match,) = answer.results
         return Verification(
             match.score, answer.pictures, match.compared, match, answer.fingerprint, match.verdict

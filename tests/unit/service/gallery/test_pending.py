@@ -5,6 +5,7 @@ import logging
 import pytest
 
 from service.gallery import QueryOptions
+from service.problems import PicturesPending, UnknownPerson
 from tests.gallery_house import CROWD, MODEL, NEXT_MODEL, House, enrol, item
 
 
@@ -54,3 +55,17 @@ async def test_all_other_models_are_counted(house: House, fingerprint: str, coun
     await house.galleries.create("other")
     await enrol(house, CROWD[4], gallery="other")
     assert house.catalog.pending.count(1, fingerprint) == count
+
+
+async def test_somebody_of_whom_all_pictures_are_pending_is_no_stranger(house: House) -> None:
+    await enrol(house, *CROWD[:6])
+    await house.leave()
+    house.embedder.fingerprint = NEXT_MODEL
+    await house.enter()
+    verifier = house.galleries.verifier
+    with pytest.raises(PicturesPending, match="galleries reindex shop"):
+        await verifier.person("shop", "p0", CROWD[0], "auto")
+    with pytest.raises(UnknownPerson):
+        await verifier.person("shop", "nobody", CROWD[0], "auto")
+    await enrol(house, CROWD[7])
+    assert (await verifier.person("shop", "p1", CROWD[0], "auto")).image is not None
