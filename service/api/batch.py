@@ -19,6 +19,7 @@ from typing import Final
 
 from fastapi import APIRouter, Request
 from pydantic import ValidationError
+from pydantic_core import from_json
 from starlette.datastructures import State
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -34,7 +35,13 @@ from service.api.multipart import read_boxes
 from service.api.named import GalleryInPath
 from service.api.pace import Pace
 from service.api.query import answer_query
-from service.api.schemas.queries import BATCH_ANSWER_EXAMPLE, BatchAnswer, BatchQuery, QueryAnswer
+from service.api.schemas.queries import (
+    BATCH_ANSWER_EXAMPLE,
+    MAX_ID_LENGTH,
+    BatchAnswer,
+    BatchQuery,
+    QueryAnswer,
+)
 from service.api.stay import Ended, Stay
 from service.problems import (
     BadRequest,
@@ -241,7 +248,11 @@ async def _answer(
         if isinstance(line.content, Problem):
             raise Ended(line.content)
         await stay.admit()
-        asked, pictures = await asyncio.to_thread(_read, line.content)
+        try:
+            asked, pictures = await asyncio.to_thread(_read, line.content)
+        except BadRequest:
+            id = await asyncio.to_thread(_id_in, line.content)
+            raise
         id = asked.id
         add_pictures(state, len(pictures))
         if len(pictures) > assembly.settings.max_query_files:
@@ -268,7 +279,8 @@ async def _answer(
             problem = Problem("The service failed on this line; its log says why.")
     described = None if problem is None else ProblemDocument(**document(problem))
     answered = BatchAnswer(line=line.number, id=id, answer=found, problem=described)
-    content = answered.model_dump_json().encode() + b"\n"
+    # as everywhere, a problem has no members that say nothing
+    content = answered.model_dump_json(exclude={"problem": {"request_id", "errors"}}).encode() + b"\n"
     return LastAnswer(content) if is_last else content
 
 
@@ -289,3 +301,13 @@ def _read(content: bytes) -> tuple[BatchQuery, list[bytes]]:
         except (binascii.Error, ValueError) as error:
             raise BadRequest(f"pictures[{place}]: not base64: {error}") from error
     return asked, pictures
+
+
+def _id_in(content: bytes) -> str | None:
+    """The id of a line that is no query, so that its sender knows which; None where it cannot be read."""
+    try:
+        line = from_json(content)
+    except ValueError:
+        return None
+    id = line.get("id") if isinstance(line, dict) else None
+    return id if isinstance(id, str) and len(id) <= MAX_ID_LENGTH else None

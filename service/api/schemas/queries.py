@@ -46,6 +46,9 @@ SCORE: Final = (
 
 MOST_EVIDENCE: Final = 5
 
+MAX_ID_LENGTH: Final = 256
+"""Characters of a line's id."""
+
 Listed = Annotated[list[Words], Field(min_length=1, max_length=1000)]
 Names = Json[Listed]
 
@@ -116,7 +119,7 @@ class QueryForm(Query):
 class BatchQuery(Query):
     """One line of a batch: a query with its pictures."""
 
-    id: Annotated[str, StringConstraints(max_length=256)] | None = Field(
+    id: Annotated[str, StringConstraints(max_length=MAX_ID_LENGTH)] | None = Field(
         default=None, description="The caller's own; the answer carries it.", examples=["frame-17"]
     )
     pictures: list[str] = Field(

@@ -63,12 +63,24 @@ def test_each_line_gets_its_answer_or_its_problem_in_order(service: Serving) -> 
     for number, who in ((1, "p0"), (13, "p4")):
         assert by_line[number]["answer"]["results"][0]["person"] == who
         assert by_line[number]["problem"] is None
-    assert (by_line[1]["id"], by_line[2]["id"], by_line[7]["id"]) == ("q0", None, "q3")
+    ids = {number: item["id"] for number, item in by_line.items() if item["id"] is not None}
+    # what is wrong with a line does not keep its sender from knowing which it was
+    assert ids == {1: "q0", 4: "q1", 6: "q2", 7: "q3", 8: "q3", 9: "q3", 10: "q3", 13: "q4"}
     problems = {number: by_line[number]["problem"] for number in by_line if number not in (1, 13)}
     assert {problem["status"] // 100 for problem in problems.values()} == {4}
+    assert {frozenset(problem) for problem in problems.values()} == {
+        frozenset({"type", "title", "status", "detail"})
+    }
     assert problems[5]["type"].endswith("body-too-large")
     assert "pictures[0]" in problems[6]["detail"]
     assert problems[7]["type"].endswith("not-a-picture")
+
+
+@pytest.mark.parametrize("id", ["x" * 257, 17, ["q"], None])
+def test_an_id_that_is_none_is_not_answered(service: Serving, id: Any) -> None:
+    url = f"{service.url}/v1/galleries/people/query/batch"
+    answer = httpx.post(url, content=line(1, id=id, colour="red"), headers=NDJSON)
+    assert (answer.json()["id"], answer.json()["problem"]["status"]) == (None, 422)
 
 
 def test_a_stream_longer_than_any_body_is_answered_while_it_comes(service: Serving) -> None:
