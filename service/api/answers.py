@@ -131,7 +131,14 @@ def person(record: PersonRecord) -> Person:
 
 def matched(match: gallery.Match) -> MatchedImage:
     """The gallery picture of a result."""
-    return MatchedImage(id=match.image, camera=match.camera, time=match.time, occlusion=grade(match.grade))
+    return MatchedImage(
+        id=match.image,
+        camera=match.camera,
+        time=match.time,
+        client_id=match.client_id,
+        metadata=dict(match.metadata),
+        occlusion=grade(match.grade),
+    )
 
 
 def verification(found: gallery.Verification) -> VerifyAnswer:

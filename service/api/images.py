@@ -25,6 +25,7 @@ from service.embedding.box import Box
 from service.embedding.decode import media_type
 from service.embedding.thumbnail import THUMBNAIL_TYPE
 from service.gallery import EnrolItem
+from service.moments import Moment
 from service.problems import (
     BadItems,
     BadRequest,
@@ -39,6 +40,7 @@ from service.problems import (
     UnknownGallery,
     UnknownImage,
 )
+from service.storage.filters import Listed
 
 router = APIRouter(prefix="/v1/galleries/{gallery}/images", tags=["pictures"], route_class=KeyFirst)
 
@@ -50,6 +52,9 @@ _PICTURE_HEADERS: Final = {"X-Content-Type-Options": "nosniff", "Cache-Control":
 _ITEMS_EXAMPLE: Final = (
     '[{"person": "anna", "camera": "entrance", "client_id": "anna-1", "metadata": {"shift": "night"}}]'
 )
+
+_A_TIME: Final = "2026-01-31T00:00:00Z"
+_LATER: Final = "2026-02-01T00:00:00Z"
 
 # What it refers to, any JSON value, the page has for the answers.
 _ITEM: Final = Item.model_json_schema(ref_template="#/components/schemas/{model}")
@@ -179,12 +184,42 @@ async def list_images(
         Words | None,
         Query(description="Only from this camera.", openapi_examples={"a camera": {"value": "entrance"}}),
     ] = None,
+    client_id: Annotated[
+        Words | None,
+        Query(
+            description="Only the one that was enrolled with this client id.",
+            openapi_examples={"a client id": {"value": "anna-1"}},
+        ),
+    ] = None,
+    time_from: Annotated[
+        Moment | None,
+        Query(
+            description="Only those taken then or later; RFC 3339, with an offset.",
+            openapi_examples={"a day": {"value": _A_TIME}},
+        ),
+    ] = None,
+    time_to: Annotated[
+        Moment | None,
+        Query(
+            description="Only those taken before; RFC 3339, with an offset.",
+            openapi_examples={"a day": {"value": _LATER}},
+        ),
+    ] = None,
+    pending: Annotated[
+        bool | None,
+        Query(
+            description="Only those that are pending, or only those that are not.",
+            openapi_examples={"of the present model": {"value": False}},
+        ),
+    ] = None,
 ) -> PicturePage:
     """In the order in which they were enrolled, a page at a time, whatever is enrolled meanwhile."""
     assembly = assembly_of(request.app.state)
     if person is not None:
         note_about(request.state, gallery, person)
-    page = await assembly.galleries.pictures.list(gallery, limit, cursor, person, camera)
+    page = await assembly.galleries.pictures.list(
+        gallery, limit, cursor, Listed(person, camera, client_id, time_from, time_to, pending)
+    )
     return PicturePage(
         items=[answers.picture(record, assembly.embedder.fingerprint) for record in page.items],
         next_cursor=page.next_cursor,

@@ -151,6 +151,8 @@ class MatchedImage(Answer):
     id: str
     camera: str | None = None
     time: datetime | None = None
+    client_id: str | None = None
+    metadata: dict[str, Any] = {}
     occlusion: Occlusion | None = None
 
 

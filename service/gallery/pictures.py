@@ -16,6 +16,7 @@ from service.problems import (
     UnknownGallery,
     UnknownImage,
 )
+from service.storage.filters import ALL, Listed
 from service.storage.records import PictureRecord
 
 __all__ = ["Pictures"]
@@ -32,8 +33,7 @@ class Pictures:
         gallery: str,
         limit: int = 100,
         cursor: str | None = None,
-        person: str | None = None,
-        camera: str | None = None,
+        listed: Listed = ALL,
     ) -> Page[PictureRecord]:
         """Pictures in the order in which they were enrolled, ``limit`` at a time.
 
@@ -46,7 +46,9 @@ class Pictures:
         after = 0 if cursor is None else number_before(cursor)
         key = await self._parts.key(gallery)
         found = await self._parts.read(
-            lambda: self._parts.catalog.pictures.page(key.number, limit + 1, after, person, camera)
+            lambda: self._parts.catalog.pictures.page(
+                key.number, limit + 1, after, listed, self._parts.embedder.fingerprint
+            )
         )
         return page_of(found, limit, lambda record: str(record.number))
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -36,6 +36,7 @@ class Match:
         score: mean over the query pictures of score(q, i), -1 to 1: a cosine, with ``fuse`` the fused score.
         image: public id of the picture that matched.
         camera, time: of that picture.
+        client_id, metadata: the caller's, of that picture.
         grade: of that picture.
         compared: what was hidden on both sides, e.g. ``bottom_half+left_quarter``, or ``none``. With ``fuse``
             everything is compared under every type: the one that added most to the score.
@@ -51,6 +52,8 @@ class Match:
     image: str
     camera: str | None
     time: datetime | None
+    client_id: str | None
+    metadata: Mapping[str, Any]
     grade: Grade
     compared: str
     verdict: Verdict | None = None
@@ -204,6 +207,8 @@ def _match(
         image=record.id,
         camera=record.camera,
         time=record.time,
+        client_id=record.client_id,
+        metadata=record.metadata,
         grade=Grade(record.occlusion, record.scores),
         compared=ranked.found.compared(id, int(hits.parts[row])),
         verdict=verdict,

@@ -37,3 +37,25 @@ class Filters:
 
 EVERYTHING: Final = Filters()
 """No condition."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """Conditions that a picture must all meet to be in a list; None asks nothing.
+
+    Attributes:
+        person, camera, client_id: it has this one.
+        time_from, time_to: as of :class:`Filters`.
+        pending: whether another model than the present one made its features.
+    """
+
+    person: str | None = None
+    camera: str | None = None
+    client_id: str | None = None
+    time_from: datetime | None = None
+    time_to: datetime | None = None
+    pending: bool | None = None
+
+
+ALL: Final = Listed()
+"""Every picture."""

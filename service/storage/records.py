@@ -172,6 +172,7 @@ class ImageRecord:
         camera, time: the caller's.
         occlusion: graded code.
         scores: float32 [4], the grader's; None without a grader.
+        client_id, metadata: the caller's.
     """
 
     id: str
@@ -180,6 +181,8 @@ class ImageRecord:
     time: datetime | None
     occlusion: int
     scores: npt.NDArray[np.float32] | None
+    client_id: str | None
+    metadata: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,15 +191,12 @@ class PictureRecord(ImageRecord):
 
     Attributes:
         number: its id in the index, in the order of enrolment.
-        client_id, metadata: the caller's.
         kept: whether its bytes are kept.
         enrolled_at: aware, UTC.
         fingerprint: of the model that made its features.
     """
 
     number: int
-    client_id: str | None
-    metadata: Mapping[str, Any]
     kept: bool
     enrolled_at: datetime
     fingerprint: str

@@ -11,7 +11,8 @@ Which relations that is owed to is noted by triggers in the transaction that del
 No trigger tells of rows of a transaction that was rolled back, or that died with its process: after those it
 is owed to all of them. So a process that has begun notes that too, and strikes it out when it ends in order.
 
-What was written to the write-ahead log is not reached from here; service/storage/README.md says how long it stays.
+What was written to the write-ahead log is not reached from here; service/storage/README.md says how long
+it stays.
 """
 
 from __future__ import annotations

@@ -134,6 +134,8 @@ _MATCHED: Final[Json] = {
     "id": IMAGE,
     "camera": "entrance",
     "time": "2026-01-31T12:00:00Z",
+    "client_id": "anna-1",
+    "metadata": {"shift": "night"},
     "occlusion": _WHOLE,
 }
 QUERY: Final[Json] = {
@@ -157,7 +159,14 @@ QUERY: Final[Json] = {
             "score": -0.1331162452697754,
             "probability": 0.004005,
             "decision": "unknown",
-            "image": {"id": OTHER_IMAGE, "camera": "yard", "time": None, "occlusion": _OTHER_WHOLE},
+            "image": {
+                "id": OTHER_IMAGE,
+                "camera": "yard",
+                "time": None,
+                "client_id": "ben-1",
+                "metadata": {},
+                "occlusion": _OTHER_WHOLE,
+            },
             "compared": "bottom_half",
             "distance": None,
             "overlay": None,

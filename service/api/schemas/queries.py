@@ -9,6 +9,7 @@ from typing import Annotated, Final, Literal
 from pydantic import (
     Field,
     Json,
+    JsonValue,
     PlainSerializer,
     StrictBool,
     StrictInt,
@@ -145,6 +146,8 @@ class MatchedImage(Strict):
     id: str
     camera: str | None
     time: datetime | None
+    client_id: str | None = Field(description="The caller's own.")
+    metadata: dict[str, JsonValue] = Field(description="The caller's own.")
     occlusion: Occlusion
 
 

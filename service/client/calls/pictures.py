@@ -2,16 +2,41 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from service.client.answers import Duplicate, Picture
 from service.client.call import Call, gallery_path, nothing, reader
 from service.client.calls.pages import Pages
+from service.moments import written
 
 
 def images(
-    gallery: str, *, person: str | None = None, camera: str | None = None, page_size: int = 100
+    gallery: str,
+    *,
+    person: str | None = None,
+    camera: str | None = None,
+    client_id: str | None = None,
+    time_from: datetime | None = None,
+    time_to: datetime | None = None,
+    pending: bool | None = None,
+    page_size: int = 100,
 ) -> Pages[Picture]:
-    """All pictures in the order of enrolment, of one person or camera if asked, page by page."""
-    filters = {"person": person, "camera": camera}
+    """All pictures in the order of enrolment, page by page; if asked, only some.
+
+    Args:
+        person, camera, client_id: only those that have this one.
+        time_from, time_to: only those taken at or after, and before; with time zone.
+        pending: only those whose features another model made than the present one, or only the others.
+        page_size: most in one answer.
+    """
+    filters = {
+        "person": person,
+        "camera": camera,
+        "client_id": client_id,
+        "time_from": None if time_from is None else written(time_from),
+        "time_to": None if time_to is None else written(time_to),
+        "pending": None if pending is None else str(pending).lower(),
+    }
     return Pages(gallery_path(gallery, "images"), Picture, page_size, filters)
 
 

@@ -17,7 +17,7 @@ from service.storage.catalog.erased import note_features
 from service.storage.catalog.rows import CHUNK, REMOVED, key_in, read_scores, unknown_image
 from service.storage.database import Database
 from service.storage.facts import facts_of
-from service.storage.filters import Filters
+from service.storage.filters import ALL, Filters, Listed
 from service.storage.records import (
     Enrolled,
     GalleryKey,
@@ -104,17 +104,33 @@ class PictureCatalog:
             return set(connection.execute(statement).scalars())
 
     def page(
-        self, gallery: int, limit: int, after: int = 0, person: str | None = None, camera: str | None = None
+        self, gallery: int, limit: int, after: int = 0, listed: Listed = ALL, present: str = ""
     ) -> list[PictureRecord]:
-        """Up to ``limit`` pictures in the order of enrolment, those after the number ``after``."""
+        """Up to ``limit`` pictures in the order of enrolment, those after the number ``after``.
+
+        Args:
+            present: fingerprint of the present model, whose pictures are not pending.
+        """
         statement = _PICTURES.where(ImageRow.gallery == gallery, ImageRow.number > after)
-        if person is not None:
-            statement = statement.where(PersonRow.name == person)
-        if camera is not None:
-            statement = statement.where(ImageRow.camera == camera)
+        if listed.person is not None:
+            statement = statement.where(PersonRow.name == listed.person)
+        if listed.camera is not None:
+            statement = statement.where(ImageRow.camera == listed.camera)
+        if listed.time_from is not None:
+            statement = statement.where(ImageRow.time >= listed.time_from)
+        if listed.time_to is not None:
+            statement = statement.where(ImageRow.time < listed.time_to)
+        if listed.pending is not None:
+            # in this form, which an index answers: most galleries have none that is pending
+            others = or_(ImageRow.fingerprint < present, ImageRow.fingerprint > present)
+            statement = statement.where(others if listed.pending else ImageRow.fingerprint == present)
+        if listed.client_id is not None:
+            # one at most: ordered and limited, PostgreSQL would go through all pictures in their order
+            statement = statement.where(ImageRow.client_id == listed.client_id)
+        else:
+            statement = statement.order_by(ImageRow.number).limit(limit)
         with self._database.engine.connect() as connection:
-            rows = connection.execute(statement.order_by(ImageRow.number).limit(limit))
-            return [_picture(row) for row in rows]
+            return [_picture(row) for row in connection.execute(statement)]
 
     def get(self, name: str, id: str) -> tuple[GalleryKey, PictureRecord]:
         """A picture by its public id.
@@ -141,8 +157,10 @@ class PictureCatalog:
         with self._database.engine.connect() as connection:
             for start in range(0, len(numbers), CHUNK):
                 wanted = {"gallery": gallery, "numbers": numbers[start : start + CHUNK]}
-                for number, id, person, camera, time, code, scores in connection.execute(_IMAGES, wanted):
-                    found[number] = ImageRecord(id, person, camera, time, code, read_scores(scores))
+                for number, id, person, camera, time, code, scores, *own in connection.execute(
+                    _IMAGES, wanted
+                ):
+                    found[number] = ImageRecord(id, person, camera, time, code, read_scores(scores), *own)
             # a picture that is there says that its gallery is
             if not found and connection.execute(_GALLERY_THERE, {"gallery": gallery}).first() is None:
                 raise UnknownGallery("the gallery was deleted while it was asked")
@@ -231,6 +249,8 @@ _IMAGES: Final = (
         ImageRow.time,
         ImageRow.occlusion,
         ImageRow.scores,
+        ImageRow.client_id,
+        ImageRow.own_metadata,
     )
     .join(PersonRow, PersonRow.number == ImageRow.person)
     .where(

@@ -83,7 +83,9 @@ def test_a_query_parameter_that_a_call_does_not_know_is_refused_by_every_call(ht
                 assert refused(answer).startswith("There is no query parameter 'limt'; "), (method, path)
                 assert "422" in operations[method]["responses"], (method, path)
     asked = http.get("/v1/galleries/shop/images?persn=anna&limit=5")
-    assert refused(asked).endswith("known are 'camera', 'cursor', 'limit', 'person'.")
+    assert refused(asked).endswith(
+        "known are 'camera', 'client_id', 'cursor', 'limit', 'pending', 'person', 'time_from', 'time_to'."
+    )
     assert refused(http.get("/v1/model?a=1")).endswith("this call takes none.")
     assert refused(http.get("/v1/galleries?limit=1&limit=2")) == "The query parameter 'limit' was sent twice."
     assert len(http.get("/v1/galleries?limit=1").json()["items"]) == 1

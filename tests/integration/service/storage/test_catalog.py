@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from sqlalchemy import create_engine, make_url, text
+from sqlalchemy import create_engine, event, make_url, text
 from sqlalchemy.orm import Session
 
 from service.problems import GalleryExists, UnknownGallery, UnknownImage
 from service.storage.catalog import Catalog
+from service.storage.filters import Listed
 from service.storage.records import GalleryKey, MadeBefore, NewImage
 from service.storage.schema import CatalogError
 from service.storage.ulid import new_ulid
@@ -409,6 +410,63 @@ def test_the_databases_own_time_zone_is_in_nobodys_way(
     for _ in range(3):  # of several connections, each used again
         assert [one.time for one in catalog.pictures.page(number, 10)] == times
     catalog.close()
+
+
+def test_a_list_has_what_meets_all_its_conditions(catalog: Catalog) -> None:
+    number = gallery(catalog)
+    noon = datetime(2026, 1, 31, 12, tzinfo=UTC)
+    told: list[dict[str, Any]] = [
+        {"person": "anna", "camera": "yard", "client_id": "a-1", "time": noon},
+        {"person": "anna", "client_id": "a-2", "time": noon + timedelta(hours=1)},
+        {"person": "ben", "camera": "yard", "client_id": "b-1"},
+        {"person": "ben", "time": noon + timedelta(hours=2)},
+    ]
+    for place, one in enumerate(told):
+        model = OTHER_MODEL if place % 3 == 0 else MODEL
+        catalog.pictures.enrol(number, model, [image(place, **{"client_id": None, "camera": None, **one})])
+    catalog.pictures.enrol(gallery(catalog, "other"), MODEL, [image(9, client_id="a-1")])
+
+    def listed(after: int = 0, limit: int = 10, **conditions: Any) -> list[int]:
+        page = catalog.pictures.page(number, limit, after, Listed(**conditions), MODEL)
+        return [one.number - 1 for one in page]
+
+    assert listed() == [0, 1, 2, 3]
+    assert (listed(client_id="a-1"), listed(client_id="b-2"), listed(client_id="A-1")) == ([0], [], [])
+    assert (listed(client_id="a-1", person="ben"), listed(1, client_id="a-1")) == ([], [])
+    assert listed(time_from=noon) == [0, 1, 3]
+    assert listed(time_to=noon) == []
+    assert listed(time_from=noon + timedelta(hours=1), time_to=noon + timedelta(hours=2)) == [1]
+    assert (listed(pending=True), listed(pending=False)) == ([0, 3], [1, 2])
+    assert listed(pending=True, limit=1) == [0]
+    assert (listed(1, pending=True), listed(pending=True, camera="yard")) == ([3], [0])
+
+
+@pytest.mark.parametrize("conditions", [{"client_id": "c17"}, {"pending": True}])
+def test_a_list_of_few_is_not_looked_for_among_all(catalog: Catalog, conditions: dict[str, Any]) -> None:
+    """But by an index: whoever goes through the pictures in their order reads a whole gallery for one."""
+    number = gallery(catalog)
+    catalog.pictures.enrol(number, MODEL, [image(seed, client_id=f"c{seed}") for seed in range(3000)])
+    catalog.pictures.enrol(number, OTHER_MODEL, [image(3000, client_id="other")])
+    engine = catalog.database.engine
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("ANALYZE"))
+    asked: list[tuple[str, Any]] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        asked.append((statement, parameters))
+
+    event.listen(engine, "before_cursor_execute", note)
+    assert len(catalog.pictures.page(number, 101, 0, Listed(**conditions), MODEL)) == 1
+    event.remove(engine, "before_cursor_execute", note)
+    (asked_of_images,) = [one for one in asked if "FROM images" in one[0]]
+    explain = "EXPLAIN QUERY PLAN " if catalog.database.is_sqlite else "EXPLAIN "
+    with engine.connect() as connection:
+        if not catalog.database.is_sqlite:  # as if the pictures were too many for it
+            connection.execute(text("SET LOCAL enable_seqscan = off"))
+        rows = connection.exec_driver_sql(explain + asked_of_images[0], asked_of_images[1])
+        plan = "\n".join(map(str, rows))
+    column = "client_id" if "client_id" in conditions else "fingerprint"
+    assert f"(gallery=? AND {column}" in plan or f"gallery_{column}_idx" in plan, plan
 
 
 def test_statistics_count_what_the_previous_model_made_too(catalog: Catalog) -> None:

@@ -46,7 +46,7 @@ class Files:
 def answer(count: int, fingerprint: str = MODEL) -> QueryAnswer:
     whole = Grade(0, None)
     matches = tuple(
-        Match(rank, f"p{rank}", 0.5, f"i{rank}", None, None, whole, "top_half")
+        Match(rank, f"p{rank}", 0.5, f"i{rank}", None, None, None, {}, whole, "top_half")
         for rank in range(1, count + 1)
     )
     return QueryAnswer((Grade(2, None),), matches, fingerprint, Timings(0, 0, 0, 0, 0))
