@@ -8,7 +8,7 @@ from typing import Annotated, Final
 
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator
 
-__all__ = ["Moment", "written"]
+__all__ = ["Moment", "window_fault", "written"]
 
 _FORM: Final = re.compile(
     r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2})", re.ASCII | re.IGNORECASE
@@ -42,3 +42,10 @@ def written(moment: datetime) -> str:
     if offset is not None and offset.total_seconds() % 60:
         moment = moment.astimezone(UTC)
     return moment.isoformat()
+
+
+def window_fault(time_from: datetime | None, time_to: datetime | None) -> str | None:
+    """What is wrong with asking for what is from then until then, or None."""
+    if time_from is None or time_to is None or time_from <= time_to:
+        return None
+    return f"time_from ({written(time_from)}) must not be after time_to ({written(time_to)})"

@@ -6,7 +6,8 @@ status, the slug of its type and its title. Anything else that is raised is a fa
 
 from __future__ import annotations
 
-from typing import ClassVar, Final
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Final
 
 TYPE_PREFIX: Final = "https://penumbra.invalid/problems/"
 
@@ -37,6 +38,11 @@ class Problem(Exception):
     @property
     def headers(self) -> dict[str, str]:
         """Response headers that belong to this problem."""
+        return {}
+
+    @property
+    def members(self) -> dict[str, Any]:
+        """What its document has beside the members that every problem has."""
         return {}
 
 
@@ -98,18 +104,30 @@ class BoxOutside(PictureError):
 # Requests
 
 
-class BadRequest(Problem):
-    """The request is not what the interface takes."""
+class _Invalid(Problem):
+    """``errors``: by field, where it was found field by field: ``field`` and ``message`` of each."""
 
     status = 422
+
+    def __init__(self, detail: str, errors: Sequence[Mapping[str, str]] = ()) -> None:
+        super().__init__(detail)
+        self.errors = errors
+
+    @property
+    def members(self) -> dict[str, Any]:
+        return {"errors": [dict(one) for one in self.errors]} if self.errors else {}
+
+
+class BadRequest(_Invalid):
+    """The request is not what the interface takes."""
+
     slug = "invalid-request"
     title = "Request does not validate"
 
 
-class BadItems(Problem):
+class BadItems(_Invalid):
     """The form field ``items`` is not what enrolling takes."""
 
-    status = 422
     slug = "bad-items"
     title = "Items do not validate"
 

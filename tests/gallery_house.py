@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pytest
 
 from models.bundle import BundleMetadata, Training
+from models.calibration import Calibration
 from service.embedding.box import Box
 from service.embedding.features import PictureFeatures, StageTimes
 from service.gallery import EnrolItem, EnrolOutcome, Galleries, QueryOptions
@@ -120,12 +121,14 @@ class House:
         self.folder = folder
         self.options = options
         self.embedder = FakeEmbedder()
+        self.calibration: Calibration | None = None
 
     async def enter(self) -> Galleries:
         self.catalog = Catalog(f"sqlite:///{self.folder / 'catalog.sqlite3'}")
         self.index = LocalIndex(DIMENSION, self.options)
         self.pictures = PictureStore((self.folder / "pictures").as_uri(), self.catalog.id, self.catalog.about)
-        self.galleries = Galleries(Parts(self.catalog, self.index, self.embedder, self.pictures))
+        parts = Parts(self.catalog, self.index, self.embedder, self.pictures, self.calibration)
+        self.galleries = Galleries(parts)
         await self.galleries.start()
         return self.galleries
 

@@ -164,6 +164,7 @@ def query_answer(answer: gallery.QueryAnswer, drawn: QueryOverlays | None = None
         query=QueryUnderstood(
             occlusion=pictures[0].occlusion,
             pictures=pictures,
+            compared_images=answer.compared,
             overlay=None if drawn is None else QueryOverlay(**asdict(drawn.query)),
         ),
         results=[

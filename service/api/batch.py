@@ -28,7 +28,7 @@ from service.api.assembly import Assembly, assembly_of
 from service.api.audit import add_about, add_pictures, note_stream
 from service.api.authentication import QUERY, KeyFirst
 from service.api.faults import ProblemDocument, document, documented
-from service.api.field_faults import field_faults, said
+from service.api.field_faults import field_faults, said, told
 from service.api.lines import Line, in_time, lines_of
 from service.api.linger import linger
 from service.api.multipart import read_boxes
@@ -280,7 +280,8 @@ async def _answer(
     described = None if problem is None else ProblemDocument(**document(problem))
     answered = BatchAnswer(line=line.number, id=id, answer=found, problem=described)
     # as everywhere, a problem has no members that say nothing
-    content = answered.model_dump_json(exclude={"problem": {"request_id", "errors"}}).encode() + b"\n"
+    silent = {"request_id"} if described is not None and described.errors else {"request_id", "errors"}
+    content = answered.model_dump_json(exclude={"problem": silent}).encode() + b"\n"
     return LastAnswer(content) if is_last else content
 
 
@@ -293,7 +294,8 @@ def _read(content: bytes) -> tuple[BatchQuery, list[bytes]]:
     try:
         asked = BatchQuery.model_validate_json(content)
     except ValidationError as error:
-        raise BadRequest(said(field_faults(error.errors()), most=10)) from error
+        faults = field_faults(error.errors())
+        raise BadRequest(said(faults, most=10), told(faults)) from error
     pictures = []
     for place, picture in enumerate(asked.pictures):
         try:

@@ -16,7 +16,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Match, Mount
 
-from service.api.field_faults import FieldFault, field_faults, said
+from service.api.field_faults import FieldFault, field_faults, said, told
 from service.api.request_id import REQUEST_ID
 from service.problems import (
     TYPE_PREFIX,
@@ -62,6 +62,7 @@ def document(problem: Problem, **members: Any) -> dict[str, Any]:
         "title": problem.title,
         "status": problem.status,
         "detail": problem.detail,
+        **problem.members,
         **members,
     }
 
@@ -125,6 +126,8 @@ def _located(fault: dict[str, Any]) -> dict[str, Any]:
     if fault["type"] == "json_invalid":
         about = f"No JSON: {fault['ctx']['error']} (character {fault['loc'][1]})"
         return {**fault, "loc": ("body",), "msg": about}
+    if fault["loc"] == ("body",) and isinstance(fault["input"], bytes):
+        return {**fault, "msg": "Not taken for JSON: send it with `Content-Type: application/json`"}
     return {**fault, "loc": fault["loc"][1:] or fault["loc"]}
 
 
@@ -148,7 +151,7 @@ def install(app: FastAPI) -> None:
     async def on_invalid(_: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
         faults = field_faults(_located(fault) for fault in error.errors())
-        return problem_response(BadRequest(said(faults)), errors=[fault.model_dump() for fault in faults])
+        return problem_response(BadRequest(said(faults), told(faults)))
 
     async def on_http_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from service.api.schemas.strict import GALLERY_NAME, WORDS
 
-__all__ = ["FieldFault", "field_faults", "said"]
+__all__ = ["FieldFault", "field_faults", "said", "told"]
 
 _OURS: Final = {"value_error": "Value error, ", "assertion_error": "Assertion failed, "}
 """What pydantic writes before the words of this service's own checks, by its name for them."""
@@ -18,6 +18,10 @@ _PATTERNS: Final = {
     WORDS: "Must be 1 to 256 characters, none of them a control character",
     GALLERY_NAME: "Must be 1 to 64 lower-case letters, digits, '.', '_' or '-', the first a letter or digit",
 }
+
+
+_MOST_TOLD: Final = 1000
+"""Of a list without a limit each item may be at fault."""
 
 
 class FieldFault(BaseModel):
@@ -47,6 +51,11 @@ def said(faults: Sequence[FieldFault], most: int | None = None) -> str:
     texts = [f"{fault.field}: {fault.message}" if fault.field else fault.message for fault in faults[:most]]
     more = len(faults) - len(texts)
     return "; ".join(texts) + (f" (and {more} more)" if more else "")
+
+
+def told(faults: Sequence[FieldFault]) -> list[dict[str, str]]:
+    """Faults as a problem's ``errors``, up to :data:`_MOST_TOLD`."""
+    return [fault.model_dump() for fault in faults[:_MOST_TOLD]]
 
 
 def _name(location: tuple[int | str, ...]) -> str:

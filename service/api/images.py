@@ -14,7 +14,7 @@ from service.api.assembly import assembly_of
 from service.api.audit import note_about, note_pictures
 from service.api.authentication import ENROL, QUERY, KeyFirst
 from service.api.faults import PICTURE_PROBLEMS, documented, problem_response
-from service.api.field_faults import field_faults, said
+from service.api.field_faults import field_faults, said, told
 from service.api.multipart import read_form
 from service.api.named import GalleryInPath, ImageInPath
 from service.api.paging import Cursor, Limit
@@ -25,7 +25,7 @@ from service.embedding.box import Box
 from service.embedding.decode import media_type
 from service.embedding.thumbnail import THUMBNAIL_TYPE
 from service.gallery import EnrolItem
-from service.moments import Moment
+from service.moments import Moment, window_fault
 from service.problems import (
     BadItems,
     BadRequest,
@@ -217,6 +217,8 @@ async def list_images(
     assembly = assembly_of(request.app.state)
     if person is not None:
         note_about(request.state, gallery, person)
+    if (fault := window_fault(time_from, time_to)) is not None:
+        raise BadRequest(fault)
     page = await assembly.galleries.pictures.list(
         gallery, limit, cursor, Listed(person, camera, client_id, time_from, time_to, pending)
     )
@@ -303,7 +305,8 @@ def read_items(text: str | None, files: int) -> list[Item]:
     try:
         items = _ITEMS.validate_json(text)
     except ValidationError as error:
-        raise BadItems(said(field_faults(error.errors(), ("items",)), most=5)) from error
+        faults = field_faults(error.errors(), ("items",))
+        raise BadItems(said(faults, most=5), told(faults)) from error
     if len(items) != files:
         raise BadItems(
             f"There are {files} files but {len(items)} items; each file needs its item, in the same order."

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 
-from service.api.field_faults import field_faults, said
+from service.api.field_faults import field_faults, said, told
 from service.embedding.box import Box
 from service.problems import BadRequest
 
@@ -89,7 +89,17 @@ def read_options(form: Form, kind: type[Options]) -> Options:
     try:
         return kind.model_validate(form.fields)
     except ValidationError as error:
-        raise BadRequest(said(field_faults(error.errors()))) from error
+        faults = field_faults(_as_json(fault, kind) for fault in error.errors())
+        raise BadRequest(said(faults), told(faults)) from error
+
+
+def _as_json(fault: Mapping[str, Any], kind: type[BaseModel]) -> Mapping[str, Any]:
+    """Of an option that is no JSON at all: what it is to be, by the example that it is described with."""
+    if fault["type"] != "json_invalid":
+        return fault
+    example = str((kind.model_fields[fault["loc"][0]].examples or [""])[0])
+    what = "object" if example.startswith("{") else "array"
+    return {**fault, "msg": f"Must be a JSON {what}, e.g. {example}"}
 
 
 def read_boxes(numbers: Sequence[Sequence[int] | None] | None, files: int) -> list[Box | None]:

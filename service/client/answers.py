@@ -233,9 +233,13 @@ class QueryPicture(Answer):
 
 
 class QueryUnderstood(QueryPicture):
-    """How the service saw the query: its first picture, and every one of them."""
+    """How the service saw the query: its first picture, and every one of them.
+
+    ``compared_images``: how many of the gallery's pictures were looked at, all or what the filters left.
+    """
 
     pictures: list[QueryPicture] = []
+    compared_images: int | None = None
     overlay: QueryOverlay | None = None
 
 

@@ -83,6 +83,7 @@ class QueryAnswer:
         fingerprint: of the model that compared.
         timings: in milliseconds.
         pending: pictures of the gallery that could not be compared, since another model made their features.
+        compared: pictures that were looked at: the gallery's, or those that the filters leave.
     """
 
     pictures: tuple[Grade, ...]
@@ -90,6 +91,7 @@ class QueryAnswer:
     fingerprint: str
     timings: Timings
     pending: int = 0
+    compared: int = 0
 
 
 class Queries:
@@ -110,8 +112,8 @@ class Queries:
         Raises:
             UnknownGallery: there is none, or it was deleted meanwhile.
             PictureError, Overloaded, DeadlineExceeded: from the embedder, for any of the pictures.
-            BadRequest: no picture, ``top_k`` or ``evidence`` below 1, ``unify`` is not a choice, or the rates
-                contradict those of the gallery or the calibration.
+            BadRequest: no picture, ``top_k`` or ``evidence`` below 1, ``unify`` is not a choice, the rates
+                contradict those of the gallery or the calibration, or there is no calibration.
         """
         began = time.perf_counter()
         if not contents:
@@ -124,6 +126,9 @@ class Queries:
             raise BadRequest(f"unify must be one of {', '.join(unification.CHOICES)}, not {options.unify!r}")
         if options.boxes and len(options.boxes) != len(contents):
             raise BadRequest(f"there are {len(contents)} pictures but {len(options.boxes)} boxes")
+        models = [model for model in (self._parts.present, self._parts.previous) if model is not None]
+        if (fault := options.rule.in_vain(model.calibration for model in models)) is not None:
+            raise BadRequest(fault)
         key = await self._parts.key(gallery)
         while True:
             model = self._parts.answering(key.number)
@@ -155,7 +160,7 @@ class Queries:
             look = looking.unified(key.number, rounds, parts, options.unify)
         began_search = time.perf_counter()
         graded = [picture.occlusion for picture in rounds[0]]
-        results, pending = await self._parts.read(
+        (results, compared), pending = await self._parts.read(
             lambda: (
                 self._ranked(model, looking, key, look, graded, options),
                 self._pending.count(key.number, model.embedder.fingerprint),
@@ -175,6 +180,7 @@ class Queries:
                 total=_milliseconds([ended - began]),
             ),
             pending=pending,
+            compared=compared,
         )
 
     def _ranked(
@@ -185,22 +191,23 @@ class Queries:
         look: Look,
         graded: Sequence[int],
         options: QueryOptions,
-    ) -> tuple[Match, ...]:
+    ) -> tuple[tuple[Match, ...], int]:
+        """The results, and how many pictures were looked at for them."""
         among, people = self._looked_at(model, key.number, options.filters)
         wanted = Wanted(
             options.top_k, options.by == "person", options.evidence, options.unify, options.rerank
         )
         found = rank(self._parts.catalog, looking, key.number, look, among, wanted, people)
-        parts = model.index.parts(key.number)
+        compared = sum(model.index.parts(key.number).values()) if among is None else len(among)
         judging = Judging(
             model.calibration,
             options.unify,
             options.rule.over(key.rule),
             compared_codes(options.unify, graded),
-            comparisons=sum(parts.values()) if among is None else len(among),
+            comparisons=compared,
             people=people or 0,
         )
-        return matches(found, judging)
+        return matches(found, judging), compared
 
     def _looked_at(
         self, model: Generation, gallery: int, filters: Filters

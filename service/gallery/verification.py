@@ -65,8 +65,8 @@ class Verifier:
 
         Raises:
             PictureError, Overloaded, DeadlineExceeded: from the embedder, for either.
-            BadRequest: not two pictures, ``unify`` is not a choice, or the rates contradict the
-                calibration's.
+            BadRequest: not two pictures, ``unify`` is not a choice, the rates contradict the
+                calibration's, or there is no calibration.
         """
         if len(contents) != 2:
             raise BadRequest(f"two pictures are compared, not {len(contents)}")
@@ -77,7 +77,10 @@ class Verifier:
             )
         if unify not in unification.PAIR_CHOICES:
             raise BadRequest(f"unify must be one of {', '.join(unification.PAIR_CHOICES)}, not {unify!r}")
-        if (fault := rule.contradicts(NO_WISHES, self._parts.calibration)) is not None:
+        fault = rule.in_vain([self._parts.calibration]) or rule.contradicts(
+            NO_WISHES, self._parts.calibration
+        )
+        if fault is not None:
             raise BadRequest(fault)
         views = await embed_together(self._parts.embedder, contents, (occlusion.NONE,), boxes)
         code = unification.query_occlusion(unify, views[0].occlusion)

@@ -13,7 +13,7 @@ Comparing with one picture, or with one person, is the same with one of each.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -67,6 +67,16 @@ class Rule:
         return (
             f"match_rate ({match[0][0]:g}, {match[0][1]}) must not be above uncertain_rate "
             f"({uncertain[0][0]:g}, {uncertain[0][1]})"
+        )
+
+    def in_vain(self, calibrations: Iterable[Calibration | None]) -> str | None:
+        """What is wrong with a call that states anything while no model that answers is calibrated."""
+        stated = [field.name for field in fields(Rule) if getattr(self, field.name) is not None]
+        if not stated or any(one is not None for one in calibrations):
+            return None
+        return (
+            f"{', '.join(stated)}: the served bundle has no calibration, so nothing is decided and this "
+            "would do nothing. Leave it out, or make a calibration (`penumbra-train calibrate`)"
         )
 
     @property

@@ -29,7 +29,7 @@ _Rate = Annotated[float, Field(ge=1e-9, le=0.5)]
 class Decisive(Strict):
     """What a call or a gallery may say of decisions; null leaves it to the gallery, then the calibration.
 
-    Nothing here does anything while the model is not calibrated.
+    While the model is not calibrated, a call that states any of it is refused; a gallery's waits for one.
     """
 
     match_rate: _Rate | None = Field(

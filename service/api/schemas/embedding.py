@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field, Json
 
 from models import occlusion
-from service.api.schemas.pictures import BOXES, BoxNumbers, Occlusion
+from service.api.schemas.pictures import BOXES, BOXES_EXAMPLE, BoxNumbers, Occlusion
 from service.api.schemas.strict import Strict
 
 
@@ -22,7 +22,9 @@ class EmbedForm(Strict):
         min_length=1,
         json_schema_extra={"default": '["none"]'},
     )
-    boxes: Json[list[BoxNumbers | None]] | None = Field(default=None, description=BOXES)
+    boxes: Json[list[BoxNumbers | None]] | None = Field(
+        default=None, description=BOXES, examples=[BOXES_EXAMPLE]
+    )
 
 
 class Embedding(Strict):

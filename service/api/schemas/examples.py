@@ -139,7 +139,7 @@ _MATCHED: Final[Json] = {
     "occlusion": _WHOLE,
 }
 QUERY: Final[Json] = {
-    "query": {"occlusion": _HALF, "pictures": [{"occlusion": _HALF}], "overlay": None},
+    "query": {"occlusion": _HALF, "pictures": [{"occlusion": _HALF}], "compared_images": 3, "overlay": None},
     "results": [
         {
             "rank": 1,

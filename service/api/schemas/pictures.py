@@ -28,6 +28,9 @@ BOXES: Final = (
 )
 
 
+BOXES_EXAMPLE: Final = "[[120, 40, 64, 128]]"
+
+
 class Scores(Strict):
     """The grader's four scores, 0 to 1."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from datetime import datetime
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import (
     Field,
@@ -15,17 +15,21 @@ from pydantic import (
     StrictInt,
     StrictStr,
     StringConstraints,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
     WithJsonSchema,
+    WrapValidator,
+    model_validator,
 )
 
 from service.api.faults import ProblemDocument
 from service.api.schemas import examples
 from service.api.schemas.decisions import DECISION, PROBABILITY, Decisive
-from service.api.schemas.pictures import BOXES, MAX_METADATA_MEMBERS, BoxNumbers, Occlusion
+from service.api.schemas.pictures import BOXES, BOXES_EXAMPLE, MAX_METADATA_MEMBERS, BoxNumbers, Occlusion
 from service.api.schemas.strict import Strict, Words
 from service.matching.reranking import CANDIDATES
 from service.matching.unification import CHOICES
-from service.moments import Moment
+from service.moments import Moment, window_fault
 from service.overlays import MOST_RESULTS
 
 ONLY_CAMERAS: Final = "Only pictures from these."
@@ -57,7 +61,17 @@ OWN_METADATA: Final = (
     "Only pictures whose own metadata has every one of these members, with this string, number or boolean."
 )
 _Finite = Annotated[float, Field(strict=True, allow_inf_nan=False)]
-_Scalar = StrictBool | StrictInt | _Finite | StrictStr
+
+
+def _one_fault(said: object, read: ValidatorFunctionWrapHandler) -> object:
+    """What is none of a union's kinds has one fault, not one for each kind."""
+    try:
+        return read(said)
+    except ValidationError as error:
+        raise ValueError("must be a string, a finite number or a boolean") from error
+
+
+_Scalar = Annotated[StrictBool | StrictInt | _Finite | StrictStr, WrapValidator(_one_fault)]
 Told = Annotated[dict[str, _Scalar], Field(min_length=1, max_length=MAX_METADATA_MEMBERS)]
 
 
@@ -103,17 +117,35 @@ class Query(Decisive):
         default=None, description="Only pictures taken before; RFC 3339, with an offset."
     )
 
+    @model_validator(mode="after")
+    def _window(self) -> Self:
+        if (fault := window_fault(self.time_from, self.time_to)) is not None:
+            raise ValueError(fault)
+        return self
+
 
 class QueryForm(Query):
     """A query's options, as form fields."""
 
-    boxes: Json[list[BoxNumbers | None]] | None = Field(default=None, description=BOXES)
-    cameras: Names | None = Field(default=None, description=f"{ONLY_CAMERAS} {CAMERAS_AS_JSON}")
-    people: Names | None = Field(default=None, description=f"{ONLY_PEOPLE} {PEOPLE_AS_JSON}")
-    exclude_cameras: Names | None = Field(default=None, description=f"{NO_CAMERAS} {CAMERAS_AS_JSON}")
-    exclude_people: Names | None = Field(default=None, description=f"{NO_PEOPLE} {PEOPLE_AS_JSON}")
+    boxes: Json[list[BoxNumbers | None]] | None = Field(
+        default=None, description=BOXES, examples=[BOXES_EXAMPLE]
+    )
+    cameras: Names | None = Field(
+        default=None, description=f"{ONLY_CAMERAS} {CAMERAS_AS_JSON}", examples=['["entrance"]']
+    )
+    people: Names | None = Field(
+        default=None, description=f"{ONLY_PEOPLE} {PEOPLE_AS_JSON}", examples=['["anna"]']
+    )
+    exclude_cameras: Names | None = Field(
+        default=None, description=f"{NO_CAMERAS} {CAMERAS_AS_JSON}", examples=['["entrance"]']
+    )
+    exclude_people: Names | None = Field(
+        default=None, description=f"{NO_PEOPLE} {PEOPLE_AS_JSON}", examples=['["anna"]']
+    )
     metadata: Json[Told] | None = Field(
-        default=None, description=f'{OWN_METADATA} A JSON object, e.g. `{{"shift": "night"}}`.'
+        default=None,
+        description=f'{OWN_METADATA} A JSON object, e.g. `{{"shift": "night"}}`.',
+        examples=['{"shift": "night"}'],
     )
 
 
@@ -231,6 +263,11 @@ class QueryUnderstood(QueryPicture):
     """How the service saw the query: its first picture, and every picture."""
 
     pictures: list[QueryPicture]
+    compared_images: int = Field(
+        description="Pictures of the gallery that were looked at: all, or what the filters leave. Where it "
+        "is 0, an empty answer says nothing of the person: perhaps a name in a filter is misspelt.",
+        examples=[1204],
+    )
     overlay: QueryOverlay | None = Field(default=None, description="With `overlays`; else null.")
 
 

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field, Json
 
 from service.api.schemas.decisions import DECISION, PROBABILITY, Decisive
-from service.api.schemas.pictures import BOXES, BoxNumbers
+from service.api.schemas.pictures import BOXES, BOXES_EXAMPLE, BoxNumbers
 from service.api.schemas.queries import COMPARED, SCORE, MatchedImage, QueryPicture
 from service.api.schemas.strict import GalleryName, Strict, Words
 from service.matching.unification import CHOICES
@@ -22,7 +22,9 @@ class VerifyForm(Decisive):
         default="auto",
         description="As for a query; a type's name is the first picture's occlusion; fuse needs a gallery.",
     )
-    boxes: Json[list[BoxNumbers | None]] | None = Field(default=None, description=BOXES)
+    boxes: Json[list[BoxNumbers | None]] | None = Field(
+        default=None, description=BOXES, examples=[BOXES_EXAMPLE]
+    )
 
 
 class VerifyAnswer(Strict):

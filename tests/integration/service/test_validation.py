@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import logging
 from collections.abc import Iterator
@@ -50,6 +51,87 @@ def test_contradicting_rates_are_told_in_plain_words(http: httpx.Client) -> None
     kind = {"Content-Type": "application/x-ndjson"}
     answered = http.post("/v1/galleries/shop/query/batch", content=line, headers=kind)
     assert answered.json()["problem"]["detail"] == said
+
+
+def test_a_body_that_is_not_said_to_be_json_is_told_how_to_be(http: httpx.Client) -> None:
+    for method, path in (("POST", "/v1/galleries"), ("PATCH", "/v1/galleries/shop")):
+        for headers in ({}, {"Content-Type": "application/x-www-form-urlencoded"}):
+            answer = http.request(method, path, content=b'{"name": "other"}', headers=headers)
+            assert refused(answer).endswith("send it with `Content-Type: application/json`")
+
+
+def test_an_option_that_is_no_json_is_told_what_it_is_to_be(http: httpx.Client) -> None:
+    for name, value, wanted in (
+        ("cameras", "cam0", 'cameras: Must be a JSON array, e.g. ["entrance"]'),
+        ("exclude_people", "anna", 'exclude_people: Must be a JSON array, e.g. ["anna"]'),
+        ("metadata", "shift=night", 'metadata: Must be a JSON object, e.g. {"shift": "night"}'),
+        ("boxes", "1,2,3,4", "boxes: Must be a JSON array, e.g. [[120, 40, 64, 128]]"),
+        ("metadata", '{"a": null}', "metadata.a: must be a string, a finite number or a boolean"),
+        ("metadata", '{"a": [1]}', "metadata.a: must be a string, a finite number or a boolean"),
+    ):
+        answer = http.post("/v1/galleries/shop/query", files={"files": PICTURE}, data={name: value})
+        assert refused(answer) == wanted
+        field, message = wanted.split(": ", 1)
+        assert answer.json()["errors"] == [{"field": field, "message": message}]
+    embed = http.post("/v1/embed", files={"files": PICTURE}, data={"occlusions": "none"})
+    assert refused(embed) == 'occlusions: Must be a JSON array, e.g. ["none", "bottom_half"]'
+
+
+def test_faults_of_forms_and_lines_are_told_by_field_as_those_of_json_are(http: httpx.Client) -> None:
+    asked = http.post("/v1/galleries/shop/query", files={"files": PICTURE}, data={"top_k": "0", "by": "x"})
+    assert [one["field"] for one in asked.json()["errors"]] == ["top_k", "by"]
+    items = json.dumps([{"person": ""}])
+    enrolled = http.post("/v1/galleries/shop/images", files={"files": PICTURE}, data={"items": items})
+    assert [one["field"] for one in enrolled.json()["errors"]] == ["items[0].person"]
+    kind = {"Content-Type": "application/x-ndjson"}
+    line = json.dumps({"pictures": [], "top_k": 0})
+    answered = http.post("/v1/galleries/shop/query/batch", content=line, headers=kind).json()
+    assert [one["field"] for one in answered["problem"]["errors"]] == ["top_k", "pictures"]
+    absent = http.post("/v1/galleries/shop/query", files={"other": PICTURE})
+    assert "errors" not in absent.json()
+
+
+def test_a_time_that_ends_before_it_begins_is_refused(http: httpx.Client) -> None:
+    window = {"time_from": "2026-02-01T00:00:00Z", "time_to": "2026-01-31T00:00:00Z"}
+    said = "time_from (2026-02-01T00:00:00+00:00) must not be after time_to (2026-01-31T00:00:00+00:00)"
+    assert refused(http.post("/v1/galleries/shop/query", files={"files": PICTURE}, data=window)) == said
+    assert refused(http.get("/v1/galleries/shop/images", params=window)) == said
+    at_once = {"time_from": window["time_to"], "time_to": window["time_to"]}
+    assert http.get("/v1/galleries/shop/images", params=at_once).json()["items"] == []
+
+
+def test_what_would_decide_nothing_is_refused_but_of_a_gallery(http: httpx.Client) -> None:
+    """The handmade bundle has no calibration; a gallery's own may wait for one that has."""
+    line = json.dumps({"pictures": [base64.b64encode(PICTURE).decode()], "prior": 0.1})
+    kind = {"Content-Type": "application/x-ndjson"}
+    for name in ("match_rate", "uncertain_rate", "prior"):
+        form = {name: "0.1"}
+        for path, files in (
+            ("/v1/galleries/shop/query", [("files", PICTURE)]),
+            ("/v1/verify", [("files", PICTURE), ("files", PICTURE)]),
+        ):
+            said = refused(http.post(path, files=files, data=form))
+            assert said.startswith(f"{name}: the served bundle has no calibration")
+    answered = http.post("/v1/galleries/shop/query/batch", content=line, headers=kind).json()
+    assert answered["problem"]["detail"].startswith("prior: the served bundle has no calibration")
+    assert http.patch("/v1/galleries/shop", json={"prior": 0.1}).json()["prior"] == 0.1
+    assert http.post("/v1/galleries/shop/query", files={"files": PICTURE}).is_success
+
+
+def test_an_answer_says_how_many_pictures_were_looked_at(http: httpx.Client) -> None:
+    items = json.dumps([{"person": "anna", "camera": "entrance"}, {"person": "ben"}])
+    files = [("files", PICTURE), ("files", encoded(person(2)))]
+    http.post("/v1/galleries", json={"name": "counted"}).raise_for_status()
+    http.post("/v1/galleries/counted/images", files=files, data={"items": items}).raise_for_status()
+    for filters, count in (
+        ({}, 2),
+        ({"cameras": '["entrance"]'}, 1),
+        ({"cameras": '["entrnace"]'}, 0),
+        ({"people": '["ben", "anna"]', "top_k": "1"}, 2),
+    ):
+        answer = http.post("/v1/galleries/counted/query", files={"files": PICTURE}, data=filters).json()
+        assert answer["query"]["compared_images"] == count
+        assert bool(answer["results"]) == bool(count)
 
 
 def test_a_body_that_is_no_json_is_told_as_such(http: httpx.Client) -> None:

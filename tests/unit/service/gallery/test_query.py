@@ -17,6 +17,7 @@ from service.problems import (
     NotAPicture,
 )
 from service.storage.filters import Filters
+from tests.calibrations import handmade_calibration
 from tests.gallery_house import CROWD, MODEL, House, enrol, found, picture, vector
 
 
@@ -297,6 +298,9 @@ async def test_who_asks_for_more_people_than_there_are_does_not_have_everything_
 
 
 async def test_a_call_whose_rates_contradict_its_gallerys_is_refused(house: House) -> None:
+    await house.leave()
+    house.calibration = handmade_calibration()
+    await house.enter()
     await enrol(house, picture("p1", 0, 1))
     await house.galleries.change("shop", {"match_rate": 0.4})
     query = picture("p1", 0, 2)
