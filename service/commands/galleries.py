@@ -7,6 +7,7 @@ from typing import Annotated, Final, Literal
 
 import typer
 
+from service.commands.careful import CarefulGroup
 from service.commands.options import (
     SERVICE_URL,
     AsJson,
@@ -24,7 +25,9 @@ __all__ = ["galleries_app"]
 
 _NAMED: Final = 5  # of those that could not be embedded, --json has more
 
-galleries_app = typer.Typer(help="List, create and delete galleries.", no_args_is_help=True)
+galleries_app = typer.Typer(
+    help="List, create, change and delete galleries.", no_args_is_help=True, cls=CarefulGroup
+)
 
 
 @galleries_app.command("list")

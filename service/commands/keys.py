@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from service.commands.careful import CarefulGroup
 from service.commands.options import AsJson, CatalogUrl, DataDir
 from service.commands.reaching import opened_database
 from service.commands.saying import print_json
@@ -18,6 +19,7 @@ __all__ = ["keys_app"]
 keys_app = typer.Typer(
     help="Make, list and revoke keys. From the first active key on, the service asks everybody for one.",
     no_args_is_help=True,
+    cls=CarefulGroup,
 )
 
 

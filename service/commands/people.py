@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from service.commands.careful import CarefulGroup
 from service.commands.options import SERVICE_URL, AsJson, GalleryName, Url
 from service.commands.reaching import connected
-from service.commands.saying import plain, print_json
+from service.commands.saying import fail, plain, print_json
+
+if TYPE_CHECKING:
+    from service.client import Person
 
 __all__ = ["people_app"]
 
-people_app = typer.Typer(help="List, rename, merge and erase people of a gallery.", no_args_is_help=True)
+people_app = typer.Typer(
+    help="List, rename, merge and erase people of a gallery.", no_args_is_help=True, cls=CarefulGroup
+)
 
 
 @people_app.command("list")
@@ -49,16 +55,44 @@ def rename_person(
     url: Url = SERVICE_URL,
     as_json: AsJson = False,
 ) -> None:
-    """Give a person another name, or merge two who turned out to be one.
+    """Give a person another name.
 
     [bold]Examples[/]
 
       penumbra people rename unknown-17 anna --gallery shop
 
-      penumbra people rename anna-2 anna --merge --gallery shop
+      penumbra people rename anna-2 anna --merge --gallery shop    # as `penumbra people merge`
     """
     with connected(url) as client:
         changed = client.rename_person(gallery, person, name, merge=merge)
+    _say(changed, as_json)
+
+
+@people_app.command("merge")
+def merge_people(
+    person: Annotated[str, typer.Argument(help="Whose pictures go to the other; the name is gone then.")],
+    into: Annotated[str, typer.Argument(help="The person who has them all then; must be there.")],
+    gallery: GalleryName,
+    url: Url = SERVICE_URL,
+    as_json: AsJson = False,
+) -> None:
+    """Make two people who turned out to be one the same person.
+
+    No picture is lost. Which ones were whose is not kept, so two that are merged cannot be parted again.
+
+    [bold]Example[/]
+
+      penumbra people merge anna-2 anna --gallery shop
+    """
+    if person == into:
+        fail(f"{person!r} cannot be merged into itself", code=2)
+    with connected(url) as client:
+        client.person(gallery, into)  # a mistyped name would else be what the person is called from then on
+        changed = client.rename_person(gallery, person, into, merge=True)
+    _say(changed, as_json)
+
+
+def _say(changed: Person, as_json: bool) -> None:
     if as_json:
         print_json(changed.model_dump(mode="json"))
     else:

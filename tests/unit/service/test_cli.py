@@ -28,6 +28,7 @@ COMMANDS = [
     ["galleries", "delete"],
     ["people", "list"],
     ["people", "rename"],
+    ["people", "merge"],
     ["people", "erase"],
     ["bench", "accuracy"],
     ["bench", "load"],
@@ -169,6 +170,23 @@ def test_help_of_every_command_shows_an_example(command: list[str]) -> None:
     done = run(*command, "--help")
     assert done.exit_code == 0
     assert f"penumbra {' '.join(command)}" in done.stdout.partition("Example")[2]
+
+
+@pytest.mark.parametrize(
+    ("mistyped", "suggested"),
+    [
+        (["people", "erased"], None),
+        (["people", "mergee"], "merge"),
+        (["galleries", "deleted"], None),
+        (["galleries", "crate"], "create"),
+        (["keys", "revok"], None),
+    ],
+)
+def test_no_mistyped_command_leads_to_one_that_erases(mistyped: list[str], suggested: str | None) -> None:
+    done = run(*mistyped, "anna")
+    assert done.exit_code == 2
+    assert f"No such command '{mistyped[-1]}'" in done.stderr
+    assert ("Did you mean" in done.stderr, f"'{suggested}'" in done.stderr) == (bool(suggested),) * 2
 
 
 def test_help_imports_nothing_heavy() -> None:
