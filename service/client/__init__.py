@@ -52,6 +52,7 @@ from service.client.connection import (
 )
 from service.client.faults import (
     ClientError,
+    NotInUrl,
     ProblemError,
     ServiceUnreachable,
     UnexpectedAnswer,
@@ -90,6 +91,7 @@ __all__ = [
     "MatchedImage",
     "Model",
     "NewPicture",
+    "NotInUrl",
     "Occlusion",
     "Person",
     "Picture",

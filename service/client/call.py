@@ -11,7 +11,7 @@ from urllib.parse import quote
 import httpx
 from pydantic import BaseModel, ValidationError
 
-from service.client.faults import ProblemError, UnexpectedAnswer
+from service.client.faults import NotInUrl, ProblemError, UnexpectedAnswer
 from service.client.requests import Part
 
 __all__ = ["Call", "Series", "Stream", "gallery_path", "nothing", "problem_of", "reader"]
@@ -138,8 +138,12 @@ def nothing(_: httpx.Response) -> None:
 
 
 def gallery_path(name: str, *rest: str) -> str:
-    """Path of a gallery, or of something in it."""
+    """Path of a gallery, or of something in it.
+
+    Raises:
+        NotInUrl: a name is empty, or means another place.
+    """
     for part in (name, *rest):
-        if part in (".", ".."):  # quoting does not help: on the way, people/.. becomes the gallery itself
-            raise ValueError(f"{part!r} cannot be named in a URL")
+        if part in ("", ".", ".."):  # quoting does not help: on the way, people/.. becomes the gallery itself
+            raise NotInUrl(f"no gallery, person or picture can have the name {part!r}: no URL can carry it")
     return "/".join(["/v1/galleries", quote(name, safe=""), *(quote(part, safe="") for part in rest)])

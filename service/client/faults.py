@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["ClientError", "ProblemError", "ServiceUnreachable", "UnexpectedAnswer"]
+__all__ = ["ClientError", "NotInUrl", "ProblemError", "ServiceUnreachable", "UnexpectedAnswer"]
 
 
 class ClientError(Exception):
@@ -18,6 +18,10 @@ class ServiceUnreachable(ClientError):
 
 class UnexpectedAnswer(ClientError):
     """An answer came that no Penumbra service gives; usually something else listens at that address."""
+
+
+class NotInUrl(ClientError, ValueError):
+    """A name that no URL can carry was given; nothing was sent."""
 
 
 class ProblemError(ClientError):

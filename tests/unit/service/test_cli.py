@@ -323,6 +323,27 @@ def test_missing_service_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) ->
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("name", ["", ".", ".."])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["people", "erase", "NAME", "-g", "shop", "--yes"],
+        ["people", "rename", "NAME", "anna", "-g", "shop"],
+        ["people", "merge", "NAME", "anna", "-g", "shop"],
+        ["people", "list", "-g", "NAME"],
+        ["galleries", "delete", "NAME", "--yes"],
+        ["query", __file__, "-g", "NAME"],
+    ],
+    ids=lambda command: " ".join(command[:2]),
+)
+def test_name_that_no_url_carries_is_told_in_one_line(played: Played, command: list[str], name: str) -> None:
+    played.galleries["shop"] = set()
+    done = run(*(name if word == "NAME" else word for word in command))
+    assert (done.exit_code, len(done.stderr.splitlines())) == (1, 1)
+    assert repr(name) in done.stderr
+    assert all(method == "GET" for method, _ in played.asked)
+
+
 @pytest.mark.parametrize("arguments", [["--provider", "abacus"], ["--port", "99999"]])
 def test_serve_refuses_a_setting_that_is_not_valid(arguments: list[str]) -> None:
     done = run("serve", *arguments)
