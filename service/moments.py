@@ -8,7 +8,7 @@ from typing import Annotated, Final
 
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator
 
-__all__ = ["Moment", "window_fault", "written"]
+__all__ = ["Moment", "read_moment", "window_fault", "written"]
 
 _FORM: Final = re.compile(
     r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2})", re.ASCII | re.IGNORECASE
@@ -34,6 +34,24 @@ def _in_utc(moment: datetime) -> datetime:
 
 Moment = Annotated[AwareDatetime, BeforeValidator(_of_the_form), AfterValidator(_in_utc)]
 """Read from a text of RFC 3339's form alone; aware, UTC."""
+
+
+def read_moment(text: str) -> datetime:
+    """A moment as people write it: RFC 3339, or shorter, and without an offset on this machine's clock.
+
+    ``2026-11-20`` is that day's beginning, ``2026-11-20 08:30`` that minute's.
+
+    Raises:
+        ValueError: it is none of these.
+    """
+    try:
+        moment = datetime.fromisoformat(text.strip())
+        return (moment if moment.tzinfo is not None else moment.astimezone()).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise ValueError(
+            f"{text!r} is no date or time, such as 2026-01-31, '2026-01-31 13:00' (on this machine's clock) "
+            "or 2026-01-31T13:00:00+01:00"
+        ) from error
 
 
 def written(moment: datetime) -> str:

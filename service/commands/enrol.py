@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from service.commands.options import SERVICE_URL, AsJson, GalleryName, OwnMetadata, Url
+from service.commands.options import A_TIME, SERVICE_URL, AsJson, GalleryName, OwnMetadata, Url
 from service.commands.reaching import connected
 from service.commands.saying import fail, print_json
 
@@ -34,6 +34,12 @@ def enrol(
             dir_okay=False,
         ),
     ] = None,
+    camera: Annotated[
+        str | None, typer.Option(help="Which camera took them, where the pattern or manifest names none.")
+    ] = None,
+    time: Annotated[
+        str | None, typer.Option(help=f"When they were taken, where the manifest does not say: {A_TIME}.")
+    ] = None,
     metadata: OwnMetadata = None,
     url: Url = SERVICE_URL,
     as_json: AsJson = False,
@@ -41,9 +47,9 @@ def enrol(
     """Enrol a folder of pictures. Run again, it enrols only what is new.
 
     Each person has a folder of pictures; or files are named by a pattern; or a manifest lists them.
-    A picture's path in the folder is its client id. --metadata is told of every picture, where the
-    manifest does not say otherwise. A picture that was there stays as it was enrolled; --json lists those of
-    which something else was said. Ends with 1 if a picture failed.
+    A picture's path in the folder is its client id. --camera, --time and --metadata are told of every picture
+    of which pattern or manifest do not say otherwise. A picture that was there stays as it was enrolled;
+    --json lists those of which something else was said. Ends with 1 if a picture failed.
 
     [bold]Examples[/]
 
@@ -53,20 +59,29 @@ def enrol(
 
       penumbra enrol crops/ -g station --manifest crops.csv --json
 
-      penumbra enrol people/ -g shop --metadata shift=night --metadata gate:=4
+      penumbra enrol people/ -g shop --camera entrance --metadata shift=night --metadata gate:=4
     """
-    from service.folder import FolderError, read_folder, read_manifest
-    from service.metadata_options import MetadataError, read_metadata
+    from service.folder import read_folder, read_manifest
+    from service.metadata_options import read_metadata
+    from service.moments import read_moment
 
     if pattern is not None and manifest is not None:
         fail("give --pattern or --manifest, not both", code=2)
     try:
         told = read_metadata(metadata or ())
+        taken = None if time is None else read_moment(time)
         pictures = read_manifest(manifest, folder) if manifest else read_folder(folder, pattern)
-    except (FolderError, MetadataError) as error:
+    except ValueError as error:
         fail(str(error), code=2)
-    if told:
-        pictures = [replace(one, metadata={**told, **(one.metadata or {})}) for one in pictures]
+    pictures = [
+        replace(
+            one,
+            camera=one.camera or camera,
+            time=one.time or taken,
+            metadata={**told, **(one.metadata or {})} or None,
+        )
+        for one in pictures
+    ]
     with connected(url) as client:
         if create:
             _create_if_missing(client, gallery)

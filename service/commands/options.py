@@ -24,6 +24,21 @@ OwnMetadata = Annotated[
     list[str] | None,
     typer.Option("--metadata", help="key=text, or key:=value for a number, true or false; may be repeated."),
 ]
+Boxes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--box",
+        metavar="X,Y,W,H",
+        help="Where in a full frame the person is, in pixels: once for each picture, in order; none for one "
+        "that shows the person alone.",
+    ),
+]
+A_TIME: Final = "a date, a date and time on this machine's clock, or RFC 3339 with an offset"
+"""What :func:`service.moments.read_moment` takes."""
+
+Unify = Annotated[
+    str, typer.Option(help="auto, off, fuse, or what is hidden in the query, e.g. bottom_half.")
+]
 
 MatchRate = Annotated[
     float | None, typer.Option(help="Share of strangers' queries that may get a match, up to 0.5.")

@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 import typer
 
 from service.commands.options import (
+    A_TIME,
     SERVICE_URL,
     AsJson,
+    Boxes,
     GalleryName,
     MatchRate,
     OwnMetadata,
     Prior,
     UncertainRate,
+    Unify,
     Url,
 )
 from service.commands.reaching import connected
@@ -39,15 +42,31 @@ def query(
     by: Annotated[
         str, typer.Option(help="Rank people by their best picture, or pictures: person, image.")
     ] = "person",
-    unify: Annotated[
-        str, typer.Option(help="auto, off, fuse, or what is hidden in the query, e.g. bottom_half.")
-    ] = "auto",
+    unify: Unify = "auto",
+    box: Boxes = None,
     camera: Annotated[
         list[str] | None, typer.Option(help="Only pictures from this camera; may be given several times.")
     ] = None,
-    exclude_camera: Annotated[list[str] | None, typer.Option(help="No picture from this camera.")] = None,
-    person: Annotated[list[str] | None, typer.Option(help="Only this person.")] = None,
-    exclude_person: Annotated[list[str] | None, typer.Option(help="Not this person.")] = None,
+    exclude_camera: Annotated[
+        list[str] | None, typer.Option(help="No picture from this camera; may be given several times.")
+    ] = None,
+    person: Annotated[
+        list[str] | None, typer.Option(help="Only this person; may be given several times.")
+    ] = None,
+    exclude_person: Annotated[
+        list[str] | None, typer.Option(help="Not this person; may be given several times.")
+    ] = None,
+    time_from: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="TIME",
+            help=f"Only pictures taken then or later: {A_TIME}.",
+        ),
+    ] = None,
+    time_to: Annotated[
+        str | None, typer.Option("--to", metavar="TIME", help="Only pictures taken before.")
+    ] = None,
     metadata: OwnMetadata = None,
     evidence: Annotated[
         int, typer.Option(min=1, max=5, help="Pictures to show of each person: the best, and the next ones.")
@@ -82,27 +101,37 @@ def query(
 
       penumbra query who.jpg -g shop --camera entrance --camera exit --exclude-person guard
 
+      penumbra query who.jpg -g shop --from '2026-11-20 22:00' --to 2026-11-21T06:00:00+01:00
+
+      penumbra query frame.jpg -g shop --box 120,40,64,128
+
       penumbra query who.jpg -g shop --metadata shift=night --metadata gate:=4
 
       penumbra query who.jpg -g shop --overlays why/
     """
+    from service.box_text import read_boxes
     from service.client import Decisions, Filters
-    from service.metadata_options import MetadataError, read_metadata
+    from service.metadata_options import read_metadata
+    from service.moments import read_moment
 
     if by not in ("person", "image"):
         fail(f"--by is person or image, not {by!r}", code=2)
     ranked_by: Literal["person", "image"] = "person" if by == "person" else "image"
     try:
-        told = read_metadata(metadata or ())
-    except MetadataError as error:
+        boxes = read_boxes(box or (), len(pictures))
+        filters = Filters(
+            cameras=camera or (),
+            people=person or (),
+            exclude_cameras=exclude_camera or (),
+            exclude_people=exclude_person or (),
+            time_from=None if time_from is None else read_moment(time_from),
+            time_to=None if time_to is None else read_moment(time_to),
+            metadata=read_metadata(metadata or ()),
+        )
+        if filters.time_from and filters.time_to and filters.time_from >= filters.time_to:
+            raise ValueError("--from is not before --to, so no picture could be found")
+    except ValueError as error:
         fail(str(error), code=2)
-    filters = Filters(
-        cameras=camera or (),
-        people=person or (),
-        exclude_cameras=exclude_camera or (),
-        exclude_people=exclude_person or (),
-        metadata=told,
-    )
     with connected(url) as client:
         answer = client.query(
             gallery,
@@ -110,6 +139,7 @@ def query(
             top_k=top_k,
             by=ranked_by,
             unify=unify,
+            boxes=boxes,
             filters=filters,
             decisions=Decisions(match_rate, uncertain_rate, prior),
             rerank=rerank,

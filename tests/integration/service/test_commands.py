@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from typer.testing import CliRunner
 
+from service.api.schemas.queries import QueryForm
 from service.cli import app
 from service.client import Client, NewPicture
+from service.commands.query import query
 from tests.drawings import encoded, person
 from tests.serving import Serving, handmade_settings, serving
 
@@ -55,3 +60,71 @@ def test_people_are_merged_into_one_who_is_there(client: Client, run: Any) -> No
     merged = run("people", "merge", "anna-2", "anna", "-g", "g", "--json")
     assert json.loads(merged.stdout) == {"name": "anna", "images": 2}
     assert {one.name: one.images for one in client.people("g")} == {"anna": 2, "bo": 1}
+
+
+def test_query_has_an_option_for_every_field_of_rest() -> None:
+    called = {
+        "boxes": "box",
+        "cameras": "camera",
+        "people": "person",
+        "exclude_cameras": "exclude_camera",
+        "exclude_people": "exclude_person",
+    }
+    assert {called.get(name, name) for name in QueryForm.model_fields} <= set(
+        inspect.signature(query).parameters
+    )
+
+
+def test_query_looks_at_the_pictures_of_a_time(client: Client, run: Any, tmp_path: Path) -> None:
+    times = [datetime(2026, 11, 20, hour, tzinfo=UTC) for hour in (8, 12, 16)]
+    client.enrol(
+        "g", [NewPicture(encoded(person(1, n)), f"at-{t.hour}", time=t) for n, t in enumerate(times)]
+    )
+    (tmp_path / "who.png").write_bytes(encoded(person(1)))
+
+    def found(*options: str) -> set[str]:
+        done = run("query", tmp_path / "who.png", "-g", "g", "--json", *options)
+        assert done.exit_code == 0, done.stderr
+        return {result["person"] for result in json.loads(done.stdout)["results"]}
+
+    assert found("--from", "2026-11-20T12:00:00Z") == {"at-12", "at-16"}
+    assert found("--to", "2026-11-20T13:00:00+01:00") == {"at-8"}
+    assert found("--from", "2026-11-20T09:00:00Z", "--to", "2026-11-20T16:00:00Z") == {"at-12"}
+    assert found("--from", "2026-11-18", "--to", "2026-11-22 12:30") == {"at-8", "at-12", "at-16"}
+    for wrong in (["--from", "yesterday"], ["--from", "2026-11-20", "--to", "2026-11-20"]):
+        refused = run("query", tmp_path / "who.png", "-g", "g", *wrong)
+        assert (refused.exit_code, len(refused.stderr.splitlines())) == (2, 1)
+
+
+def test_query_looks_at_the_person_in_the_box(client: Client, run: Any, tmp_path: Path) -> None:
+    enrol(client, "anna", "bo")
+    frame = Image.new("RGB", (300, 200))
+    frame.paste(person(0, 5), (20, 30))
+    frame.paste(person(1, 5), (150, 40))
+    frame.save(tmp_path / "frame.png")
+    person(0, 6).save(tmp_path / "anna.png")
+
+    def best(*arguments: str | Path) -> str:
+        done = run("query", *arguments, "-g", "g", "--json", "--top-k", "1")
+        assert done.exit_code == 0, done.stderr
+        return str(json.loads(done.stdout)["results"][0]["person"])
+
+    assert best(tmp_path / "frame.png", "--box", "20,30,64,128") == "anna"
+    assert best(tmp_path / "frame.png", "--box", "150 40 64 128") == "bo"
+    both = [tmp_path / "anna.png", tmp_path / "frame.png"]
+    assert best(*both, "--box", "none", "--box", "[20, 30, 64, 128]") == "anna"
+    for boxes in (["--box", "1,2,3"], ["--box", "none", "--box", "1,2,3,4"]):
+        assert run("query", tmp_path / "frame.png", "-g", "g", *boxes).exit_code == 2
+
+
+def test_camera_and_time_are_told_of_a_whole_folder(client: Client, run: Any, tmp_path: Path) -> None:
+    for who, name in enumerate(("anna_c1", "bo_c")):
+        person(who).save(tmp_path / f"{name}.png")
+    listed = "path,person,camera\nanna_c1.png,anna,1\nbo_c.png,bo,\n"
+    (tmp_path / "list.csv").write_text(listed)
+    told = ["--camera", "gate", "--time", "2026-11-20T12:00:00+01:00"]
+    done = run("enrol", tmp_path, "-g", "g", "--manifest", tmp_path / "list.csv", *told)
+    assert done.exit_code == 0, done.stderr
+    stored = {one.person: (one.camera, one.time) for one in client.images("g")}
+    noon = datetime(2026, 11, 20, 11, tzinfo=UTC)
+    assert stored == {"anna": ("1", noon), "bo": ("gate", noon)}

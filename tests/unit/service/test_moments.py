@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -9,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from service.moments import Moment, written
+from service.moments import Moment, read_moment, written
 
 MOMENT = TypeAdapter(Moment)
 
@@ -72,3 +74,34 @@ def test_what_is_no_moment_of_utc_is_refused() -> None:
 @given(st.datetimes(datetime(1000, 1, 1), datetime(9000, 1, 1), timezones=offsets))
 def test_what_is_written_is_read_as_the_same_moment(moment: datetime) -> None:
     assert MOMENT.validate_python(written(moment)) == moment
+
+
+@pytest.fixture
+def clock_of_berlin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "CET-1CEST,M3.5.0,M10.5.0/3")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2026-01-31", datetime(2026, 1, 30, 23, tzinfo=UTC)),
+        ("2026-01-31 13:00", datetime(2026, 1, 31, 12, tzinfo=UTC)),
+        ("2026-07-31T13:00:30", datetime(2026, 7, 31, 11, 0, 30, tzinfo=UTC)),
+        ("2026-01-31T13:00:00Z", datetime(2026, 1, 31, 13, tzinfo=UTC)),
+        (" 2026-01-31T13:00+02:00", datetime(2026, 1, 31, 11, tzinfo=UTC)),
+    ],
+)
+def test_what_people_write_is_read_by_this_machines_clock(
+    clock_of_berlin: None, text: str, expected: datetime
+) -> None:
+    assert read_moment(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", "yesterday", "13:00", "31.1.2026", "0001-01-01T00:00:00+01:00"])
+def test_what_is_no_moment_is_told_with_examples(text: str) -> None:
+    with pytest.raises(ValueError, match="such as 2026-01-31"):
+        read_moment(text)
