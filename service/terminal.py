@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, Task, TextColumn, TimeRemainingColumn
 from rich.progress import ProgressColumn as RichColumn
 from rich.text import Text
 
-__all__ = ["messages", "picture_progress", "tables"]
+__all__ = ["messages", "pairs", "picture_progress", "tables"]
 
 
 def messages() -> Console:
@@ -19,6 +21,14 @@ def tables() -> Console:
     """Where answers go. Piped, a table is as wide as it needs to be instead of 80 columns."""
     console = Console(highlight=False)
     return console if console.is_terminal else Console(highlight=False, width=160)
+
+
+def pairs(told: Mapping[str, str]) -> None:
+    """Print what is told of one thing, a line for each, the values below one another."""
+    width = max(map(len, told))
+    console = tables()
+    for what, value in told.items():
+        console.print(Text(f"{what:<{width}}  {value}"), soft_wrap=True)
 
 
 class _Rate(RichColumn):

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import time
-from typing import Annotated, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 
 from service.commands.careful import CarefulGroup
 from service.commands.options import (
+    CLEARED,
     SERVICE_URL,
     AsJson,
     IndexKind,
     MatchRate,
+    NewMatchRate,
+    NewPrior,
+    NewRetentionDays,
+    NewUncertainRate,
     Prior,
     RetentionDays,
     UncertainRate,
@@ -20,6 +25,9 @@ from service.commands.options import (
 )
 from service.commands.reaching import connected
 from service.commands.saying import fail, plain, print_json
+
+if TYPE_CHECKING:
+    from service.client import Gallery
 
 __all__ = ["galleries_app"]
 
@@ -68,6 +76,9 @@ def create_gallery(
     ] = False,
     retention_days: RetentionDays = None,
     index: IndexKind = None,
+    match_rate: MatchRate = None,
+    uncertain_rate: UncertainRate = None,
+    prior: Prior = None,
     url: Url = SERVICE_URL,
     as_json: AsJson = False,
 ) -> None:
@@ -75,13 +86,19 @@ def create_gallery(
 
     [bold]Examples[/]
 
-      penumbra galleries create station-north --retention-days 30
+      penumbra galleries create station-north --keep-pictures --retention-days 30
 
-      penumbra galleries create watch-list --index flat
+      penumbra galleries create watch-list --index flat --match-rate 0.001 --prior 0.05
     """
     with connected(url) as client:
         gallery = client.create_gallery(
-            name, keep_pictures=keep_pictures, retention_days=retention_days, index=_index(index) or "auto"
+            name,
+            keep_pictures=keep_pictures,
+            retention_days=retention_days,
+            index=_index(index) or "auto",
+            match_rate=match_rate,
+            uncertain_rate=uncertain_rate,
+            prior=prior,
         )
     if as_json:
         print_json(gallery.model_dump(mode="json"))
@@ -92,40 +109,74 @@ def create_gallery(
 @galleries_app.command("change")
 def change_gallery(
     name: Annotated[str, typer.Argument(help="The gallery.")],
-    match_rate: MatchRate = None,
-    uncertain_rate: UncertainRate = None,
-    prior: Prior = None,
-    retention_days: RetentionDays = None,
+    keep_pictures: Annotated[
+        bool | None,
+        typer.Option(
+            "--keep-pictures/--no-keep-pictures",
+            help="Store pictures that are enrolled from now on, or only their features; those before stay.",
+        ),
+    ] = None,
+    retention_days: NewRetentionDays = None,
     index: IndexKind = None,
+    match_rate: NewMatchRate = None,
+    uncertain_rate: NewUncertainRate = None,
+    prior: NewPrior = None,
     url: Url = SERVICE_URL,
     as_json: AsJson = False,
 ) -> None:
-    """Say how a gallery decides, where a query does not say so, how long it keeps pictures, and its index.
+    """Change what a gallery keeps and for how long, how it is searched, and how it decides.
+
+    Only what is named changes. Rates and prior count where a query does not state its own.
 
     [bold]Examples[/]
 
       penumbra galleries change station-north --match-rate 0.001 --prior 0.05
 
-      penumbra galleries change station-north --retention-days 30
+      penumbra galleries change station-north --no-keep-pictures --retention-days 30
 
-      penumbra galleries change station-north --index clustered
+      penumbra galleries change station-north --retention-days none --prior none
     """
-    given: dict[str, float | str | None] = {
+    given: dict[str, bool | float | str | None] = {
+        "keep_pictures": keep_pictures,
+        "retention_days": retention_days,
+        "index": _index(index),
         "match_rate": match_rate,
         "uncertain_rate": uncertain_rate,
         "prior": prior,
-        "retention_days": retention_days,
-        "index": _index(index),
     }
-    changes = {name: value for name, value in given.items() if value is not None}
+    named = {option: value for option, value in given.items() if value is not None}
+    if not named:
+        fail("nothing to change is named; see `penumbra galleries change --help`", code=2)
+    changes = {option: None if value == CLEARED else value for option, value in named.items()}
     with connected(url) as client:
         gallery = client.change_gallery(name, **changes)
     if as_json:
         print_json(gallery.model_dump(mode="json"))
-        return
-    kept = {option: getattr(gallery, option) for option in given}
-    said = [f"{option} {value}" for option, value in kept.items() if value not in (None, "auto")]
-    typer.echo(f"{gallery.name}: {', '.join(said) or 'decides as the calibration says'}")
+    else:
+        _show_settings(gallery)
+
+
+def _show_settings(gallery: Gallery) -> None:
+    from service.terminal import pairs
+
+    days = gallery.retention_days
+    rates = {
+        "match rate": gallery.match_rate,
+        "uncertain rate": gallery.uncertain_rate,
+        "prior": gallery.prior,
+    }
+    pairs(
+        {
+            "gallery": gallery.name,
+            "keeps pictures": "yes" if gallery.keep_pictures else "no, only their features",
+            "erased after": "never" if days is None else f"{days:,} day{'' if days == 1 else 's'}",
+            "index": "auto, as the service says" if gallery.index == "auto" else gallery.index,
+            **{
+                what: "as the calibration says" if value is None else f"{value:g}"
+                for what, value in rates.items()
+            },
+        }
+    )
 
 
 def _index(kind: str | None) -> Literal["auto", "flat", "clustered"] | None:

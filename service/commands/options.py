@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -46,6 +46,60 @@ MatchRate = Annotated[
 UncertainRate = Annotated[float | None, typer.Option(help="The same for uncertain or better.")]
 Prior = Annotated[
     float | None, typer.Option(help="Probability beforehand that the person asked about is enrolled.")
+]
+
+CLEARED: Final = "none"
+"""In place of a number: what the option is about is no longer said."""
+
+
+def _number_or_cleared(text: str) -> float | str:
+    try:
+        return text if text == CLEARED else float(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} is neither a number nor {CLEARED}") from error
+
+
+def _days_or_cleared(text: str) -> int | str:
+    if text != CLEARED and (not text.isdecimal() or int(text) < 1):
+        raise typer.BadParameter(f"{text!r} is neither a number of days, 1 at least, nor {CLEARED}")
+    return text if text == CLEARED else int(text)
+
+
+NewRetentionDays = Annotated[
+    Any,
+    typer.Option(
+        "--retention-days",
+        parser=_days_or_cleared,
+        metavar="DAYS|none",
+        help="Erase pictures that were enrolled more days ago; none: keep them.",
+    ),
+]
+NewMatchRate = Annotated[
+    Any,
+    typer.Option(
+        "--match-rate",
+        parser=_number_or_cleared,
+        metavar="RATE|none",
+        help="Share of strangers' queries that may get a match, up to 0.5; none: as the calibration says.",
+    ),
+]
+NewUncertainRate = Annotated[
+    Any,
+    typer.Option(
+        "--uncertain-rate",
+        parser=_number_or_cleared,
+        metavar="RATE|none",
+        help="The same for uncertain or better.",
+    ),
+]
+NewPrior = Annotated[
+    Any,
+    typer.Option(
+        "--prior",
+        parser=_number_or_cleared,
+        metavar="SHARE|none",
+        help="Probability beforehand that the person asked about is enrolled; none: as the calibration says.",
+    ),
 ]
 
 DataDir = Annotated[

@@ -15,13 +15,23 @@ def create_gallery(
     keep_pictures: bool = False,
     retention_days: int | None = None,
     index: Literal["auto", "flat", "clustered"] = "auto",
+    match_rate: float | None = None,
+    uncertain_rate: float | None = None,
+    prior: float | None = None,
 ) -> Call[Gallery]:
-    """Make a gallery. ``ProblemError`` 409 if the name is taken."""
+    """Make a gallery. ``ProblemError`` 409 if the name is taken.
+
+    Its rates and its prior, where given, count where a call does not say otherwise
+    (:class:`service.client.Decisions`).
+    """
     body = {
         "name": name,
         "keep_pictures": keep_pictures,
         "retention_days": retention_days,
         "index": index,
+        "match_rate": match_rate,
+        "uncertain_rate": uncertain_rate,
+        "prior": prior,
     }
     return Call("POST", "/v1/galleries", reader(Gallery), repeatable=False, json=body)
 
@@ -40,7 +50,8 @@ def change_gallery(name: str, **changes: bool | float | str | None) -> Call[Gall
     """Change a gallery's settings.
 
     They are ``keep_pictures``, ``retention_days``, ``index``, ``match_rate``, ``uncertain_rate``, ``prior``.
-    Only what is named changes; None leaves a rate or the prior to the model's calibration again.
+    Only what is named changes; None leaves a rate or the prior to the model's calibration again, and keeps
+    pictures for as long as nobody erases them.
     """
     return Call("PATCH", gallery_path(name), reader(Gallery), repeatable=False, json=changes)
 

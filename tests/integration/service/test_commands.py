@@ -13,9 +13,11 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+from service.api.schemas.galleries import GalleryChange, GalleryCreate
 from service.api.schemas.queries import QueryForm
 from service.cli import app
 from service.client import Client, NewPicture
+from service.commands.galleries import change_gallery, create_gallery
 from service.commands.query import query
 from tests.drawings import encoded, person
 from tests.serving import Serving, handmade_settings, serving
@@ -128,3 +130,49 @@ def test_camera_and_time_are_told_of_a_whole_folder(client: Client, run: Any, tm
     stored = {one.person: (one.camera, one.time) for one in client.images("g")}
     noon = datetime(2026, 11, 20, 11, tzinfo=UTC)
     assert stored == {"anna": ("1", noon), "bo": ("gate", noon)}
+
+
+def test_galleries_have_an_option_for_every_field_of_rest() -> None:
+    assert set(GalleryCreate.model_fields) <= set(inspect.signature(create_gallery).parameters)
+    assert set(GalleryCreate.model_fields) == set(inspect.signature(Client.create_gallery).parameters) - {
+        "self"
+    }
+    assert set(GalleryChange.model_fields) <= set(inspect.signature(change_gallery).parameters)
+
+
+def test_a_gallerys_settings_are_given_changed_and_taken_back(service: Serving, run: Any) -> None:
+    made = ["--keep-pictures", "--retention-days", "30", "--match-rate", "0.01", "--prior", "0.25"]
+    first = run("galleries", "create", "yard", *made, "--json")
+    assert first.exit_code == 0, first.stderr
+    said = {"keep_pictures": True, "retention_days": 30, "match_rate": 0.01, "uncertain_rate": None}
+    assert {**json.loads(first.stdout), **said, "prior": 0.25} == json.loads(first.stdout)
+
+    shown = run(
+        "galleries", "change", "yard", "--no-keep-pictures", "--uncertain-rate", "0.2", "--prior", "none"
+    )
+    assert shown.exit_code == 0, shown.stderr
+    assert [line.split("  ")[-1].strip() for line in shown.stdout.splitlines()] == [
+        "yard",
+        "no, only their features",
+        "30 days",
+        "auto, as the service says",
+        "0.01",
+        "0.2",
+        "as the calibration says",
+    ]
+    cleared = [
+        "--retention-days",
+        "none",
+        "--match-rate",
+        "none",
+        "--uncertain-rate",
+        "none",
+        "--keep-pictures",
+    ]
+    last = json.loads(run("galleries", "change", "yard", *cleared, "--json").stdout)
+    unsaid = dict.fromkeys(("retention_days", "match_rate", "uncertain_rate", "prior"))
+    assert {**last, **unsaid, "keep_pictures": True} == last
+    for wrong in ([], ["--retention-days", "0"], ["--prior", "much"], ["--index", "round"]):
+        assert run("galleries", "change", "yard", *wrong).exit_code == 2
+    with Client(service.url) as client:
+        client.delete_gallery("yard")
