@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Final
 
 from fastapi import FastAPI
@@ -49,6 +48,7 @@ from service.problems import (
     Unavailable,
 )
 from service.settings import Settings
+from service.version import version_of_penumbra
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
@@ -96,7 +96,7 @@ def create_app(settings: Settings, on_catalog_lost: Callable[[], None] = lambda:
     app = make_app(
         title="Penumbra",
         description=_DESCRIPTION,
-        version=_version(),
+        version=version_of_penumbra(),
         lifespan=lifespan,
         generate_unique_id_function=lambda route: route.name,  # what generated clients call the calls
         redoc_url=None,
@@ -140,10 +140,3 @@ def create_app(settings: Settings, on_catalog_lost: Callable[[], None] = lambda:
         app.include_router(part.router)
     app.openapi = lambda: describe(app, [part.router for part in (*_CALLS, *_WATCHING)])  # type: ignore[method-assign]
     return app
-
-
-def _version() -> str:
-    try:
-        return version("penumbra-reid")
-    except PackageNotFoundError:  # run from a checkout that is not installed
-        return "0"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
@@ -24,7 +25,7 @@ from service.commands.options import (
     Url,
 )
 from service.commands.reaching import connected
-from service.commands.saying import fail, plain, print_json
+from service.commands.saying import fail, plain, print_json, said_moment
 
 if TYPE_CHECKING:
     from service.client import Gallery
@@ -63,9 +64,35 @@ def list_galleries(url: Url = SERVICE_URL, as_json: AsJson = False) -> None:
             f"{gallery.pending:,}",  # not found until they are enrolled again
             f"{gallery.people:,}",
             "yes" if gallery.keep_pictures else "no",
-            f"{gallery.created_at.astimezone():%Y-%m-%d %H:%M}",
+            said_moment(gallery.created_at),
         )
     tables().print(table)
+
+
+@galleries_app.command("show")
+def show_gallery(
+    name: Annotated[str, typer.Argument(help="The gallery.")],
+    url: Url = SERVICE_URL,
+    as_json: AsJson = False,
+) -> None:
+    """Show how many pictures and people a gallery has, and its settings.
+
+    [bold]Example[/]
+
+      penumbra galleries show station-north
+    """
+    with connected(url) as client:
+        gallery = client.gallery(name)
+    if as_json:
+        print_json(gallery.model_dump(mode="json"))
+        return
+    waiting = f", {gallery.pending:,} of another model" if gallery.pending else ""
+    counts = {
+        "pictures": f"{gallery.images:,}{waiting}",
+        "people": f"{gallery.people:,}",
+        "created": said_moment(gallery.created_at),
+    }
+    _show_settings(gallery, counts)
 
 
 @galleries_app.command("create")
@@ -156,7 +183,7 @@ def change_gallery(
         _show_settings(gallery)
 
 
-def _show_settings(gallery: Gallery) -> None:
+def _show_settings(gallery: Gallery, more: Mapping[str, str] | None = None) -> None:
     from service.terminal import pairs
 
     days = gallery.retention_days
@@ -168,6 +195,7 @@ def _show_settings(gallery: Gallery) -> None:
     pairs(
         {
             "gallery": gallery.name,
+            **(more or {}),
             "keeps pictures": "yes" if gallery.keep_pictures else "no, only their features",
             "erased after": "never" if days is None else f"{days:,} day{'' if days == 1 else 's'}",
             "index": "auto, as the service says" if gallery.index == "auto" else gallery.index,
@@ -223,9 +251,13 @@ def gallery_duplicates(
 ) -> None:
     """List pictures with the content of one that was enrolled before. Erasing them leaves one of each.
 
-    [bold]Example[/]
+    Look whose they are first: the later one may carry the right name.
 
-      penumbra galleries duplicates station-north --json
+    [bold]Examples[/]
+
+      penumbra galleries duplicates shop
+
+      penumbra galleries duplicates shop --json | jq -r '.[].id' | xargs penumbra images erase -g shop --yes
     """
     with connected(url) as client:
         found = list(client.duplicates(name))

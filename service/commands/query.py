@@ -22,7 +22,7 @@ from service.commands.options import (
     Url,
 )
 from service.commands.reaching import connected
-from service.commands.saying import fail, plain, print_json
+from service.commands.saying import fail, plain, print_json, said_compared
 
 if TYPE_CHECKING:
     from service.client import Evidence, QueryAnswer, QueryResult
@@ -204,7 +204,7 @@ def _show_answer(answer: QueryAnswer) -> None:
 
 def _shown_picture(shown: QueryResult | Evidence) -> tuple[str, str, str]:
     return (
-        "whole pictures" if shown.compared == "none" else f"without {shown.compared}",
+        said_compared(shown.compared),
         shown.image.id,
         plain(shown.image.camera or "-"),
     )

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import sys
 from datetime import datetime
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
-__all__ = ["fail", "plain", "print_json"]
+if TYPE_CHECKING:
+    from service.client import Occlusion
+
+__all__ = ["fail", "plain", "print_json", "said_compared", "said_grade", "said_moment"]
 
 
 def fail(message: str, code: int = 1) -> NoReturn:
@@ -25,6 +28,22 @@ def plain(text: str) -> str:
     from rich.markup import escape
 
     return escape(text)
+
+
+def said_compared(compared: str) -> str:
+    """What of two pictures was compared."""
+    return "whole pictures" if compared == "none" else f"without {compared}"
+
+
+def said_grade(occlusion: Occlusion) -> str:
+    """What the grader finds hidden in a picture, and its scores where it has any."""
+    scores = ", ".join(f"{place} {score:.2f}" for place, score in (occlusion.scores or {}).items())
+    return f"{occlusion.type} ({scores})" if scores else occlusion.type
+
+
+def said_moment(moment: datetime | None) -> str:
+    """A moment to the minute, by this machine's clock."""
+    return "-" if moment is None else f"{moment.astimezone():%Y-%m-%d %H:%M}"
 
 
 def print_json(document: Any) -> None:

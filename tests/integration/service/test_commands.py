@@ -13,10 +13,13 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+from service.api.schemas.embedding import EmbedForm
 from service.api.schemas.galleries import GalleryChange, GalleryCreate
 from service.api.schemas.queries import QueryForm
+from service.api.schemas.verification import VerifyForm
 from service.cli import app
 from service.client import Client, NewPicture
+from service.commands.comparing import embed, verify
 from service.commands.galleries import change_gallery, create_gallery
 from service.commands.query import query
 from tests.drawings import encoded, person
@@ -44,16 +47,23 @@ def enrol(client: Client, *names: str) -> list[str]:
     return [str(one.id) for one in client.enrol("g", pictures)]
 
 
+class Shell:
+    """Runs commands against a service."""
+
+    def __init__(self, url: str) -> None:
+        self._environment = {"PENUMBRA_URL": url, "COLUMNS": "200"}
+
+    def __call__(self, *arguments: str | Path, said: str | None = None) -> Any:
+        words = [str(argument) for argument in arguments]
+        return CliRunner().invoke(app, words, env=self._environment, input=said)
+
+
 @pytest.fixture
-def run(service: Serving) -> Any:
-    def command(*arguments: str | Path) -> Any:
-        environment = {"PENUMBRA_URL": service.url, "COLUMNS": "200"}
-        return CliRunner().invoke(app, [str(argument) for argument in arguments], env=environment)
-
-    return command
+def run(service: Serving) -> Shell:
+    return Shell(service.url)
 
 
-def test_people_are_merged_into_one_who_is_there(client: Client, run: Any) -> None:
+def test_people_are_merged_into_one_who_is_there(client: Client, run: Shell) -> None:
     enrol(client, "anna", "anna-2", "bo")
     missing = run("people", "merge", "anna-2", "ana", "-g", "g")
     assert (missing.exit_code, "ana" in missing.stderr) == (1, True)
@@ -77,7 +87,7 @@ def test_query_has_an_option_for_every_field_of_rest() -> None:
     )
 
 
-def test_query_looks_at_the_pictures_of_a_time(client: Client, run: Any, tmp_path: Path) -> None:
+def test_query_looks_at_the_pictures_of_a_time(client: Client, run: Shell, tmp_path: Path) -> None:
     times = [datetime(2026, 11, 20, hour, tzinfo=UTC) for hour in (8, 12, 16)]
     client.enrol(
         "g", [NewPicture(encoded(person(1, n)), f"at-{t.hour}", time=t) for n, t in enumerate(times)]
@@ -98,7 +108,7 @@ def test_query_looks_at_the_pictures_of_a_time(client: Client, run: Any, tmp_pat
         assert (refused.exit_code, len(refused.stderr.splitlines())) == (2, 1)
 
 
-def test_query_looks_at_the_person_in_the_box(client: Client, run: Any, tmp_path: Path) -> None:
+def test_query_looks_at_the_person_in_the_box(client: Client, run: Shell, tmp_path: Path) -> None:
     enrol(client, "anna", "bo")
     frame = Image.new("RGB", (300, 200))
     frame.paste(person(0, 5), (20, 30))
@@ -119,7 +129,7 @@ def test_query_looks_at_the_person_in_the_box(client: Client, run: Any, tmp_path
         assert run("query", tmp_path / "frame.png", "-g", "g", *boxes).exit_code == 2
 
 
-def test_camera_and_time_are_told_of_a_whole_folder(client: Client, run: Any, tmp_path: Path) -> None:
+def test_camera_and_time_are_told_of_a_whole_folder(client: Client, run: Shell, tmp_path: Path) -> None:
     for who, name in enumerate(("anna_c1", "bo_c")):
         person(who).save(tmp_path / f"{name}.png")
     listed = "path,person,camera\nanna_c1.png,anna,1\nbo_c.png,bo,\n"
@@ -140,7 +150,7 @@ def test_galleries_have_an_option_for_every_field_of_rest() -> None:
     assert set(GalleryChange.model_fields) <= set(inspect.signature(change_gallery).parameters)
 
 
-def test_a_gallerys_settings_are_given_changed_and_taken_back(service: Serving, run: Any) -> None:
+def test_a_gallerys_settings_are_given_changed_and_taken_back(service: Serving, run: Shell) -> None:
     made = ["--keep-pictures", "--retention-days", "30", "--match-rate", "0.01", "--prior", "0.25"]
     first = run("galleries", "create", "yard", *made, "--json")
     assert first.exit_code == 0, first.stderr
@@ -176,3 +186,106 @@ def test_a_gallerys_settings_are_given_changed_and_taken_back(service: Serving, 
         assert run("galleries", "change", "yard", *wrong).exit_code == 2
     with Client(service.url) as client:
         client.delete_gallery("yard")
+
+
+def test_pictures_are_listed_shown_fetched_and_erased(client: Client, run: Shell, tmp_path: Path) -> None:
+    anna, bo, other = enrol(client, "anna", "bo", "anna")
+    listed = json.loads(run("images", "list", "-g", "g", "--person", "anna", "--json").stdout)
+    assert [image["id"] for image in listed] == [anna, other]
+    assert [
+        one["id"] for one in json.loads(run("images", "list", "-g", "g", "--limit", "2", "--json").stdout)
+    ] == [
+        anna,
+        bo,
+    ]
+    table = run("images", "list", "-g", "g", "--camera", "north").stdout
+    assert all(shown in table for shown in (anna, bo, other, "north", "none"))
+
+    shown = run("images", "show", bo, "-g", "g").stdout
+    assert dict(line.split(maxsplit=1) for line in shown.splitlines())["person"] == "bo"
+    assert json.loads(run("images", "show", bo, "-g", "g", "--json").stdout)["camera"] == "north"
+
+    path = tmp_path / "bo.png"
+    assert run("images", "file", bo, "-g", "g", "--output", path).stdout == f"wrote {path}\n"
+    assert path.read_bytes() == encoded(person(1))
+    assert run("images", "file", bo, "-g", "g", "--output", "-").stdout_bytes == encoded(person(1))
+    assert run("images", "file", bo, "-g", "g", "-o", "-", "--thumbnail").stdout_bytes.startswith(b"\xff\xd8")
+    away = run("images", "file", bo, "-g", "g", "--output", tmp_path / "no" / "where.png")
+    assert (away.exit_code, "cannot be written" in away.stderr) == (1, True)
+
+    asked = run("images", "erase", bo, "-g", "g", said="n\n")
+    assert (asked.exit_code, "the picture of bo" in asked.output) == (1, True)
+    assert len(list(client.images("g"))) == 3
+    done = run("images", "erase", bo, "01KD4Z6M9W4S0X2J5T7V8Y1A3B", other, "-g", "g", "--yes")
+    assert (done.exit_code, done.stdout) == (1, "erased 2\n")
+    assert "01KD4Z6M9W4S0X2J5T7V8Y1A3B" in done.stderr
+    assert [image.id for image in client.images("g")] == [anna]
+
+
+def test_a_file_is_written_here_under_its_id(
+    client: Client, run: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (anna,) = enrol(client, "anna")
+    monkeypatch.chdir(tmp_path)
+    assert run("images", "file", anna, "-g", "g").exit_code == 0
+    assert (tmp_path / f"{anna}.png").read_bytes() == encoded(person(0))
+
+
+def test_duplicates_are_erased_as_the_help_says(client: Client, run: Shell) -> None:
+    content = encoded(person(7))
+    first, *_ = client.enrol("g", [NewPicture(content, "anna", client_id=name) for name in ("a", "b", "c")])
+    found = json.loads(run("galleries", "duplicates", "g", "--json").stdout)
+    assert run("images", "erase", "-g", "g", "--yes", *(one["id"] for one in found)).exit_code == 0
+    assert [image.id for image in client.images("g")] == [first.id]
+
+
+def test_a_gallery_is_shown_with_its_counts(client: Client, run: Shell) -> None:
+    enrol(client, "anna", "anna", "bo")
+    shown = run("galleries", "show", "g").stdout.splitlines()
+    assert [line.split() for line in shown[:3]] == [["gallery", "g"], ["pictures", "3"], ["people", "2"]]
+    assert json.loads(run("galleries", "show", "g", "--json").stdout)["images"] == 3
+
+
+def test_two_pictures_or_a_picture_and_a_person_are_verified(
+    client: Client, run: Shell, tmp_path: Path
+) -> None:
+    enrol(client, "anna", "bo")
+    for name, who in (("a.png", 0), ("b.png", 1)):
+        person(who, 4).save(tmp_path / name)
+
+    def score(*arguments: str | Path) -> float:
+        done = run("verify", *arguments, "--json")
+        assert done.exit_code == 0, done.stderr
+        return float(json.loads(done.stdout)["score"])
+
+    alike = score(tmp_path / "a.png", "-g", "g", "--person", "anna")
+    assert alike > score(tmp_path / "a.png", "-g", "g", "--person", "bo")
+    assert alike > score(tmp_path / "a.png", tmp_path / "b.png")
+    shown = run("verify", tmp_path / "a.png", tmp_path / "b.png").stdout
+    assert "hidden in b.png" in shown
+    for wrong in ([], [tmp_path / "b.png", "-g", "g", "--person", "anna"], ["--person", "anna"]):
+        assert run("verify", tmp_path / "a.png", *wrong).exit_code == 2
+
+
+def test_pictures_are_embedded_however_many(service: Serving, run: Shell, tmp_path: Path) -> None:
+    for number in range(70):
+        person(number).save(tmp_path / f"{number:02d}.png")
+    pictures = sorted(tmp_path.glob("*.png"))
+    kinds = ["--occlusion", "none", "--occlusion", "bottom_half"]
+    done = run("embed", *pictures, *kinds, "--json")
+    assert done.exit_code == 0, done.stderr
+    told = json.loads(done.stdout)["items"]
+    assert [one["picture"] for one in told] == [str(path) for path in pictures]
+    with Client(service.url) as client:
+        assert (
+            told[69]["embeddings"]
+            == client.embed([pictures[69]], occlusions=["none", "bottom_half"]).items[0].embeddings
+        )
+    assert "00.png" in run("embed", pictures[0]).stdout
+
+
+def test_verify_and_embed_have_an_option_for_every_field_of_rest() -> None:
+    called = {"boxes": "box", "occlusions": "occlusion"}
+    for form, command in ((VerifyForm, verify), (EmbedForm, embed)):
+        options = set(inspect.signature(command).parameters)
+        assert {called.get(name, name) for name in form.model_fields} <= options

@@ -5,34 +5,32 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+import typer.main
 from typer.testing import CliRunner
 
 from service.bench import accuracy
 from service.bench.measures import Figures
 from service.cli import app
 
-COMMANDS = [
-    ["serve"],
-    ["enrol"],
-    ["query"],
-    ["demo"],
-    ["galleries", "list"],
-    ["galleries", "create"],
-    ["galleries", "delete"],
-    ["people", "list"],
-    ["people", "rename"],
-    ["people", "merge"],
-    ["people", "erase"],
-    ["bench", "accuracy"],
-    ["bench", "load"],
-]
+
+def every_command(group: Any, before: tuple[str, ...] = ()) -> Iterator[list[str]]:
+    """All commands of a group, those of its groups too."""
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from every_command(command, (*before, name))
+        else:
+            yield [*before, name]
+
+
+COMMANDS = list(every_command(typer.main.get_command(app)))
 
 GALLERY = {
     "name": "shop",
@@ -187,6 +185,10 @@ def test_no_mistyped_command_leads_to_one_that_erases(mistyped: list[str], sugge
     assert done.exit_code == 2
     assert f"No such command '{mistyped[-1]}'" in done.stderr
     assert ("Did you mean" in done.stderr, f"'{suggested}'" in done.stderr) == (bool(suggested),) * 2
+
+
+def test_version_is_the_packages() -> None:
+    assert run("--version").stdout == f"penumbra {version('penumbra-reid')}\n"
 
 
 def test_help_imports_nothing_heavy() -> None:
