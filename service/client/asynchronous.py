@@ -15,9 +15,10 @@ from service.client.connection import (
     DEFAULT_URL,
     authorization,
     default_timeout,
+    fault_of,
     on_this_machine,
-    unreachable,
 )
+from service.client.faults import ClientError
 from service.client.retries import Retries
 from service.client.signature import signed_as
 
@@ -89,6 +90,7 @@ class AsyncClient:
         timeout: httpx.Timeout | float | None = None,
         key: str | None = None,
         retries: Retries | None = None,
+        on_wait: Callable[[float, ClientError], None] | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._http = httpx.AsyncClient(
@@ -99,6 +101,7 @@ class AsyncClient:
             trust_env=not on_this_machine(url),
         )
         self._retries = retries or Retries()
+        self._on_wait = on_wait
 
     async def __aenter__(self) -> Self:
         return self
@@ -124,9 +127,11 @@ class AsyncClient:
                 outcome = error
             wait = self._retries.wait(call, tries, outcome)
             if wait is not None:
+                if self._on_wait is not None:
+                    self._on_wait(wait, fault_of(self._http.base_url, outcome))
                 await asyncio.sleep(wait)
             elif isinstance(outcome, httpx.TransportError):
-                raise unreachable(self._http.base_url, outcome) from outcome
+                raise fault_of(self._http.base_url, outcome) from outcome
             else:
                 return call.result(outcome)
 

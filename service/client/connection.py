@@ -8,17 +8,20 @@ from typing import Final
 
 import httpx
 
-from service.client.faults import ServiceUnreachable
+from service.client.call import problem_of
+from service.client.faults import ClientError, ServiceUnreachable
 
-__all__ = ["DEFAULT_URL", "authorization", "default_timeout", "on_this_machine", "unreachable"]
+__all__ = ["DEFAULT_URL", "authorization", "default_timeout", "fault_of", "on_this_machine"]
 
 DEFAULT_URL: Final = "http://127.0.0.1:8321"
 """Where `penumbra serve` listens unless told otherwise."""
 
 
-def unreachable(base_url: httpx.URL, error: httpx.TransportError) -> ServiceUnreachable:
-    """What is raised where no answer came."""
-    reason = str(error) or type(error).__name__
+def fault_of(base_url: httpx.URL, outcome: httpx.Response | httpx.TransportError) -> ClientError:
+    """What is raised, or told of, where no answer came or the service refused."""
+    if isinstance(outcome, httpx.Response):
+        return problem_of(outcome)
+    reason = str(outcome) or type(outcome).__name__
     return ServiceUnreachable(
         f"no answer from {base_url}: {reason}. Is the service running (`penumbra serve`)?"
     )

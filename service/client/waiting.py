@@ -15,9 +15,10 @@ from service.client.connection import (
     DEFAULT_URL,
     authorization,
     default_timeout,
+    fault_of,
     on_this_machine,
-    unreachable,
 )
+from service.client.faults import ClientError
 from service.client.retries import Retries
 from service.client.signature import signed_as
 
@@ -69,6 +70,7 @@ class Client:
         url: the service's address.
         timeout: httpx's; 5 s to connect and 60 s for an answer unless given.
         retries: how patiently calls that may be repeated are.
+        on_wait: called before a call is tried again: after how many seconds, and what went wrong.
         transport: another way to reach the service, for tests.
     """
 
@@ -79,6 +81,7 @@ class Client:
         timeout: httpx.Timeout | float | None = None,
         key: str | None = None,
         retries: Retries | None = None,
+        on_wait: Callable[[float, ClientError], None] | None = None,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         self._http = httpx.Client(
@@ -89,6 +92,7 @@ class Client:
             trust_env=not on_this_machine(url),
         )
         self._retries = retries or Retries()
+        self._on_wait = on_wait
 
     def __enter__(self) -> Self:
         return self
@@ -120,9 +124,11 @@ class Client:
                 outcome = error
             wait = self._retries.wait(call, tries, outcome)
             if wait is not None:
+                if self._on_wait is not None:
+                    self._on_wait(wait, fault_of(self._http.base_url, outcome))
                 time.sleep(wait)
             elif isinstance(outcome, httpx.TransportError):
-                raise unreachable(self._http.base_url, outcome) from outcome
+                raise fault_of(self._http.base_url, outcome) from outcome
             else:
                 return call.result(outcome)
 

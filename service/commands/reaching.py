@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from service.commands.saying import fail
 
 if TYPE_CHECKING:
-    from service.client import Client
+    from service.client import Client, ClientError
     from service.storage.database import Database
 
 __all__ = ["connected", "opened_database"]
@@ -21,11 +24,32 @@ def connected(url: str) -> Iterator[Client]:
     """A client, whose faults end the command with what went wrong."""
     from service.client import Client, ClientError
 
-    with Client(url) as client:
+    with Client(url, on_wait=_say_wait) as client:
         try:
             yield client
         except ClientError as error:
-            fail(str(error))
+            fail(f"{error}{_about_keys(error)}")
+
+
+def _say_wait(seconds: float, fault: ClientError) -> None:
+    """That nothing happens because the service said so; waits that nobody notices are not worth a line."""
+    from service.client import ProblemError
+
+    if isinstance(fault, ProblemError) and seconds >= 1:
+        # no rich console: while a bar is drawn, it would write across it
+        asked = f"penumbra: the service asks to wait {math.ceil(seconds)} s ({fault.status} {fault.title})"
+        print(asked, file=sys.stderr, flush=True)
+
+
+def _about_keys(fault: ClientError) -> str:
+    """What to do where the service wants to know who asks."""
+    from service.client import ProblemError
+
+    if not isinstance(fault, ProblemError) or fault.status != 401:
+        return ""
+    if os.environ.get("PENUMBRA_KEY"):
+        return "; the key is the one in PENUMBRA_KEY"
+    return "; put it into PENUMBRA_KEY (`penumbra keys create` makes one, where the service's catalog is)"
 
 
 @contextmanager

@@ -325,6 +325,40 @@ def test_missing_service_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) ->
     assert "Traceback" not in done.stderr
 
 
+def test_waiting_that_the_service_asks_for_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = [problem(429, "rate-limit-exceeded"), problem(429, "overloaded"), problem(429, "overloaded")]
+    for answer, seconds in zip(answers, ("12", "90", "0"), strict=True):
+        answer.headers["retry-after"] = seconds
+    answers.append(httpx.Response(200, json={"items": [GALLERY], "next_cursor": None}))
+    monkeypatch.setattr(httpx.HTTPTransport, "handle_request", lambda *_: answers.pop(0))
+    slept: list[float] = []
+    monkeypatch.setattr("time.sleep", slept.append)
+    monkeypatch.setattr("random.uniform", lambda low, _: low)
+    done = run("galleries", "list")
+    assert (done.exit_code, slept) == (0, [12.0, 15.0, 0.5])
+    assert done.stderr.splitlines() == [
+        "penumbra: the service asks to wait 12 s (429 rate-limit-exceeded)",
+        "penumbra: the service asks to wait 15 s (429 overloaded)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [(None, "`penumbra keys create` makes one"), ("pen_x", "the key is the one in PENUMBRA_KEY")],
+)
+def test_who_is_not_let_in_is_told_where_the_key_belongs(
+    monkeypatch: pytest.MonkeyPatch, key: str | None, said: str
+) -> None:
+    monkeypatch.setattr(httpx.HTTPTransport, "handle_request", lambda *_: problem(401, "unauthorised"))
+    monkeypatch.delenv("PENUMBRA_KEY", raising=False)
+    if key is not None:
+        monkeypatch.setenv("PENUMBRA_KEY", key)
+    done = run("galleries", "list")
+    assert (done.exit_code, len(done.stderr.splitlines())) == (1, 1)
+    assert said in done.stderr
+    assert "PENUMBRA_KEY" in done.stderr
+
+
 @pytest.mark.parametrize("name", ["", ".", ".."])
 @pytest.mark.parametrize(
     "command",

@@ -12,7 +12,9 @@ import httpx
 import pytest
 
 from service.client import (
+    AsyncClient,
     Client,
+    ClientError,
     NewPicture,
     ProblemError,
     Retries,
@@ -20,6 +22,7 @@ from service.client import (
 )
 from tests.played_service import (
     ANSWER,
+    GALLERY,
     OVERLOADED,
     QUICK,
     REFUSED,
@@ -119,3 +122,20 @@ def test_retry_after_is_waited_for_but_not_longer_than_allowed(monkeypatch: pyte
     date = format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True)
     patient = Retries(attempts=3, first_wait_s=0.5, longest_wait_s=7200.0)
     assert all(3500.0 < wait <= 3600.0 for wait in waits(date, patient, monkeypatch))
+
+
+async def test_who_waits_is_told_for_how_long_and_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(random, "uniform", lambda low, high: high)
+    told: list[tuple[float, type[ClientError]]] = []
+
+    def tell(seconds: float, fault: ClientError) -> None:
+        told.append((seconds, type(fault)))
+
+    def service() -> httpx.MockTransport:
+        return httpx.MockTransport(Service(OVERLOADED, REFUSED, httpx.Response(200, json=GALLERY)))
+
+    with Client("http://service", transport=service(), retries=QUICK, on_wait=tell) as client:
+        client.gallery("shop")
+    async with AsyncClient("http://service", transport=service(), retries=QUICK, on_wait=tell) as other:
+        await other.gallery("shop")
+    assert told == [(0.001, ProblemError), (0.002, ServiceUnreachable)] * 2
