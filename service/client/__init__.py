@@ -51,6 +51,7 @@ from service.client.connection import (
     DEFAULT_URL,
 )
 from service.client.faults import (
+    BadAddress,
     ClientError,
     NotInUrl,
     ProblemError,
@@ -75,6 +76,7 @@ from service.client.waiting import (
 __all__ = [
     "DEFAULT_URL",
     "AsyncClient",
+    "BadAddress",
     "BatchAnswer",
     "BatchQuery",
     "Box",

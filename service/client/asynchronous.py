@@ -14,6 +14,7 @@ from service.client.call import Call, Series, Stream
 from service.client.connection import (
     DEFAULT_URL,
     authorization,
+    checked,
     default_timeout,
     fault_of,
     on_this_machine,
@@ -94,7 +95,7 @@ class AsyncClient:
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._http = httpx.AsyncClient(
-            base_url=url,
+            base_url=checked(url),
             headers=authorization(key),
             timeout=timeout or default_timeout(),
             transport=transport,

@@ -9,9 +9,9 @@ from typing import Final
 import httpx
 
 from service.client.call import problem_of
-from service.client.faults import ClientError, ServiceUnreachable
+from service.client.faults import BadAddress, ClientError, ServiceUnreachable
 
-__all__ = ["DEFAULT_URL", "authorization", "default_timeout", "fault_of", "on_this_machine"]
+__all__ = ["DEFAULT_URL", "authorization", "checked", "default_timeout", "fault_of", "on_this_machine"]
 
 DEFAULT_URL: Final = "http://127.0.0.1:8321"
 """Where `penumbra serve` listens unless told otherwise."""
@@ -25,6 +25,24 @@ def fault_of(base_url: httpx.URL, outcome: httpx.Response | httpx.TransportError
     return ServiceUnreachable(
         f"no answer from {base_url}: {reason}. Is the service running (`penumbra serve`)?"
     )
+
+
+def checked(url: str) -> str:
+    """The address of a service, if it is one.
+
+    Raises:
+        BadAddress: ``http://`` is missing, most often.
+    """
+    try:
+        address = httpx.URL(url)
+    except httpx.InvalidURL as error:
+        raise BadAddress(f"{url!r} is no address of a service: {error}") from error
+    if address.scheme not in ("http", "https"):
+        missing = url if "://" not in url else url.partition("://")[2]
+        raise BadAddress(f"{url!r} is no address of a service without http:// before it: http://{missing}?")
+    if not address.host or not 0 < (address.port or 80) < 65536:
+        raise BadAddress(f"{url!r} is no address of a service, such as {DEFAULT_URL}")
+    return url
 
 
 def authorization(key: str | None) -> dict[str, str]:

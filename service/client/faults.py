@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["ClientError", "NotInUrl", "ProblemError", "ServiceUnreachable", "UnexpectedAnswer"]
+__all__ = ["BadAddress", "ClientError", "NotInUrl", "ProblemError", "ServiceUnreachable", "UnexpectedAnswer"]
 
 
 class ClientError(Exception):
@@ -18,6 +18,10 @@ class ServiceUnreachable(ClientError):
 
 class UnexpectedAnswer(ClientError):
     """An answer came that no Penumbra service gives; usually something else listens at that address."""
+
+
+class BadAddress(ClientError, ValueError):
+    """The address of the service is none that can be asked; nothing was sent."""
 
 
 class NotInUrl(ClientError, ValueError):

@@ -14,6 +14,7 @@ from service.client.call import Call, Series, Stream
 from service.client.connection import (
     DEFAULT_URL,
     authorization,
+    checked,
     default_timeout,
     fault_of,
     on_this_machine,
@@ -72,6 +73,9 @@ class Client:
         retries: how patiently calls that may be repeated are.
         on_wait: called before a call is tried again: after how many seconds, and what went wrong.
         transport: another way to reach the service, for tests.
+
+    Raises:
+        BadAddress: ``url`` is none, for want of ``http://`` most often.
     """
 
     def __init__(
@@ -85,7 +89,7 @@ class Client:
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         self._http = httpx.Client(
-            base_url=url,
+            base_url=checked(url),
             headers=authorization(key),
             timeout=timeout or default_timeout(),
             transport=transport,

@@ -77,7 +77,7 @@ def query(
     overlays: Annotated[
         Path | None,
         typer.Option(
-            help="Write PNGs into this folder: what was compared, and where the model looked.",
+            help="Write PNGs into this folder, new or empty: what was compared, and where the model looked.",
             file_okay=False,
         ),
     ] = None,
@@ -118,6 +118,8 @@ def query(
         fail(f"--by is person or image, not {by!r}", code=2)
     ranked_by: Literal["person", "image"] = "person" if by == "person" else "image"
     try:
+        if overlays is not None and overlays.is_dir() and any(overlays.iterdir()):
+            raise ValueError(f"{overlays} is not empty; queries would be mixed, so name another folder")
         boxes = read_boxes(box or (), len(pictures))
         filters = Filters(
             cameras=camera or (),
@@ -130,7 +132,7 @@ def query(
         )
         if filters.time_from and filters.time_to and filters.time_from >= filters.time_to:
             raise ValueError("--from is not before --to, so no picture could be found")
-    except ValueError as error:
+    except (OSError, ValueError) as error:
         fail(str(error), code=2)
     with connected(url) as client:
         answer = client.query(
@@ -168,11 +170,8 @@ def _write_overlays(answer: QueryAnswer, folder: Path) -> None:
             drawn |= {f"{result.rank:02d}-{name}": content for name, content in parts.items()}
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in drawn.items():
-        path = folder / f"{name}.png"
-        if content is None:
-            path.unlink(missing_ok=True)  # of an earlier query
-        else:
-            path.write_bytes(content)
+        if content is not None:
+            (folder / f"{name}.png").write_bytes(content)
 
 
 def _show_answer(answer: QueryAnswer) -> None:

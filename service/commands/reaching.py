@@ -24,11 +24,11 @@ def connected(url: str) -> Iterator[Client]:
     """A client, whose faults end the command with what went wrong."""
     from service.client import Client, ClientError
 
-    with Client(url, on_wait=_say_wait) as client:
-        try:
+    try:
+        with Client(url, on_wait=_say_wait) as client:
             yield client
-        except ClientError as error:
-            fail(f"{error}{_about_keys(error)}")
+    except ClientError as error:
+        fail(f"{error}{_about_keys(error)}")
 
 
 def _say_wait(seconds: float, fault: ClientError) -> None:

@@ -192,23 +192,26 @@ def test_who_waits_too_long_for_overlays_is_told(tmp_path: Path) -> None:
         assert http.post("/v1/galleries/g/query", files=files).status_code == 200
 
 
-def test_the_command_writes_them_and_leaves_none_of_an_earlier_query(
-    service: Serving, tmp_path: Path
-) -> None:
-    picture, folder = tmp_path / "who.png", tmp_path / "why"
+def test_the_command_writes_them_and_mixes_no_two_queries(service: Serving, tmp_path: Path) -> None:
+    picture = tmp_path / "who.png"
     picture.write_bytes(encoded(person(2, view=9, hidden=4)))
 
-    def ask(gallery: str) -> list[str]:
-        command = ["query", str(picture), "-g", gallery, "--top-k", "2", "--url", service.url]
-        ran = CliRunner().invoke(app, [*command, "--overlays", str(folder), "--json"])
+    def ask(gallery: str, folder: Path) -> list[str]:
+        ran = CliRunner().invoke(app, [*command, "-g", gallery, "--overlays", str(folder), "--json"])
         assert ran.exit_code == 0, ran.output
         assert "overlay" not in json.loads(ran.stdout)["results"][0]
         return sorted(path.name for path in folder.iterdir())
 
+    command = ["query", str(picture), "--top-k", "2", "--url", service.url]
+    kept, bare = tmp_path / "kept", tmp_path / "bare"
+    bare.mkdir()
     of_the_query = ["query-attention.png", "query-hidden.png"]
-    assert ask("kept") == [
+    assert ask("kept", kept) == [
         *(f"{rank:02d}-{part}.png" for rank in (1, 2) for part in ("attention", "gallery", "query")),
         *of_the_query,
     ]
-    pixels((folder / "01-gallery.png").read_bytes())
-    assert ask("bare") == ["01-query.png", "02-query.png", *of_the_query]
+    pixels((kept / "01-gallery.png").read_bytes())
+    assert ask("bare", bare) == ["01-query.png", "02-query.png", *of_the_query]
+    refused = CliRunner().invoke(app, [*command, "-g", "bare", "--overlays", str(kept)])
+    assert (refused.exit_code, "is not empty" in refused.stderr) == (2, True)
+    assert (kept / "01-gallery.png").exists()

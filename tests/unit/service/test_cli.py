@@ -359,6 +359,27 @@ def test_who_is_not_let_in_is_told_where_the_key_belongs(
     assert "PENUMBRA_KEY" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("127.0.0.1:8421", "http://127.0.0.1:8421?"),
+        ("localhost:8421", "http://localhost:8421?"),
+        ("ftp://service", "http://service?"),
+        ("http://", "such as http://127.0.0.1:8321"),
+        ("http://service:port", "no address"),
+        ("http://service:70000", "no address"),
+    ],
+)
+def test_address_without_a_scheme_is_told_what_it_lacks(
+    played: Played, monkeypatch: pytest.MonkeyPatch, url: str, said: str
+) -> None:
+    monkeypatch.setenv("PENUMBRA_URL", url)
+    done = run("galleries", "list")
+    assert (done.exit_code, len(done.stderr.splitlines())) == (1, 1)
+    assert said in done.stderr
+    assert played.asked == []
+
+
 @pytest.mark.parametrize("name", ["", ".", ".."])
 @pytest.mark.parametrize(
     "command",
