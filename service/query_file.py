@@ -1,25 +1,28 @@
-"""A file of queries for ``penumbra query-batch``: one JSON object a line, pictures as paths."""
+"""A file of queries for ``penumbra query-batch``: one JSON object a line, pictures as paths.
+
+A line that cannot be asked gets its problem where others get their answers, as on the service's own stream.
+"""
 
 from __future__ import annotations
 
 import dataclasses
-import json
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import from_json
 
-from service.client import BatchQuery, Decisions, Filters
+from service.client import BatchAnswer, BatchQuery, Decisions, Filters, Problem
 from service.moments import Moment
+from service.problems import TYPE_PREFIX, BadRequest
 
-__all__ = ["QueryFileError", "read_queries"]
-
-
-class QueryFileError(ValueError):
-    """A line is no query. The message says which and why."""
+__all__ = ["LineAnswer", "LineAsked", "QueryLine", "answers_in_order", "read_queries"]
 
 
-class _Line(BaseModel):
+class QueryLine(BaseModel):
     """What the service is to judge itself, such as the names of occlusion types, is let through."""
 
     model_config = ConfigDict(extra="forbid")
@@ -32,6 +35,7 @@ class _Line(BaseModel):
     boxes: list[tuple[int, int, int, int] | None] | None = None
     rerank: bool = False
     overlays: bool = False
+    evidence: int = 1
     cameras: list[str] = []
     people: list[str] = []
     exclude_cameras: list[str] = []
@@ -44,34 +48,105 @@ class _Line(BaseModel):
     prior: float | None = None
 
 
-def read_queries(file: Path) -> list[BatchQuery]:
-    """The queries of a file; relative paths of pictures start from where the file is.
+@dataclass(frozen=True, slots=True)
+class LineAsked:
+    """What a line asks: its ``query``, or else the ``problem`` with it. ``line`` counts from 1."""
 
-    Raises:
-        QueryFileError: a line is no query, or a picture is not there.
+    line: int
+    id: str | None = None
+    query: BatchQuery | None = None
+    problem: Problem | None = None
+
+
+class LineAnswer(BatchAnswer):
+    """A query's answer or problem, and which line asked it."""
+
+    line: int
+
+
+def read_queries(lines: Iterable[bytes], folder: Path) -> Iterator[LineAsked]:
+    """What the lines ask, one after the other as they are taken; blank ones ask nothing.
+
+    Args:
+        lines: of a file, with their ends or without.
+        folder: where relative paths of pictures start from.
     """
-    try:
-        lines = file.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise QueryFileError(f"{file} cannot be read: {error}") from error
-    return [_query(file, number, line) for number, line in enumerate(lines, 1) if line.strip()]
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            yield _read(number, line, folder)
 
 
-def _query(file: Path, number: int, line: str) -> BatchQuery:
+def answers_in_order(
+    asked: Iterable[LineAsked], ask: Callable[[Iterator[BatchQuery]], Iterable[BatchAnswer]]
+) -> Iterator[LineAnswer]:
+    """Answers and problems in the order of the lines, of which no more are taken than ``ask`` takes queries.
+
+    Args:
+        asked: what the lines ask.
+        ask: answers queries in order.
+    """
+    unanswered: deque[LineAsked] = deque()
+
+    def queries() -> Iterator[BatchQuery]:
+        for one in asked:
+            unanswered.append(one)
+            if one.query is not None:
+                yield one.query
+
+    def problems() -> Iterator[LineAnswer]:
+        while unanswered and unanswered[0].query is None:
+            one = unanswered.popleft()
+            yield LineAnswer(line=one.line, id=one.id, problem=one.problem)
+
+    for answer in ask(queries()):
+        yield from problems()
+        yield LineAnswer(line=unanswered.popleft().line, **dict(answer))
+        yield from problems()
+    yield from problems()
+
+
+def _read(number: int, line: bytes, folder: Path) -> LineAsked:
     try:
-        said = _Line.model_validate(json.loads(line))
-    except json.JSONDecodeError as error:
-        raise QueryFileError(f"{file}, line {number}: no JSON: {error}") from error
+        said = QueryLine.model_validate_json(line)
     except ValidationError as error:
-        faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
-        raise QueryFileError(f"{file}, line {number}: {faults}") from error
-    pictures = [file.parent / picture for picture in said.pictures]
-    for picture in pictures:
-        if not picture.is_file():
-            raise QueryFileError(f"{file}, line {number}: there is no picture at {picture}")
+        faults = "; ".join(
+            ": ".join(filter(None, [".".join(map(str, fault["loc"])), fault["msg"]]))
+            for fault in error.errors()
+        )
+        return LineAsked(number, _id_of(line), problem=_problem(number, faults))
+    pictures: list[bytes] = []
+    for path in (folder / picture for picture in said.pictures):
+        try:
+            if not path.is_file():
+                return LineAsked(number, said.id, problem=_problem(number, f"there is no picture at {path}"))
+            pictures.append(path.read_bytes())
+        except (OSError, ValueError) as error:
+            return LineAsked(number, said.id, problem=_problem(number, f"{path} cannot be read: {error}"))
     own: dict[str, Any] = said.model_dump()
-    options = {name: own[name] for name in ("id", "top_k", "by", "unify", "boxes", "rerank", "overlays")}
-    return BatchQuery(pictures, filters=_part(Filters, own), decisions=_part(Decisions, own), **options)
+    parts = ("pictures", "filters", "decisions")
+    options = {one.name: own[one.name] for one in dataclasses.fields(BatchQuery) if one.name not in parts}
+    query = BatchQuery(pictures, filters=_part(Filters, own), decisions=_part(Decisions, own), **options)
+    return LineAsked(number, said.id, query)
+
+
+def _id_of(line: bytes) -> str | None:
+    """The id of a line that is no query, for the caller to know it by."""
+    try:
+        said = from_json(line)
+    except ValueError:
+        return None
+    id = said.get("id") if isinstance(said, dict) else None
+    return id if isinstance(id, str) else None
+
+
+def _problem(number: int, detail: str) -> Problem:
+    """As the service says of a line that it cannot read."""
+    return Problem(
+        type=f"{TYPE_PREFIX}{BadRequest.slug}",
+        title=BadRequest.title,
+        status=BadRequest.status,
+        detail=f"line {number}: {detail}",
+    )
 
 
 def _part(kind: Any, own: dict[str, Any]) -> Any:

@@ -41,7 +41,7 @@ class _Rate(RichColumn):
         return Text(speed, style="progress.data.speed")
 
 
-def picture_progress(console: Console | None = None) -> Progress:
+def picture_progress(console: Console | None = None, *, shown: bool = True) -> Progress:
     """A progress bar that counts pictures and says how many a second."""
     return Progress(
         TextColumn("{task.description}"),
@@ -50,4 +50,5 @@ def picture_progress(console: Console | None = None) -> Progress:
         _Rate(),
         TimeRemainingColumn(),
         console=console or messages(),
+        disable=not shown,
     )

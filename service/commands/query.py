@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Final, Literal
 
 import typer
 
@@ -28,6 +31,8 @@ if TYPE_CHECKING:
     from service.client import Evidence, QueryAnswer, QueryResult
 
 __all__ = ["query", "query_batch"]
+
+STDIN: Final = Path("-")
 
 _OVERLAYS: Final[dict[str, Any]] = {"query": {"overlay"}, "results": {"__all__": {"overlay"}}}
 """Left out of the JSON: they are in files."""
@@ -213,39 +218,67 @@ def query_batch(
     file: Annotated[
         Path,
         typer.Argument(
-            help="One JSON object a line: pictures (paths, from where the file is), id, options.",
+            help="One JSON object a line: pictures (paths, from where the file is), id, options. - for "
+            "standard input, whose paths start from here.",
             exists=True,
             dir_okay=False,
+            allow_dash=True,
         ),
     ],
     gallery: GalleryName,
     url: Url = SERVICE_URL,
 ) -> None:
-    """Ask many queries, and print one JSON object a line: id, and answer or problem, in order.
+    """Ask many queries, and print one JSON object a line: line, id, and answer or problem, in order.
 
-    The options are those of `penumbra query`, e.g. {"id": "a", "pictures": ["a.jpg"], "top_k": 3,
-    "cameras": ["entrance"], "metadata": {"shift": "night"}}. Ends with 1 if a query failed.
+    A line has pictures and, if wanted, id, top_k, by, unify, boxes, rerank, overlays, evidence, cameras,
+    people, exclude_cameras, exclude_people, time_from, time_to, metadata, match_rate, uncertain_rate and
+    prior, as `penumbra query` has them, e.g. {"id": "a", "pictures": ["a.jpg"], "top_k": 3,
+    "cameras": ["entrance"], "metadata": {"shift": "night"}}. Lines are read as they are asked, 64 at a time.
+    One that cannot be asked gets its problem, and the others go on. Ends with 1 if a query failed.
 
-    [bold]Example[/]
+    [bold]Examples[/]
 
       penumbra query-batch queries.ndjson --gallery shop > answers.ndjson
+
+      tracker | penumbra query-batch - --gallery shop | jq -c '[.id, .answer.results[0].person]'
     """
-    from service.query_file import QueryFileError, read_queries
+    from service.query_file import answers_in_order, read_queries
     from service.terminal import picture_progress
 
-    try:
-        queries = read_queries(file)
-    except QueryFileError as error:
-        fail(str(error), code=2)
-    failed = 0
-    with connected(url) as client, picture_progress() as progress:
-        task = progress.add_task(f"asking {gallery}", total=len(queries))
-        try:
-            for answer in client.query_batch(gallery, queries):
-                sys.stdout.write(answer.model_dump_json() + "\n")
-                failed += answer.problem is not None
-                progress.advance(task)
-        except OSError as error:
-            fail(f"a picture cannot be read: {error}")
+    count = failed = 0
+    with (
+        _opened(file) as lines,
+        connected(url) as client,
+        picture_progress(shown=not sys.stdout.isatty()) as progress,  # else the answers are what one sees
+    ):
+        task = progress.add_task(f"asking {gallery}", total=_count(file))
+        asked = read_queries(lines, Path() if file == STDIN else file.parent)
+        for answer in answers_in_order(asked, partial(client.query_batch, gallery)):
+            sys.stdout.write(answer.model_dump_json() + "\n")
+            sys.stdout.flush()
+            count += 1
+            failed += answer.problem is not None
+            progress.advance(task)
     if failed:
-        fail(f"{failed:,} of {len(queries):,} queries failed")
+        fail(f"{failed:,} of {count:,} queries failed")
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[BinaryIO]:
+    """The lines of a file, or of standard input."""
+    if file == STDIN:
+        yield sys.stdin.buffer
+        return
+    try:
+        with file.open("rb") as lines:
+            yield lines
+    except OSError as error:
+        fail(f"{file} cannot be read: {error}", code=2)
+
+
+def _count(file: Path) -> int | None:
+    """How many queries there are; None where nobody can tell before they have come, as from a pipe."""
+    if not file.is_file():
+        return None
+    with file.open("rb") as lines:
+        return sum(1 for line in lines if line.strip())

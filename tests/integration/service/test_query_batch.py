@@ -149,6 +149,38 @@ def test_a_file_of_queries_is_asked_from_the_shell(service: Serving, tmp_path: P
     done = CliRunner().invoke(app, arguments)
     first, second = (json.loads(text) for text in done.stdout.splitlines())
     assert (done.exit_code, first["answer"]["results"][0]["person"], second["id"]) == (1, "p3", "b")
-    file.write_text('{"pictures": ["gone.png"]}')
-    refused = CliRunner().invoke(app, arguments)
-    assert (refused.exit_code, "line 1" in refused.stderr) == (2, True)
+    assert (first["line"], second["line"]) == (1, 2)
+
+
+def test_a_bad_line_stops_no_other_from_being_asked(service: Serving, tmp_path: Path) -> None:
+    (tmp_path / "who.png").write_bytes(encoded(person(3, 5)))
+    lines = [
+        b"not JSON",
+        json.dumps({"id": "a", "pictures": ["gone.png"]}).encode(),
+        json.dumps({"id": "b", "pictures": ["who.png"], "evidence": 2, "top_k": 1}).encode(),
+        b"",
+        b"{}",
+    ]
+    file = tmp_path / "queries.ndjson"
+    file.write_bytes(b"\n".join(lines))
+    done = CliRunner().invoke(app, ["query-batch", str(file), "-g", "people", "--url", service.url])
+    found = [json.loads(text) for text in done.stdout.splitlines()]
+    assert [(one["line"], one["id"], one["answer"] is None) for one in found] == [
+        (1, None, True),
+        (2, "a", True),
+        (3, "b", False),
+        (5, None, True),
+    ]
+    assert (done.exit_code, "3 of 4 queries failed" in done.stderr) == (1, True)
+
+
+def test_queries_come_from_standard_input_too(
+    service: Serving, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "who.png").write_bytes(encoded(person(3, 5)))
+    monkeypatch.chdir(tmp_path)
+    said = json.dumps({"id": "a", "pictures": ["who.png"], "top_k": 1})
+    arguments = ["query-batch", "-", "--gallery", "people", "--url", service.url]
+    done = CliRunner().invoke(app, arguments, input=said)
+    assert done.exit_code == 0, done.stderr
+    assert json.loads(done.stdout)["answer"]["results"][0]["person"] == "p3"
