@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 
 from rich.console import Console
@@ -51,4 +52,6 @@ def picture_progress(console: Console | None = None, *, shown: bool = True) -> P
         TimeRemainingColumn(),
         console=console or messages(),
         disable=not shown,
+        # rich would put what is written to standard output above the bar: onto the terminal, not into a file
+        redirect_stdout=sys.stdout.isatty(),
     )

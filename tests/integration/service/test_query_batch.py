@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import json
+import os
+import pty
+import subprocess
+import sys
+import threading
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -183,4 +189,29 @@ def test_queries_come_from_standard_input_too(
     arguments = ["query-batch", "-", "--gallery", "people", "--url", service.url]
     done = CliRunner().invoke(app, arguments, input=said)
     assert done.exit_code == 0, done.stderr
+    assert json.loads(done.stdout)["answer"]["results"][0]["person"] == "p3"
+
+
+def test_answers_go_into_a_file_while_the_bar_is_on_a_terminal(service: Serving, tmp_path: Path) -> None:
+    (tmp_path / "who.png").write_bytes(encoded(person(3, 5)))
+    file = tmp_path / "queries.ndjson"
+    file.write_text(json.dumps({"id": "a", "pictures": ["who.png"], "top_k": 1}))
+    command = [sys.executable, "-m", "service.cli", "query-batch", str(file)]
+    command += ["--gallery", "people", "--url", service.url]
+    terminal, end = pty.openpty()
+
+    def watch() -> None:
+        with contextlib.suppress(OSError):  # that the other end is closed
+            while os.read(terminal, 1024):
+                pass
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        environment = {**os.environ, "TERM": "xterm"}
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=end, env=environment, check=True)
+    finally:
+        os.close(end)
+        watcher.join()
+        os.close(terminal)
     assert json.loads(done.stdout)["answer"]["results"][0]["person"] == "p3"
