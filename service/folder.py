@@ -3,25 +3,45 @@
 from __future__ import annotations
 
 import csv
+import json
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+from service.box_text import read_box
 from service.client import NewPicture
 
-__all__ = ["FolderError", "compile_pattern", "read_folder", "read_manifest"]
+__all__ = [
+    "COLUMNS",
+    "FolderError",
+    "Manifest",
+    "compile_pattern",
+    "read_folder",
+    "read_manifest",
+]
 
 SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
 """Files that are taken for pictures; others in the folder are left alone."""
 
 _FIELDS: Final = ("person", "camera")
-_MANIFEST_COLUMNS: Final = ("path", "person", "camera", "time", "client_id")
+
+COLUMNS: Final = ("path", "person", "camera", "time", "client_id", "box")
+"""The columns of a manifest that are no metadata."""
 
 
 class FolderError(ValueError):
     """The folder, pattern or manifest is not what enrolling takes. The message says what was expected."""
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What a manifest lists. ``metadata``: the columns that are taken as metadata, as they are headed."""
+
+    pictures: list[NewPicture]
+    metadata: tuple[str, ...]
 
 
 def read_folder(folder: Path, pattern: str | None = None) -> list[NewPicture]:
@@ -97,26 +117,45 @@ def compile_pattern(pattern: str) -> re.Pattern[str]:
     return re.compile(text)
 
 
-def read_manifest(manifest: Path, folder: Path) -> list[NewPicture]:
+def read_manifest(manifest: Path, folder: Path) -> Manifest:
     """The pictures that a CSV file lists.
 
-    Columns ``path`` (relative to ``folder``) and ``person`` are required; ``camera``, ``time`` (RFC 3339)
-    and ``client_id`` (else the path) may follow; every other column becomes metadata.
+    Columns ``path`` (relative to ``folder``) and ``person`` are required; ``camera``, ``time`` (RFC 3339),
+    ``client_id`` and ``box`` (as :func:`service.box_text.read_box` has it) may follow. Every other column
+    becomes metadata: text, or where it is headed ``key:=`` JSON. An empty value is none.
+
+    The client id of a picture without one is its path, and with a box its path and the box, since a frame
+    may show several people.
 
     Raises:
-        FolderError: a column or a value is missing, a time is none, or a file is not there.
+        FolderError: a column or a value is missing or wrong, or a file is not there.
     """
-    with manifest.open(newline="", encoding="utf-8-sig") as lines:
-        rows = csv.DictReader(lines)
-        columns = set(rows.fieldnames or ())
-        if not {"path", "person"} <= columns:
-            raise FolderError(
-                f"{manifest} needs the columns path and person, it has {', '.join(sorted(columns))}"
-            )
-        pictures = list(_listed(manifest, folder, rows))
+    try:
+        with manifest.open(newline="", encoding="utf-8-sig") as lines:
+            rows = csv.DictReader(lines, strict=True)
+            columns = tuple(rows.fieldnames or ())
+            _check_columns(manifest, columns)
+            pictures = list(_listed(manifest, folder, rows))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise FolderError(f"{manifest} cannot be read as CSV in UTF-8: {error}") from error
     if not pictures:
         raise FolderError(f"{manifest} lists no pictures")
-    return pictures
+    return Manifest(pictures, tuple(column for column in columns if column not in COLUMNS))
+
+
+def _check_columns(manifest: Path, columns: Sequence[str]) -> None:
+    if not {"path", "person"} <= set(columns):
+        raise FolderError(
+            f"{manifest} needs the columns path and person, it has {', '.join(columns) or 'none'}"
+        )
+    keys = [column.removesuffix(":=") for column in columns]
+    if twice := next((key for key in keys if keys.count(key) > 1), None):
+        raise FolderError(f"{manifest} has the column {twice} twice")
+    for place, (column, key) in enumerate(zip(columns, keys, strict=True), 1):
+        if not key:
+            raise FolderError(f"{manifest}: column {place} has no heading")
+        if column != key and key in COLUMNS:
+            raise FolderError(f"{manifest}: the column {column} is no metadata; head it {key}")
 
 
 def _listed(manifest: Path, folder: Path, rows: csv.DictReader[str]) -> Iterator[NewPicture]:
@@ -129,15 +168,33 @@ def _listed(manifest: Path, folder: Path, rows: csv.DictReader[str]) -> Iterator
         path = folder / row["path"]
         if not path.is_file():
             raise FolderError(f"{where}: there is no file {path}")
-        more = {name: value for name, value in row.items() if name not in _MANIFEST_COLUMNS and value}
         try:
+            box = read_box(row["box"]) if row.get("box") else None
+            within = "" if box is None else f"#{','.join(map(str, box))}"
             yield NewPicture(
                 path,
                 row["person"],
                 camera=row.get("camera") or None,
                 time=datetime.fromisoformat(row["time"]) if row.get("time") else None,
-                client_id=row.get("client_id") or row["path"],
-                metadata=more or None,
+                client_id=row.get("client_id") or f"{row['path']}{within}",
+                metadata=_metadata(row) or None,
+                box=box,
             )
         except ValueError as error:
             raise FolderError(f"{where}: {error}") from error
+
+
+def _metadata(row: dict[str, str]) -> dict[str, Any]:
+    """What is told in a row's other columns."""
+    told: dict[str, Any] = {}
+    for column, value in row.items():
+        if column in COLUMNS or not value:
+            continue
+        if not column.endswith(":="):
+            told[column] = value
+            continue
+        try:
+            told[column.removesuffix(":=")] = json.loads(value)
+        except json.JSONDecodeError as error:
+            raise ValueError(f'{column} takes JSON, such as 4, true or "text", not {value!r}') from error
+    return told

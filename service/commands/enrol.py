@@ -29,7 +29,8 @@ def enrol(
     manifest: Annotated[
         Path | None,
         typer.Option(
-            help="CSV with path, person and, if wanted, camera, time, client_id; other columns are metadata.",
+            help="CSV with columns path and person and, if wanted, camera, time (RFC 3339), client_id, box "
+            "(x y width height); other columns are metadata, those headed key:= as JSON.",
             exists=True,
             dir_okay=False,
         ),
@@ -48,7 +49,8 @@ def enrol(
 
     Each person has a folder of pictures; or files are named by a pattern; or a manifest lists them.
     A picture's path in the folder is its client id. --camera, --time and --metadata are told of every picture
-    of which pattern or manifest do not say otherwise. A picture that was there stays as it was enrolled;
+    of which pattern or manifest do not say otherwise. A manifest may list several people of one frame, each
+    with a box; its path and box are then the client id. A picture that was there stays as it was enrolled;
     --json lists those of which something else was said. Ends with 1 if a picture failed.
 
     [bold]Examples[/]
@@ -70,7 +72,13 @@ def enrol(
     try:
         told = read_metadata(metadata or ())
         taken = None if time is None else read_moment(time)
-        pictures = read_manifest(manifest, folder) if manifest else read_folder(folder, pattern)
+        if manifest is not None:
+            listed = read_manifest(manifest, folder)
+            pictures = listed.pictures
+            if listed.metadata:
+                typer.echo(f"taken as metadata: {', '.join(listed.metadata)}", err=True)
+        else:
+            pictures = read_folder(folder, pattern)
     except ValueError as error:
         fail(str(error), code=2)
     pictures = [

@@ -289,3 +289,30 @@ def test_verify_and_embed_have_an_option_for_every_field_of_rest() -> None:
     for form, command in ((VerifyForm, verify), (EmbedForm, embed)):
         options = set(inspect.signature(command).parameters)
         assert {called.get(name, name) for name in form.model_fields} <= options
+
+
+def test_people_of_one_frame_are_enrolled_from_a_manifest_and_found_by_a_number(
+    client: Client, run: Shell, tmp_path: Path
+) -> None:
+    frame = Image.new("RGB", (300, 200))
+    frame.paste(person(0, 5), (20, 30))
+    frame.paste(person(1, 5), (150, 40))
+    frame.save(tmp_path / "frame.png")
+    person(1, 6).save(tmp_path / "who.png")
+    listed = (
+        "path,person,box,gate:=,shift\nframe.png,anna,20 30 64 128,4,night\nframe.png,bo,150 40 64 128,5,4\n"
+    )
+    (tmp_path / "list.csv").write_text(listed)
+    again = [
+        run("enrol", tmp_path, "-g", "g", "--manifest", tmp_path / "list.csv", "--json") for _ in range(2)
+    ]
+    assert [done.exit_code for done in again] == [0, 0]
+    assert [json.loads(done.stdout)["exists"] for done in again] == [0, 2]
+    assert again[0].stderr.splitlines()[0] == "taken as metadata: gate:=, shift"
+
+    def found(*options: str) -> list[str]:
+        done = run("query", tmp_path / "who.png", "-g", "g", "--json", *options)
+        return [result["person"] for result in json.loads(done.stdout)["results"]]
+
+    assert found() == ["bo", "anna"]
+    assert (found("--metadata", "gate:=4"), found("--metadata", "shift=4")) == (["anna"], ["bo"])

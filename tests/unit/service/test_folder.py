@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from service.folder import FolderError, compile_pattern, read_folder, read_manifest
+from service.api.schemas.pictures import Item
+from service.folder import COLUMNS, FolderError, compile_pattern, read_folder, read_manifest
 
 
 def make(folder: Path, *names: str) -> Path:
@@ -85,7 +86,9 @@ def test_manifest_gives_all_columns_their_place(tmp_path: Path) -> None:
         "a.jpg,anna,c1,2026-11-20T12:00:00Z,first,left\n"
         "b.jpg,bo,,,,\n"
     )
-    first, second = read_manifest(manifest, tmp_path)
+    listed = read_manifest(manifest, tmp_path)
+    first, second = listed.pictures
+    assert listed.metadata == ("shelf",)
     assert (first.person, first.camera, first.client_id) == ("anna", "c1", "first")
     assert first.time == datetime(2026, 11, 20, 12, tzinfo=UTC)
     assert first.metadata == {"shelf": "left"}
@@ -103,6 +106,12 @@ def test_manifest_gives_all_columns_their_place(tmp_path: Path) -> None:
         ("path,person\nmissing.jpg,anna\n", "line 2: there is no file"),
         ("path,person,time\na.jpg,anna,yesterday\n", "line 2"),
         ("path,person,time\na.jpg,anna,2026-11-20T12:00:00\n", "line 2.*time zone"),
+        ("path,person,box\na.jpg,anna,1 2 3\n", "line 2: a box is x, y, width, height"),
+        ("path,person,gate:=\na.jpg,anna,four\n", "line 2: gate:= takes JSON"),
+        ("path,person,gate,gate:=\na.jpg,anna,a,4\n", "column gate twice"),
+        ("path,person,box:=\na.jpg,anna,[]\n", "column box:= is no metadata"),
+        ("path,person,\na.jpg,anna,x\n", "column 3 has no heading"),
+        ('path,person\na.jpg,"anna\n', "cannot be read as CSV"),
     ],
 )
 def test_fault_in_a_manifest_is_told_with_its_line(tmp_path: Path, text: str, fault: str) -> None:
@@ -111,3 +120,47 @@ def test_fault_in_a_manifest_is_told_with_its_line(tmp_path: Path, text: str, fa
     manifest.write_text(text)
     with pytest.raises(FolderError, match=fault):
         read_manifest(manifest, tmp_path)
+
+
+def test_manifest_in_another_encoding_is_refused(tmp_path: Path) -> None:
+    manifest = tmp_path / "list.csv"
+    manifest.write_bytes("path,person\na.jpg,Jörg\n".encode("latin-1"))
+    with pytest.raises(FolderError, match="UTF-8"):
+        read_manifest(manifest, tmp_path)
+
+
+def test_manifest_lists_several_people_of_a_frame_by_their_boxes(tmp_path: Path) -> None:
+    make(tmp_path, "frame.jpg")
+    manifest = tmp_path / "list.csv"
+    manifest.write_text(
+        "path,person,box,client_id\n"
+        "frame.jpg,anna,1 2 3 4,\n"
+        'frame.jpg,bo,"5,6,7,8",\n'
+        'frame.jpg,cy,"[9, 10, 11, 12]",third\n'
+        "frame.jpg,di,,\n"
+    )
+    found = read_manifest(manifest, tmp_path).pictures
+    assert [one.box for one in found] == [(1, 2, 3, 4), (5, 6, 7, 8), (9, 10, 11, 12), None]
+    assert [one.client_id for one in found] == [
+        "frame.jpg#1,2,3,4",
+        "frame.jpg#5,6,7,8",
+        "third",
+        "frame.jpg",
+    ]
+    assert all(one.metadata is None for one in found)
+
+
+def test_manifest_tells_numbers_and_booleans_where_a_column_says_json(tmp_path: Path) -> None:
+    make(tmp_path, "a.jpg", "b.jpg")
+    manifest = tmp_path / "list.csv"
+    manifest.write_text('path,person,gate:=,open:=,shift,tags:=\na.jpg,anna,4,true,7,"[1]"\nb.jpg,bo,,,,\n')
+    listed = read_manifest(manifest, tmp_path)
+    assert [one.metadata for one in listed.pictures] == [
+        {"gate": 4, "open": True, "shift": "7", "tags": [1]},
+        None,
+    ]
+    assert listed.metadata == ("gate:=", "open:=", "shift", "tags:=")
+
+
+def test_manifest_has_a_column_for_every_field_of_rest() -> None:
+    assert set(COLUMNS) - {"path"} == set(Item.model_fields) - {"metadata"}
