@@ -8,6 +8,7 @@ import typer
 
 from service.commands.audit import audit
 from service.commands.bench import bench_app
+from service.commands.command_group import CommandGroup
 from service.commands.comparing import embed, verify
 from service.commands.demo import demo
 from service.commands.enrol import enrol
@@ -20,6 +21,7 @@ from service.commands.serve import serve
 
 app = typer.Typer(
     name="penumbra",
+    cls=CommandGroup,
     help="Find a person again, across cameras, when only part of the person can be seen.",
     no_args_is_help=True,
     rich_markup_mode="rich",

@@ -122,7 +122,8 @@ def embed(
 
       penumbra embed a.jpg b.jpg
 
-      penumbra embed crops/*.jpg --occlusion none --occlusion bottom_half --json > embeddings.json
+      penumbra embed crops/*.jpg --occlusion none --occlusion bottom_half \\
+        --json > embeddings.json
     """
     from service.box_text import BoxError, read_boxes
     from service.terminal import picture_progress

@@ -57,11 +57,13 @@ def enrol(
 
       penumbra enrol people/ --gallery shop --create
 
-      penumbra enrol Market-1501/bounding_box_test/ -g market --pattern '{person}_c{camera}s*'
+      penumbra enrol Market-1501/bounding_box_test/ -g market \\
+        --pattern '{person}_c{camera}s*'
 
       penumbra enrol crops/ -g station --manifest crops.csv --json
 
-      penumbra enrol people/ -g shop --camera entrance --metadata shift=night --metadata gate:=4
+      penumbra enrol people/ -g shop --camera entrance --metadata shift=night \\
+        --metadata gate:=4
     """
     from service.folder import read_folder, read_manifest
     from service.metadata_options import read_metadata

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 
-from service.commands.careful import CarefulGroup
+from service.commands.command_group import CommandGroup
 from service.commands.options import (
     CLEARED,
     SERVICE_URL,
@@ -35,7 +35,7 @@ __all__ = ["galleries_app"]
 _NAMED: Final = 5  # of those that could not be embedded, --json has more
 
 galleries_app = typer.Typer(
-    help="List, create, change and delete galleries.", no_args_is_help=True, cls=CarefulGroup
+    help="List, create, change and delete galleries.", no_args_is_help=True, cls=CommandGroup
 )
 
 
@@ -115,7 +115,8 @@ def create_gallery(
 
       penumbra galleries create station-north --keep-pictures --retention-days 30
 
-      penumbra galleries create watch-list --index flat --match-rate 0.001 --prior 0.05
+      penumbra galleries create watch-list --index flat --match-rate 0.001 \\
+        --prior 0.05
     """
     with connected(url) as client:
         gallery = client.create_gallery(
@@ -159,7 +160,8 @@ def change_gallery(
 
       penumbra galleries change station-north --match-rate 0.001 --prior 0.05
 
-      penumbra galleries change station-north --no-keep-pictures --retention-days 30
+      penumbra galleries change station-north --no-keep-pictures \\
+        --retention-days 30
 
       penumbra galleries change station-north --retention-days none --prior none
     """
@@ -257,7 +259,8 @@ def gallery_duplicates(
 
       penumbra galleries duplicates shop
 
-      penumbra galleries duplicates shop --json | jq -r '.[].id' | xargs penumbra images erase -g shop --yes
+      penumbra galleries duplicates shop --json | jq -r '.[].id' \\
+        | xargs penumbra images erase -g shop --yes
     """
     with connected(url) as client:
         found = list(client.duplicates(name))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from service.commands.careful import CarefulGroup
+from service.commands.command_group import CommandGroup
 from service.commands.options import SERVICE_URL, AsJson, GalleryName, Url
 from service.commands.reaching import connected
 from service.commands.saying import fail, plain, print_json, said_grade, said_moment
@@ -22,7 +22,7 @@ __all__ = ["images_app"]
 ImageId = Annotated[str, typer.Argument(help="The picture's id, as enrolling, `list` and `query` show it.")]
 
 images_app = typer.Typer(
-    help="List, show, fetch and erase enrolled pictures.", no_args_is_help=True, cls=CarefulGroup
+    help="List, show, fetch and erase enrolled pictures.", no_args_is_help=True, cls=CommandGroup
 )
 
 
@@ -124,7 +124,8 @@ def fetch_file(
 
       penumbra images file 01KD4Z6M9W4S0X2J5T7V8Y1A3B --gallery shop
 
-      penumbra images file 01KD4Z6M9W4S0X2J5T7V8Y1A3B -g shop --thumbnail --output anna.jpg
+      penumbra images file 01KD4Z6M9W4S0X2J5T7V8Y1A3B -g shop --thumbnail \\
+        --output anna.jpg
     """
     with connected(url) as client:
         content = client.thumbnail(gallery, image) if thumbnail else client.file(gallery, image)
@@ -160,7 +161,8 @@ def erase_images(
 
       penumbra images erase 01KD4Z6M9W4S0X2J5T7V8Y1A3B --gallery shop
 
-      penumbra galleries duplicates shop --json | jq -r '.[].id' | xargs penumbra images erase -g shop --yes
+      penumbra galleries duplicates shop --json | jq -r '.[].id' \\
+        | xargs penumbra images erase -g shop --yes
     """
     ids = list(dict.fromkeys(images))
     with connected(url) as client:

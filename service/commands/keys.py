@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from service.commands.careful import CarefulGroup
+from service.commands.command_group import CommandGroup
 from service.commands.options import AsJson, CatalogUrl, DataDir
 from service.commands.reaching import opened_database
 from service.commands.saying import print_json
@@ -19,7 +19,7 @@ __all__ = ["keys_app"]
 keys_app = typer.Typer(
     help="Make, list and revoke keys. From the first active key on, the service asks everybody for one.",
     no_args_is_help=True,
-    cls=CarefulGroup,
+    cls=CommandGroup,
 )
 
 
@@ -48,7 +48,8 @@ def create(
 
       penumbra keys create operator --role admin
 
-      penumbra keys create 'entrance tracker' --role enrol --gallery station --expires 90d
+      penumbra keys create 'entrance tracker' --role enrol --gallery station \\
+        --expires 90d
 
       PENUMBRA_KEY=pen_... penumbra query who.jpg --gallery station
     """

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from service.commands.careful import CarefulGroup
+from service.commands.command_group import CommandGroup
 from service.commands.options import SERVICE_URL, AsJson, GalleryName, Url
 from service.commands.reaching import connected
 from service.commands.saying import fail, plain, print_json
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["people_app"]
 
 people_app = typer.Typer(
-    help="List, rename, merge and erase people of a gallery.", no_args_is_help=True, cls=CarefulGroup
+    help="List, rename, merge and erase people of a gallery.", no_args_is_help=True, cls=CommandGroup
 )
 
 
@@ -61,7 +61,8 @@ def rename_person(
 
       penumbra people rename unknown-17 anna --gallery shop
 
-      penumbra people rename anna-2 anna --merge --gallery shop    # as `penumbra people merge`
+      penumbra people rename anna-2 anna --merge \\
+        --gallery shop    # as `penumbra people merge`
     """
     with connected(url) as client:
         changed = client.rename_person(gallery, person, name, merge=merge)

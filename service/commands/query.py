@@ -104,9 +104,11 @@ def query(
 
       penumbra query who.jpg -g shop --unify bottom_half --json
 
-      penumbra query who.jpg -g shop --camera entrance --camera exit --exclude-person guard
+      penumbra query who.jpg -g shop --camera entrance --camera exit \\
+        --exclude-person guard
 
-      penumbra query who.jpg -g shop --from '2026-11-20 22:00' --to 2026-11-21T06:00:00+01:00
+      penumbra query who.jpg -g shop --from '2026-11-20 22:00' \\
+        --to 2026-11-21T06:00:00+01:00
 
       penumbra query frame.jpg -g shop --box 120,40,64,128
 
@@ -240,7 +242,8 @@ def query_batch(
 
       penumbra query-batch queries.ndjson --gallery shop > answers.ndjson
 
-      tracker | penumbra query-batch - --gallery shop | jq -c '[.id, .answer.results[0].person]'
+      tracker | penumbra query-batch - --gallery shop \\
+        | jq -c '[.id, .answer.results[0].person]'
     """
     from service.query_file import answers_in_order, read_queries
     from service.terminal import picture_progress

@@ -38,7 +38,8 @@ def serve(
 
       penumbra serve
 
-      penumbra serve --bundle my-model.onnx --port 9000 --data-dir /var/lib/penumbra
+      penumbra serve --bundle my-model.onnx --port 9000 \\
+        --data-dir /var/lib/penumbra
 
       PENUMBRA_REDIS_URL=redis://localhost:6379/0 penumbra serve --provider cuda
     """

@@ -39,11 +39,14 @@ def bench_accuracy(
 
     [bold]Examples[/]
 
-      penumbra bench accuracy --dataset partial-ilids --root data/ --bundle a.onnx --bundle b.onnx
+      penumbra bench accuracy --dataset partial-ilids --root data/ \\
+        --bundle a.onnx --bundle b.onnx
 
-      penumbra bench accuracy --dataset market1501-val --root data/ --url http://127.0.0.1:8321
+      penumbra bench accuracy --dataset market1501-val --root data/ \\
+        --url http://127.0.0.1:8321
 
-      penumbra bench accuracy --dataset partial-ilids --root data/ --bundle a.onnx --unify off --unify fuse
+      penumbra bench accuracy --dataset partial-ilids --root data/ \\
+        --bundle a.onnx --unify off --unify fuse
     """
     import tempfile
     from dataclasses import asdict

@@ -30,7 +30,8 @@ def bench_erasures(
 
       penumbra bench erasures --pictures 20000
 
-      penumbra bench erasures --catalog postgresql+psycopg://penumbra@127.0.0.1/bench
+      penumbra bench erasures \\
+        --catalog postgresql+psycopg://penumbra@127.0.0.1/bench
     """
     import tempfile
     from dataclasses import asdict

@@ -47,7 +47,8 @@ def bench_load(
 
       penumbra bench load
 
-      penumbra bench load embed --generator wrk --concurrency 16 --seconds 20 --bundle my-model.onnx
+      penumbra bench load embed --generator wrk --concurrency 16 --seconds 20 \\
+        --bundle my-model.onnx
 
       penumbra bench load query --concurrency 1 --bundle my-model.onnx --json
     """
@@ -131,7 +132,8 @@ def bench_start(
 
       penumbra bench start
 
-      penumbra bench start --pictures 20000 --postgresql postgresql+psycopg://penumbra@127.0.0.1/bench
+      penumbra bench start --pictures 20000 \\
+        --postgresql postgresql+psycopg://penumbra@127.0.0.1/bench
     """
     import tempfile
     from dataclasses import asdict

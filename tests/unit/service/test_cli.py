@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from importlib.metadata import version
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -168,6 +170,18 @@ def test_help_of_every_command_shows_an_example(command: list[str]) -> None:
     done = run(*command, "--help")
     assert done.exit_code == 0
     assert f"penumbra {' '.join(command)}" in done.stdout.partition("Example")[2]
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_help_is_set_to_the_terminals_width(command: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    told, _, examples = run(*command, "--help").stdout.partition(" Example")
+    paragraphs = [text.strip().split("\n") for text in re.split(r"\n\s*\n", told)][1:]
+    for lines in paragraphs:  # none is broken where the next word had fitted
+        for line, following in pairwise(lines):
+            assert len(line.rstrip()) + 1 + len(following.split()[0]) > 78
+    for line in examples.partition("╭")[0].splitlines()[1:]:
+        assert not line.strip() or line.startswith("   ")
 
 
 @pytest.mark.parametrize(
