@@ -23,6 +23,7 @@ from service.index.options import FLAT, IndexOptions
 from service.problems import (
     NotAPicture,
 )
+from service.storage.cache import SharedCache
 from service.storage.catalog import Catalog
 from service.storage.pictures import PictureStore
 
@@ -122,12 +123,20 @@ class House:
         self.options = options
         self.embedder = FakeEmbedder()
         self.calibration: Calibration | None = None
+        self.shared_cache: SharedCache | None = None
 
     async def enter(self) -> Galleries:
         self.catalog = Catalog(f"sqlite:///{self.folder / 'catalog.sqlite3'}")
         self.index = LocalIndex(DIMENSION, self.options)
         self.pictures = PictureStore((self.folder / "pictures").as_uri(), self.catalog.id, self.catalog.about)
-        parts = Parts(self.catalog, self.index, self.embedder, self.pictures, self.calibration)
+        parts = Parts(
+            self.catalog,
+            self.index,
+            self.embedder,
+            self.pictures,
+            self.calibration,
+            shared_cache=self.shared_cache,
+        )
         self.galleries = Galleries(parts)
         await self.galleries.start()
         return self.galleries

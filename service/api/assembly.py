@@ -235,6 +235,7 @@ async def assemble(
                 snapshots,
                 generation,
                 settings.deadline_s,
+                cache.shared,
             )
         )
         stack.push_async_callback(galleries.close)

@@ -212,6 +212,7 @@ class Galleries:
     def _rebuild(self) -> None:
         began = time.perf_counter()
         self._parts.catalog.claim()
+        self._parts.forgetting.look()
         for gallery, kind in self._parts.catalog.galleries.kinds().items():
             self._parts.index.keep(gallery, kind)
         self._find_previous()

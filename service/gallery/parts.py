@@ -19,6 +19,7 @@ from service.gallery.generation import Generation, Previous
 from service.index.paired import PairedIndex
 from service.index.protocol import VectorIndex
 from service.problems import DeadlineExceeded, IndexBehind, NotFollowed
+from service.storage.cache import SharedCache
 from service.storage.catalog import Catalog
 from service.storage.database import CommitInDoubt
 from service.storage.faults import storage_problem
@@ -49,7 +50,8 @@ class Parts:
         present: embedder, index and calibration together.
         previous: the model that was served before, where galleries still wait; else None.
         deadline_s: how long what is asked for may wait until it begins, for a thread or for other changes.
-        forgetting: takes what was erased out of the feature cache.
+        forgetting: takes what was erased out of the feature cache, which may outlive the process
+            (``shared_cache``).
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class Parts:
         snapshots: Snapshots | None = None,
         previous: Previous | None = None,
         deadline_s: float = 30.0,
+        shared_cache: SharedCache | None = None,
     ) -> None:
         self.catalog: Final = catalog
         self.index: Final = index if previous is None else PairedIndex(index, previous.index)
@@ -72,9 +75,9 @@ class Parts:
         self.present: Final = Generation(embedder, self.index, calibration)
         self.previous: Final = previous
         embedders = [embedder] if previous is None else [embedder, previous.embedder]
-        self.forgetting: Final = Forgetting(catalog, embedders)
-        self.deadline_s: Final = deadline_s
         self._writes = threading.Lock()
+        self.forgetting: Final = Forgetting(catalog, embedders, shared_cache, self._writes)
+        self.deadline_s: Final = deadline_s
         self._begins = threading.local()  # until: when this thread's work must have its turn
         self._doubts: list[Doubt] = []
         self._behind = False
@@ -186,7 +189,7 @@ class Parts:
     def owe(self, doubt: Doubt) -> None:
         """Let what a commit was about be settled before anything else is changed."""
         self._doubts.append(doubt)
-        self.forgetting.owed = True
+        self.forgetting.begin_again()
 
     async def mend(self) -> bool:
         """See :meth:`service.gallery.Galleries.mend`.
@@ -207,7 +210,7 @@ class Parts:
             await self.write(self._remove_again)
         if self.catalog.database.unforgotten:
             await self.write(self.catalog.database.forget_owed)
-        if self.forgetting.owed:
+        if self.forgetting.owed or self.forgetting.due:
             await self.forgetting.forget()
 
     def answering(self, gallery: int) -> Generation:
@@ -296,7 +299,7 @@ class Parts:
                 self._behind = self._behind or storage_problem(error) is None
                 raise
             self._doubts.pop(0)
-            self.forgetting.owed = True  # who looked for notes before may have come before the commit
+            self.forgetting.begin_again()  # who looked for notes before may have come before the commit
         self._behind = False
 
     async def close(self) -> None:

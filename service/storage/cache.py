@@ -3,9 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from typing import Protocol
 
 from service.embedding.features import PictureFeatures
+
+
+@dataclass(frozen=True, slots=True)
+class SharedCache:
+    """A cache that outlives the process.
+
+    Attributes:
+        name: which one it is, hex digits; the same for whoever uses it, and no secret.
+        ttl_s: how long it keeps features after they were last written, seconds.
+    """
+
+    name: str
+    ttl_s: int
 
 
 class FeatureCache(Protocol):
@@ -14,6 +28,10 @@ class FeatureCache(Protocol):
     No call fails: a cache that does not answer is a miss. Vectors come back bit by bit as they were
     put (float32), so that an answer does not depend on whether the cache was hit.
     """
+
+    @property
+    def shared(self) -> SharedCache | None:
+        """What it is where it outlives the process; None where it does not."""
 
     async def get(self, fingerprint: str, digest: str) -> PictureFeatures | None:
         """What is known of a picture under a model; None where nothing is. Arrays are read-only."""

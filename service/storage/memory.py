@@ -29,6 +29,7 @@ class MemoryCache:
         self._max_bytes = max_bytes
         self._entries: OrderedDict[tuple[str, str], PictureFeatures] = OrderedDict()
         self.size_bytes = 0
+        self.shared: Final = None
 
     async def get(self, fingerprint: str, digest: str) -> PictureFeatures | None:
         """See :meth:`FeatureCache.get`."""

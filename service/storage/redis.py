@@ -25,6 +25,7 @@ asked (:mod:`service.gallery.forgetting`) asks again.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 import math
 import socket
@@ -33,6 +34,7 @@ import time
 import zlib
 from collections.abc import Callable, Collection, Coroutine, Iterable
 from typing import Any, Final, TypeVar
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import numpy as np
 import numpy.typing as npt
@@ -44,6 +46,7 @@ from redis.exceptions import RedisError
 from models import occlusion
 from service.embedding.features import PictureFeatures
 from service.storage.breaker import CircuitBreaker
+from service.storage.cache import SharedCache
 
 _Value = bytes | bytearray | memoryview | str | int | float
 """What redis-py takes as a field or value."""
@@ -105,6 +108,7 @@ class RedisCache:
             retry=Retry(NoBackoff(), 0),
             max_connections=_CONNECTIONS,
         )
+        self.shared: Final = SharedCache(_name_of(url), ttl_s)
         self._ttl_s = ttl_s
         self._timeout_s = timeout_s
         self._on_fault = on_fault
@@ -229,6 +233,14 @@ class RedisCache:
     def _fine(self) -> None:
         if self._breaker.succeeded():
             _log.info("Redis answers again, the feature cache is back in use")
+
+
+def _name_of(url: str) -> str:
+    """Which Redis a URL means, whoever asks there: SHA-256 of it without user and password."""
+    parts = urlsplit(url)
+    options = [(key, value) for key, value in parse_qsl(parts.query) if key not in ("username", "password")]
+    place = (parts.scheme, parts.netloc.rpartition("@")[2], parts.path, urlencode(options), "")
+    return hashlib.sha256(urlunsplit(place).encode()).hexdigest()
 
 
 def _key(fingerprint: str, digest: str) -> str:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from service.storage.catalog.about import AboutCatalog
+from service.storage.catalog.caches import CacheCatalog
 from service.storage.catalog.duplicates import DuplicateCatalog
 from service.storage.catalog.erased import ErasedCatalog
 from service.storage.catalog.features import FeatureCatalog
@@ -43,8 +44,8 @@ class Catalog:
     Attributes:
         database: where it is.
         id: made with the catalog, 26 characters; names what belongs to it elsewhere.
-        galleries, pictures, duplicates, people, features, pending, previous, erased, about: what can be
-            asked of it.
+        galleries, pictures, duplicates, people, features, pending, previous, erased, caches, about: what
+            can be asked of it.
 
     Raises:
         CatalogError: the database has another schema than this program's.
@@ -62,6 +63,7 @@ class Catalog:
         self.pending: Final = PendingCatalog(self.database)
         self.previous: Final = PreviousCatalog(self.database)
         self.erased: Final = ErasedCatalog(self.database)
+        self.caches: Final = CacheCatalog(self.database)
         self.about: Final = AboutCatalog(self.database)
         self._claim: IO[bytes] | PostgreSQLClaim | None = None
         self._fence: Fence | None = None

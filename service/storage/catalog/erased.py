@@ -56,11 +56,13 @@ class ErasedCatalog:
         if rows:
             self._database.transact(lambda session: session.execute(insert(ErasedRow), rows))
 
-    def noted(self, limit: int) -> list[ErasedFeatures]:
-        """Up to ``limit`` notes, the oldest first."""
+    def noted(self, limit: int, after: int = 0) -> list[ErasedFeatures]:
+        """Up to ``limit`` notes, the oldest first, those after the number ``after``."""
         statement = select(ErasedRow.number, ErasedRow.fingerprint, ErasedRow.digest)
         with self._database.engine.connect() as connection:
-            rows = connection.execute(statement.order_by(ErasedRow.number).limit(limit))
+            rows = connection.execute(
+                statement.where(ErasedRow.number > after).order_by(ErasedRow.number).limit(limit)
+            )
             return [ErasedFeatures(*row) for row in rows]
 
     def strike_out(self, numbers: Sequence[int]) -> None:

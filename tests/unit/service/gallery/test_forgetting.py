@@ -21,8 +21,8 @@ async def test_a_cache_that_is_away_for_one_erasure_is_owed_though_another_ends_
     forgetting, erased = house.galleries._parts.forgetting, house.catalog.erased
     noted, looked, go = erased.noted, threading.Event(), threading.Event()
 
-    def slowly(limit: int) -> Sequence[ErasedFeatures]:
-        found = noted(limit)
+    def slowly(limit: int, after: int = 0) -> Sequence[ErasedFeatures]:
+        found = noted(limit, after)
         if not looked.is_set():
             looked.set()
             assert go.wait(20)
