@@ -201,6 +201,11 @@ class Enrolment:
         except (Problem, SQLAlchemyError):  # nothing was stored
             self._parts.remove_pictures(gallery, files)
             raise
+        except (
+            BaseException
+        ):  # a fault of this program or of its memory: the catalog is asked what was stored
+            self._parts.owe(Doubt(gallery, files=files))
+            raise
         if any(one.status == "exists" for one, _ in added):
             self._parts.forgetting.owed = True  # what another model made of it, the mender sees to that
         if keep:
@@ -222,10 +227,11 @@ class Enrolment:
                 begun.append(id)
                 self._parts.pictures.write(gallery, id, content)
                 keep_thumbnail(self._parts.pictures, gallery, id, content)
-        except OSError:
+        except BaseException as error:  # whatever it was, nobody else knows of these files
             self._parts.remove_pictures(gallery, begun)
-            # UnknownGallery if its folder was deleted under our hands
-            self._parts.catalog.pictures.shown(gallery, ())
+            if isinstance(error, OSError):
+                # UnknownGallery if its folder was deleted under our hands
+                self._parts.catalog.pictures.shown(gallery, ())
             raise
 
 

@@ -4,7 +4,8 @@ import threading
 
 import pytest
 
-from tests.gallery_house import CROWD, House, enrol, item, picture
+from service.gallery import enrolment
+from tests.gallery_house import CROWD, House, enrol, fail_once, item, picture
 
 
 async def test_a_gallery_that_stops_keeping_pictures_leaves_none_behind(house: House) -> None:
@@ -65,3 +66,23 @@ async def test_a_full_disk_enrols_nothing(house: House, monkeypatch: pytest.Monk
         await enrol(house, picture("p1", 0, 1), picture("p1", 0, 2), gallery="archive")
     assert house.files() == []
     assert (await house.galleries.get("archive")).images == 0
+
+
+@pytest.mark.parametrize("where", ["thumbnail", "file", "catalog"])
+async def test_a_fault_that_nobody_foresaw_leaves_no_file_until_the_next_start(
+    house: House, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    """Such as for want of memory, while a thumbnail is made."""
+    await house.galleries.create("archive", keep_pictures=True)
+    (kept,) = await enrol(house, picture("p1", 0, 0), gallery="archive")
+    part, call = {
+        "thumbnail": (enrolment, "keep_thumbnail"),
+        "file": (house.pictures, "write"),
+        "catalog": (house.catalog.pictures, "enrol"),
+    }[where]
+    fail_once(monkeypatch, part, call)
+    with pytest.raises(MemoryError):
+        await enrol(house, picture("p1", 0, 1), picture("p1", 0, 2), gallery="archive")
+    assert await house.galleries.mend()
+    assert [file.stem for file in house.files()] == [kept.id]
+    assert (await house.galleries.get("archive")).images == 1
