@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from service.storage.pictures import KeptBytes, PictureStore, PictureStoreAway
-from service.storage.store_mark import NAME
+from service.storage.store_mark import NAME, Unnoted
 from service.storage.ulid import new_ulid
 
 
@@ -210,6 +210,29 @@ def test_removing_takes_what_was_begun_and_could_not_be_taken_back(
 
 def test_a_sweep_before_anything_was_kept_does_nothing(url: str) -> None:
     assert PictureStore(url, "catalog").sweep(set) == 0
+
+
+def test_another_store_is_not_taken_for_the_one_that_has_the_pictures(url: str, tmp_path: Path) -> None:
+    noted, id = Unnoted(), new_ulid()
+    store = PictureStore(url, "catalog", noted)
+    store.write(1, id, b"bytes")
+    for elsewhere in ((tmp_path / "elsewhere").as_uri(), f"memory://{tmp_path.name}-elsewhere"):
+        other = PictureStore(elsewhere, "catalog", noted)
+        for ask in (
+            lambda store: store.look(),
+            lambda store: store.read(1, id),
+            lambda store: store.write(1, new_ulid(), b"bytes"),
+            lambda store: store.remove(1, id),
+            lambda store: store.remove_thumbnail(1, id),
+            lambda store: store.drop(1),
+            lambda store: store.sizes(1),
+            lambda store: store.sweep(set),
+        ):
+            with pytest.raises(PictureStoreAway):
+                ask(other)
+        assert other.unswept
+    assert not (tmp_path / "elsewhere").exists()
+    assert store.read(1, id) == b"bytes"
 
 
 def test_an_unknown_scheme_is_named() -> None:
