@@ -14,6 +14,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
+from urllib.parse import SplitResult, urlsplit
 
 from limits import parse
 from pydantic import AfterValidator, Field
@@ -72,6 +73,41 @@ def _addresses(text: str) -> str:
 
 
 Addresses = Annotated[str, AfterValidator(_addresses)]
+
+
+def _a_redis(url: str) -> str:
+    form = urlsplit(url)
+    where = form.path if form.scheme == "unix" else _host_of(form)
+    if form.scheme not in ("redis", "rediss", "unix") or not where:
+        raise ValueError("it is no address such as redis://localhost:6379/0, rediss://… or unix:///path")
+    return url
+
+
+def _a_catalog(url: str) -> str:
+    scheme = url.partition("://")[0]
+    if scheme in ("postgres", "postgresql"):
+        raise ValueError(f"{scheme}:// names no driver: write postgresql+psycopg://…")
+    if scheme not in ("sqlite", "postgresql+psycopg"):
+        raise ValueError(
+            f"{scheme!r} is neither sqlite (sqlite:////absolute/path) nor postgresql+psycopg "
+            "(postgresql+psycopg://user@host/database)"
+        )
+    return url
+
+
+def _an_endpoint(url: str) -> str:
+    form = urlsplit(url)
+    if form.scheme not in ("http", "https") or not _host_of(form):
+        raise ValueError("it is no address such as http://127.0.0.1:4318")
+    return url
+
+
+def _host_of(form: SplitResult) -> str | None:
+    """The host, where the port, if any, is one."""
+    try:
+        return form.hostname if form.port != 0 else None
+    except ValueError:
+        return None
 
 
 class Settings(BaseSettings):
@@ -145,7 +181,7 @@ class Settings(BaseSettings):
     data_dir: Path = Field(
         default=Path("penumbra-data"), description="Folder of everything the service stores by default."
     )
-    catalog_url: str = Field(
+    catalog_url: Annotated[str, AfterValidator(_a_catalog)] = Field(
         default_factory=_sqlite_under_data_dir,
         description="SQLAlchemy URL of the catalog; SQLite in data_dir unless given.",
     )
@@ -165,7 +201,7 @@ class Settings(BaseSettings):
         description="Keep the index's features in data_dir/snapshots too: a start from a catalog on another "
         "machine is quicker, and features take twice the disk. Off unless given where the catalog is SQLite.",
     )
-    redis_url: str | None = Field(
+    redis_url: Annotated[str, AfterValidator(_a_redis)] | None = Field(
         default=None, description="Redis for the feature cache; without it the cache is in this process."
     )
     cache_bytes: int = Field(
@@ -272,7 +308,7 @@ class Settings(BaseSettings):
     max_top_k: int = Field(default=10_000, ge=1, description="Most results of one query.")
 
     # Seen from outside
-    otlp_endpoint: str | None = Field(
+    otlp_endpoint: Annotated[str, AfterValidator(_an_endpoint)] | None = Field(
         default=None,
         description="OpenTelemetry collector that gets traces by OTLP over HTTP, e.g. http://127.0.0.1:4318; "
         "needs the extra `tracing`. Unset, nothing is traced.",

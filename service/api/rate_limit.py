@@ -41,7 +41,9 @@ class RateLimit:
         self._jumps = jumps()
         self._shared: MovingWindowRateLimiter | None = None
         if redis_url is not None:
-            storage = storage_from_string(f"async+{redis_url}", implementation="redispy")
+            # whose schemes are redis, rediss and redis+unix
+            url = f"redis+{redis_url}" if redis_url.startswith("unix:") else redis_url
+            storage = storage_from_string(f"async+{url}", implementation="redispy")
             assert isinstance(storage, Storage)
             self._shared = MovingWindowRateLimiter(storage)
 

@@ -8,8 +8,9 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from service.commands.given import settings_of
 from service.commands.saying import fail
 
 if TYPE_CHECKING:
@@ -65,12 +66,10 @@ def opened_database(
 
     from service.private_files import private_files
     from service.problems import Problem
-    from service.settings import Settings
     from service.storage.database import Database
     from service.storage.schema import CatalogError
 
-    given: dict[str, Any] = {"data_dir": data_dir, "catalog_url": catalog_url}
-    settings = Settings(**{name: value for name, value in given.items() if value is not None})
+    settings = settings_of(data_dir=data_dir, catalog_url=catalog_url)
     try:
         with private_files():
             database = Database(settings.catalog_url, new=new)

@@ -303,7 +303,13 @@ def open_engine(url: str) -> Engine:
 def _open_server(url: URL) -> Engine:
     if url.get_backend_name() != "postgresql":
         return create_engine(url, pool_pre_ping=True, hide_parameters=True)
-    engine = create_engine(url, pool_pre_ping=True, connect_args=CONNECTING, hide_parameters=True)
+    try:
+        engine = create_engine(url, pool_pre_ping=True, connect_args=CONNECTING, hide_parameters=True)
+    except ModuleNotFoundError as error:
+        raise CatalogError(
+            f"a catalog in PostgreSQL needs the extra `postgresql`: pip install 'penumbra-reid[postgresql]' "
+            f"({error})"
+        ) from error
 
     @event.listens_for(engine, "connect")
     def connect(connection: Any, _record: object) -> None:

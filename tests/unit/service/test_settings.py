@@ -34,7 +34,8 @@ def test_argument_goes_before_the_environment(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_catalog_stays_where_it_is_said_to_be(tmp_path: Path) -> None:
-    assert Settings(data_dir=tmp_path, catalog_url="postgresql://db/p").catalog_url == "postgresql://db/p"
+    url = "postgresql+psycopg://db/p"
+    assert Settings(data_dir=tmp_path, catalog_url=url).catalog_url == url
 
 
 def test_settings_do_not_change_after_the_start() -> None:
@@ -60,6 +61,9 @@ def test_argument_that_names_no_setting_is_an_error() -> None:
         {"body_bytes_per_s": 0},
         {"max_files": 65},
         {"max_batch": 0},
+        *({"redis_url": wrong} for wrong in ("localhost:6379", "foo", "redis://", "redis://h:x", "unix:")),
+        *({"catalog_url": wrong} for wrong in ("mysql://h/c", "sqlite+aiosqlite:///x", "catalog.sqlite3")),
+        *({"otlp_endpoint": wrong} for wrong in ("foo", "localhost:4318", "http://", "grpc://h:4317")),
         *(
             {"trusted_proxies": nonsense}
             for nonsense in (
@@ -77,6 +81,27 @@ def test_argument_that_names_no_setting_is_an_error() -> None:
 def test_setting_out_of_its_range_is_an_error(wrong: dict[str, object]) -> None:
     with pytest.raises(ValidationError, match=next(iter(wrong))):
         Settings(**wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "right",
+    [
+        *(
+            {"redis_url": url}
+            for url in ("redis://h", "rediss://:p@h:1/0", "redis://[::1]:6379", "unix:///r")
+        ),
+        *({"catalog_url": url} for url in ("sqlite:////x", "postgresql+psycopg:///c")),
+        *({"otlp_endpoint": url} for url in ("http://127.0.0.1:4318", "https://collector/otlp")),
+    ],
+)
+def test_addresses_of_what_the_service_uses_are_taken_as_they_are(right: dict[str, str]) -> None:
+    assert Settings(**right).model_dump().items() >= right.items()  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql"])
+def test_an_address_of_postgresql_without_a_driver_is_told_which(scheme: str) -> None:
+    with pytest.raises(ValidationError, match=r"write postgresql\+psycopg://"):
+        Settings(catalog_url=f"{scheme}://db/p")
 
 
 def test_trusted_proxies_are_addresses_and_networks() -> None:
