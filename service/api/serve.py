@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import logging
 import signal
 import threading
+from collections.abc import Callable
 from types import FrameType
 from typing import Final
 
@@ -15,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from service.api import logs
 from service.api.app import create_app
 from service.api.connection import Connection
+from service.api.listening import bound
 from service.api.server import Server
 from service.api.start_faults import StartFaults, in_one_line
 from service.settings import Settings, not_settings
@@ -40,16 +43,20 @@ class CatalogTaken(RuntimeError):
     """Another service has taken the catalog over, so this one has ended."""
 
 
-def run(settings: Settings) -> int:
+def run(settings: Settings, on_serving: Callable[[str], None] = lambda _: None) -> int:
     """Serve until SIGTERM or SIGINT, then finish what was accepted and return.
 
+    Args:
+        on_serving: called with the service's address once it takes requests.
+
     Returns:
-        Exit status: 0 after a stop that was asked for, 1 if the start failed and the log says why (the
-        port is taken, or nobody foresaw it).
+        Exit status: 0 after a stop that was asked for, 1 if the start failed and the log says why: nobody
+        foresaw it.
 
     Raises:
         ServeRefused: other machines could reach it without a key, or tracing is not installed.
-        StartFailed: the bundle, the provider, the catalog or the picture store cannot be used.
+        StartFailed: the port is taken, or the bundle, the provider, the catalog or the picture store cannot
+            be used.
         CatalogTaken: it ended because another service has claimed the catalog meanwhile.
     """
     taken = threading.Event()
@@ -71,10 +78,13 @@ def run(settings: Settings) -> int:
             "PENUMBRA_OTLP_ENDPOINT needs the extra `tracing`: pip install 'penumbra-reid[tracing]'"
         ) from error
     app = StartFaults(application)
+    try:
+        sockets = bound(settings.host, settings.port)
+    except OSError as error:
+        raise StartFailed(_cannot_listen(settings, error)) from error
+    address = _address(settings.host, sockets[0].getsockname()[1])
     config = uvicorn.Config(
         app,
-        host=settings.host,
-        port=settings.port,
         http=Connection,
         log_config=None,
         access_log=False,  # service.api.observation logs requests, with their ids
@@ -88,19 +98,28 @@ def run(settings: Settings) -> int:
     gc.collect()
     gc.freeze()
     gc.set_threshold(_GARBAGE_AFTER)
-    server = Server(config, application.state.stopping)
+
+    def serving() -> None:
+        log.info("listening at %s", address)
+        on_serving(address)
+
+    server = Server(config, application.state.stopping, serving)
     # uvicorn drains on these signals and then raises them again for whoever handled them before: us.
     before = {number: signal.signal(number, _stopped) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
-        server.run()
+        server.run(sockets)
     except SystemExit:  # how uvicorn leaves when it cannot start
-        if app.fault is None:
+        if app.fault is None and server.fault is None:
             return 1
     finally:
+        for one in sockets:
+            one.close()
         for number, handler in before.items():
             signal.signal(number, handler)
     if app.fault is not None:
         raise StartFailed(in_one_line(app.fault)) from app.fault
+    if server.fault is not None:
+        raise StartFailed(_cannot_listen(settings, server.fault)) from server.fault
     if taken.is_set():
         raise CatalogTaken(
             "another service has taken the catalog over while this one had lost its lock on it, so this one "
@@ -129,6 +148,15 @@ def refuse_open_door(settings: Settings) -> None:
         "for a key. Make one with `penumbra keys create`, or bind to 127.0.0.1, or, where the network in "
         "front of it decides who may ask, set PENUMBRA_ALLOW_ANONYMOUS=true."
     )
+
+
+def _address(host: str, port: int) -> str:
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def _cannot_listen(settings: Settings, error: OSError) -> str:
+    why = "another program has the port" if error.errno == errno.EADDRINUSE else error.strerror or str(error)
+    return f"cannot listen at {_address(settings.host, settings.port)}: {why}"
 
 
 def _has_keys(catalog_url: str) -> bool:

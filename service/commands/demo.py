@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from service.commands.given import settings_of
 from service.commands.saying import fail
 
 __all__ = ["demo"]
@@ -41,6 +42,7 @@ def demo(
 
     try:
         with private_files():
+            bundle = bundle or settings_of().bundle
             run_demo(output, people=people, bundle=bundle, port=port, seed=seed, keep_running=keep_running)
     except (ClientError, DemoError, ServiceDied) as error:
         fail(str(error))

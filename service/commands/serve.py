@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from service.commands.given import settings_of
 from service.commands.saying import fail
 
 __all__ = ["serve"]
@@ -43,44 +44,32 @@ def serve(
 
       PENUMBRA_REDIS_URL=redis://localhost:6379/0 penumbra serve --provider cuda
     """
-    from pydantic import ValidationError
-
-    from service.background import free_port
     from service.private_files import private_files
-    from service.settings import Settings
 
-    given: dict[str, Any] = {
-        "bundle": bundle,
-        "host": host,
-        "port": free_port() if port == 0 else port,
-        "data_dir": data_dir,
-        "provider": provider,
-        "redis_url": redis_url,
-        "log_level": log_level,
-        "log_format": log_format,
-        "allow_anonymous": allow_anonymous,
-    }
-    try:
-        settings = Settings(**{name: value for name, value in given.items() if value is not None})
-    except ValidationError as error:
-        faults = [
-            f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}"
-            for fault in error.errors()
-            if fault["type"] != "default_factory_not_called"  # for want of the others
-        ]
-        fail("a setting is not valid\n  " + "\n  ".join(faults), code=2)
+    settings = settings_of(
+        bundle=bundle,
+        host=host,
+        port=port,
+        data_dir=data_dir,
+        provider=provider,
+        redis_url=redis_url,
+        log_level=log_level,
+        log_format=log_format,
+        allow_anonymous=allow_anonymous,
+    )
     if not settings.bundle.is_file():
         fail(f"there is no bundle at {settings.bundle}; name one with --bundle or PENUMBRA_BUNDLE", code=2)
 
     from service.api.serve import CatalogTaken, ServeRefused, StartFailed, run
 
-    host_in_url = f"[{settings.host}]" if ":" in settings.host else settings.host
-    address = f"http://{host_in_url}:{settings.port}"
-    if settings.log_format == "text":  # whoever reads JSON reads nothing else
-        typer.echo(f"Penumbra at {address}, API page at {address}/docs; Ctrl-C stops it")
+    def tell(address: str) -> None:
+        if settings.log_format == "text":  # whoever reads JSON reads nothing else
+            page = f", API page at {address}/docs" if settings.docs else ""
+            typer.echo(f"Penumbra at {address}{page}; Ctrl-C stops it")
+
     try:
         with private_files():
-            status = run(settings)
+            status = run(settings, tell)
     except ServeRefused as error:
         fail(str(error), code=2)
     except (StartFailed, CatalogTaken) as error:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import socket
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
+from uvicorn.lifespan.on import LifespanOn as Lifespan
 
 from service.cli import app
 from service.storage.catalog import Catalog
@@ -18,22 +20,57 @@ def bundle(tmp_path: Path) -> Path:
     return write_handmade_bundle(tmp_path / "handmade.onnx")
 
 
-def test_a_port_that_is_taken_ends_with_status_1(tmp_path: Path, bundle: Path) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = str(taken.getsockname()[1])
-        arguments = ["serve", "--bundle", str(bundle), "--data-dir", str(tmp_path), "--port", port]
-        assert CliRunner().invoke(app, arguments).exit_code == 1
-
-
-def refused(*arguments: str) -> str:
+def refused(*arguments: str, port: int = 0) -> str:
     """What `serve` prints on standard error when it ends with status 1."""
-    result = CliRunner().invoke(app, ["serve", "--port", "0", "--log-level", "error", *arguments])
+    result = CliRunner().invoke(app, ["serve", "--port", str(port), "--log-level", "error", *arguments])
     assert result.exit_code == 1, result.output
+    assert result.stdout == ""
     assert "Traceback" not in result.output
     (line,) = result.stderr.splitlines()
     return line
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1"])
+def test_a_port_that_is_taken_is_told_before_anything_is_loaded(tmp_path: Path, host: str) -> None:
+    nonsense = tmp_path / "handmade.onnx"
+    nonsense.write_bytes(b"not a model, and nobody looks")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with closing(socket.create_server((host, 0), family=family)) as other:
+        port = other.getsockname()[1]
+        data = tmp_path / "data"
+        line = refused("--bundle", str(nonsense), "--data-dir", str(data), "--host", host, port=port)
+    named = f"[{host}]" if ":" in host else host
+    assert line == f"penumbra: cannot listen at http://{named}:{port}: another program has the port"
+    assert not data.exists()
+
+
+def test_a_host_that_is_another_machines_is_told_so(tmp_path: Path, bundle: Path) -> None:
+    arguments = ["--allow-anonymous", "--host", "192.0.2.1", "--bundle", str(bundle)]
+    line = refused(*arguments, "--data-dir", str(tmp_path / "data"))
+    assert "cannot listen at http://192.0.2.1:0: " in line
+    assert not (tmp_path / "data").exists()
+
+
+def test_of_two_services_that_bound_a_port_at_once_the_later_is_told_so(
+    tmp_path: Path, bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As long as nobody listens, both may have bound it."""
+    with socket.socket() as quicker:
+        quicker.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        quicker.bind(("127.0.0.1", 0))
+        port = quicker.getsockname()[1]
+        started = Lifespan.startup
+
+        async def start(lifespan: Lifespan) -> None:
+            await started(lifespan)
+            quicker.listen()
+
+        monkeypatch.setattr(Lifespan, "startup", start)
+        line = refused("--bundle", str(bundle), "--data-dir", str(tmp_path / "data"), port=port)
+    assert "another program has the port" in line
+    again = Catalog(f"sqlite:///{tmp_path / 'data' / 'catalog.sqlite3'}")
+    again.claim()  # it was let go
+    again.close()
 
 
 def test_a_second_service_on_the_same_data_is_told_so(tmp_path: Path, bundle: Path) -> None:
