@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    generate_latest,
+)
+
+from service.storage.records import GalleryRecord
 
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _COUNTS: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
@@ -87,23 +96,54 @@ class Metrics:
         )
         self.model: Final = Gauge(
             "penumbra_model",
-            "Always 1; the labels say which model is served, and where it is computed.",
-            ("name", "fingerprint", "provider"),
+            "Always 1; the labels say which model is served, present or previous, and where it is computed.",
+            ("generation", "name", "fingerprint", "provider"),
             registry=self.registry,
         )
+        self.erasures_owed: Final = Gauge(
+            "penumbra_erasures_owed",
+            "1 while a rest of something erased or changed may still lie in files, index or cache.",
+            registry=self.registry,
+        )
+        self.cache_left_alone: Final = Gauge(
+            "penumbra_cache_left_alone",
+            "1 while Redis is left alone, since it did not answer (an open circuit breaker).",
+            registry=self.registry,
+        )
+        ProcessCollector(registry=self.registry)
 
     def watch_queue(self, depth: Callable[[], int]) -> None:
         """Read the queue's depth from ``depth`` whenever the metrics are asked for."""
         self.queue_depth.set_function(depth)
 
-    def text(self, galleries: Mapping[str, int]) -> bytes:
+    def watch_debts(self, owes: Callable[[], bool], cache_left_alone: Callable[[], bool]) -> None:
+        """Ask whenever the metrics are asked for."""
+        self.erasures_owed.set_function(owes)
+        self.cache_left_alone.set_function(cache_left_alone)
+
+    def text(self, galleries: Iterable[GalleryRecord], reindexing: Collection[str]) -> bytes:
         """Everything in Prometheus' text format.
 
         Args:
-            galleries: names and pictures of those that whoever asks may know of.
+            galleries: those that whoever asks may know of.
+            reindexing: names of those that are being brought to the present model; others may be among them.
         """
         sizes = CollectorRegistry()
-        images = Gauge("penumbra_gallery_images", "Pictures in a gallery.", ("gallery",), registry=sizes)
-        for name, count in galleries.items():
-            images.labels(name).set(count)
+        images, people, pending, under_way = (
+            Gauge(f"penumbra_gallery_{name}", about, ("gallery",), registry=sizes)
+            for name, about in (
+                ("images", "Pictures in a gallery."),
+                ("people", "People in a gallery."),
+                ("pending_images", "Pictures of a gallery that wait for the present model's features."),
+                (
+                    "reindexing",
+                    "1 while a gallery is being brought to the present model, which pending tells.",
+                ),
+            )
+        )
+        for gallery in galleries:
+            images.labels(gallery.name).set(gallery.images)
+            people.labels(gallery.name).set(gallery.people)
+            pending.labels(gallery.name).set(gallery.pending)
+            under_way.labels(gallery.name).set(gallery.name in reindexing)
         return generate_latest(self.registry) + generate_latest(sizes)

@@ -149,6 +149,11 @@ class Reindexer:
             answers=answers,
         )
 
+    @property
+    def under_way(self) -> set[str]:
+        """Names of the galleries that are being brought to the present model."""
+        return {name for name in self._tasks if self._running(name)}
+
     async def close(self) -> None:
         """End; what is not done goes on at the next start."""
         tasks = list(self._tasks.values())

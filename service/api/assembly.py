@@ -29,6 +29,7 @@ from service.reindexing import Reindexer
 from service.retention import Sweeper
 from service.settings import Settings
 from service.storage.audit import AuditTrail
+from service.storage.breaker import CircuitBreaker
 from service.storage.cache import FeatureCache
 from service.storage.catalog import Catalog
 from service.storage.keys import Keys
@@ -88,7 +89,7 @@ class _Before:
     generation: Previous
 
 
-async def _engine(bundle: Bundle, settings: Settings, metrics: Metrics) -> Engine:
+async def _engine(bundle: Bundle, settings: Settings, metrics: Metrics, generation: str) -> Engine:
     engine = await asyncio.to_thread(
         Engine,
         bundle,
@@ -98,7 +99,7 @@ async def _engine(bundle: Bundle, settings: Settings, metrics: Metrics) -> Engin
         settings.data_dir / "engines",
         settings.inference_lanes,
     )
-    metrics.model.labels(bundle.metadata.name, bundle.fingerprint, engine.provider).set(1)
+    metrics.model.labels(generation, bundle.metadata.name, bundle.fingerprint, engine.provider).set(1)
     return engine
 
 
@@ -141,7 +142,7 @@ async def _previous(
         log.info("the previous model answers for no gallery: PENUMBRA_PREVIOUS_BUNDLE can be left out")
         return None
     batcher, embedder = await _embedder(
-        await _engine(bundle, settings, metrics), cache, settings, metrics, stack
+        await _engine(bundle, settings, metrics, "previous"), cache, settings, metrics, stack
     )
     index = LocalIndex(bundle.metadata.dimension, _index_options(settings))
     return _Before(batcher, embedder, Previous(embedder, index, bundle.metadata.calibration))
@@ -173,13 +174,16 @@ async def assemble(
         calibration = bundle.metadata.calibration
         if settings.calibration is not None:
             calibration = await asyncio.to_thread(read_calibration, settings.calibration, bundle.fingerprint)
-        engine = await _engine(bundle, settings, metrics)
+        engine = await _engine(bundle, settings, metrics, "present")
 
         cache: FeatureCache
+        breaker = CircuitBreaker()
         if settings.redis_url is None:
             cache = MemoryCache(settings.cache_bytes)
         else:
-            cache = RedisCache(settings.redis_url, settings.cache_ttl_s, on_fault=metrics.cache_faults.inc)
+            cache = RedisCache(
+                settings.redis_url, settings.cache_ttl_s, on_fault=metrics.cache_faults.inc, breaker=breaker
+            )
         stack.push_async_callback(cache.close)
 
         # before anything is touched that another service may hold
@@ -239,6 +243,7 @@ async def assemble(
             )
         )
         stack.push_async_callback(galleries.close)
+        metrics.watch_debts(lambda: galleries.owes, lambda: breaker.open)
         await galleries.start()
         if snapshots is not None:
             snapshots.start()

@@ -32,6 +32,7 @@ from service.problems import (
     PictureTooLarge,
     Problem,
     RateLimited,
+    TryLater,
     Unavailable,
     UnsupportedFormat,
 )
@@ -109,6 +110,8 @@ def documented(*problems: type[Problem]) -> dict[int | str, dict[str, Any]]:
             examples = by_status[problem.status]["content"][MEDIA_TYPE]["examples"]
         else:
             by_status[problem.status] = {"description": about, "content": {MEDIA_TYPE: content}}
+        if issubclass(problem, TryLater):
+            by_status[problem.status].setdefault("headers", _retry_after(problem))
         examples[problem.slug] = {
             "value": {
                 "type": TYPE_PREFIX + problem.slug,
@@ -119,6 +122,16 @@ def documented(*problems: type[Problem]) -> dict[int | str, dict[str, Any]]:
             }
         }
     return by_status
+
+
+def _retry_after(problem: type[TryLater]) -> dict[str, Any]:
+    return {
+        "Retry-After": {
+            "description": "Whole seconds after which to try again.",
+            "schema": {"type": "integer", "minimum": 1},
+            "example": problem.usual_wait_s,
+        }
+    }
 
 
 def _located(fault: dict[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Final, Literal
 
 from service.api.request_id import REQUEST_ID
 
-_EXTRA: Final = ("route", "status", "milliseconds")
+_EXTRA: Final = ("method", "route", "status", "milliseconds", "key")
 
 
 class TextLines(logging.Formatter):
@@ -39,7 +39,7 @@ class JsonLines(logging.Formatter):
             "message": record.getMessage(),
             "request_id": REQUEST_ID.get(),
         }
-        entry |= {name: getattr(record, name) for name in _EXTRA if hasattr(record, name)}
+        entry |= {name: told for name in _EXTRA if (told := getattr(record, name, None)) is not None}
         if record.exc_info:
             entry["exception"] = self.formatException(record.exc_info)
         return json.dumps(entry)

@@ -17,6 +17,7 @@ from service.api.faults import documented
 from service.api.gatekeeper import ANONYMOUS, Access
 from service.api.schemas import examples
 from service.problems import DeadlineExceeded, Forbidden, Overloaded, RateLimited, Unauthorised
+from service.storage.records import GalleryRecord
 
 log = logging.getLogger(__name__)
 
@@ -44,26 +45,27 @@ async def metrics(request: Request) -> Response:
     assembly = assembly_of(request.app.state)
     parts = await assembly.parts_ready()
     access: Access = getattr(request.state, "access", ANONYMOUS)
-    galleries: dict[str, int] = {}
+    galleries: list[GalleryRecord] = []
     if parts["catalog"]:  # what the other metrics say is wanted most when it is away
         try:
             async with within(_COUNTING_S):
                 galleries = await _counted(assembly, access.galleries)
         except (SQLAlchemyError, DeadlineExceeded):
             log.exception("galleries cannot be counted")
-    return Response(assembly.metrics.text(galleries), media_type=CONTENT_TYPE_LATEST)
+    text = assembly.metrics.text(galleries, assembly.reindexer.under_way)
+    return Response(text, media_type=CONTENT_TYPE_LATEST)
 
 
-async def _counted(assembly: Assembly, among: tuple[str, ...] | None) -> dict[str, int]:
-    """How many pictures the galleries have as of now."""
-    counts: dict[str, int] = {}
+async def _counted(assembly: Assembly, among: tuple[str, ...] | None) -> list[GalleryRecord]:
+    """The galleries with their counts as of now."""
+    counted: list[GalleryRecord] = []
     cursor: str | None = None
     while True:
         page = await assembly.galleries.list(_PAGE, cursor, among)
-        counts |= {record.name: record.images for record in page.items}
+        counted += page.items
         cursor = page.next_cursor
         if cursor is None:
-            return counts
+            return counted
 
 
 router.add_api_route(

@@ -11,6 +11,8 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api.faults import problem_response
+from service.api.gatekeeper import ANONYMOUS, Access
+from service.api.template import template_of
 from service.metrics import Metrics
 from service.problems import Problem, Unavailable
 
@@ -57,7 +59,7 @@ class Observation:
                 await problem_response(_GIVEN_UP)(scope, receive, watched)
         except Exception:
             # The stack trace is for the log; the caller gets the request id to ask about.
-            log.exception("%s %s failed", scope["method"], _route(scope))
+            log.exception("%s %s failed", scope["method"], template_of(scope))
             if status:
                 raise  # half an answer is out: the server must break the connection off
             answer = problem_response(
@@ -66,8 +68,8 @@ class Observation:
             await answer(scope, receive, watched)
         finally:
             seconds = time.perf_counter() - started
-            # By template, not by path: gallery names would make a time series each.
-            route = _route(scope)
+            # Not by path: gallery names would make a time series each.
+            route = template_of(scope)
             self._metrics.requests.labels(scope["method"], route, str(status)).inc()
             self._metrics.request_seconds.labels(scope["method"], route).observe(seconds)
             log.info(
@@ -76,10 +78,17 @@ class Observation:
                 route,
                 status,
                 1000 * seconds,
-                extra={"route": route, "status": status, "milliseconds": round(1000 * seconds, 1)},
+                extra={
+                    "method": scope["method"],
+                    "route": route,
+                    "status": status,
+                    "milliseconds": round(1000 * seconds, 1),
+                    "key": _key_in(scope),
+                },
             )
 
 
-def _route(scope: Scope) -> str:
-    """The path's template: the path itself may name a person."""
-    return getattr(scope.get("route"), "path", "unmatched")
+def _key_in(scope: Scope) -> str | None:
+    """Id of the key that the request was let in with."""
+    access: Access = scope.get("state", {}).get("access", ANONYMOUS)
+    return None if access.key is None else access.key.id

@@ -18,6 +18,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api.request_id import REQUEST_ID
+from service.api.template import template_of
 from service.tracing import RECORDER
 
 __all__ = ["Traces", "tracer_provider"]
@@ -67,8 +68,7 @@ class Traces:
             await self._app(scope, receive, watched)
         finally:
             RECORDER.reset(recorder)
-            # By template: the path itself has names of galleries and people in it.
-            route = getattr(scope.get("route"), "path", "unmatched")
+            route = template_of(scope)
             span.update_name(f"{scope['method']} {route}")
             span.set_attributes({"http.request.method": scope["method"], "http.route": route})
             span.set_attribute("penumbra.request_id", REQUEST_ID.get() or "")

@@ -87,6 +87,11 @@ class Galleries:
         """Whether the picture store may still have files of what was erased, for it is away or refuses."""
         return self._parts.pictures_owed
 
+    @property
+    def owes(self) -> bool:
+        """Whether :meth:`mend` has anything to do."""
+        return self._parts.owes
+
     def answered_by(self, gallery: int) -> str:
         """Fingerprint of the model that answers for a gallery, by its number, at this moment."""
         return self._parts.answering(gallery).embedder.fingerprint

@@ -97,6 +97,12 @@ class Parts:
         """Whether the picture store may still have files of what was erased."""
         return bool(self._unremoved or self._undropped) or self.pictures.unswept
 
+    @property
+    def owes(self) -> bool:
+        """Whether :meth:`mend` has anything to do."""
+        left = self._doubts or self.pictures_owed
+        return bool(left or self.catalog.database.unforgotten or self.forgetting.owed)
+
     async def read(self, work: Callable[[], Result]) -> Result:
         """Do work that only reads, in a thread. It is not waited for beyond the deadline.
 
@@ -202,8 +208,7 @@ class Parts:
                 await self.write(self._settle_alone)
         finally:  # what cannot be settled keeps nothing else from being removed and forgotten
             await self._mend_the_rest()
-        left = self._doubts or self.pictures_owed
-        return not (left or self.catalog.database.unforgotten or self.forgetting.owed)
+        return not self.owes
 
     async def _mend_the_rest(self) -> None:
         if self.pictures_owed:

@@ -25,6 +25,11 @@ class CircuitBreaker:
         self._closed_until_fault = True
         self._trial_at = 0.0
 
+    @property
+    def open(self) -> bool:
+        """Whether a fault was told and no success since."""
+        return not self._closed_until_fault
+
     def allows(self) -> bool:
         """Whether to try now. While open, true once per pause: that caller makes the trial."""
         if self._closed_until_fault:

@@ -84,7 +84,7 @@ class RedisCache:
         ttl_s: how long features are kept after they were last written, seconds.
         timeout_s: longest that one round of calls may take.
         on_fault: called once per failed round, e.g. to count it.
-        breaker: for tests.
+        breaker: one to watch; None: one of its own.
     """
 
     def __init__(

@@ -242,6 +242,8 @@ def test_what_was_told_of_a_picture_comes_back_with_it(http: httpx.Client, galle
         "id": first["id"],
         "camera": "entrance",
         "time": "2026-01-31T11:00:00Z",
+        "client_id": "späti-1",
+        "metadata": item["metadata"],
         "occlusion": None,
     }
     other = enrol(http, gallery, [encoded(person(78))], [item])
