@@ -6,7 +6,7 @@ import re
 from datetime import UTC, datetime
 from typing import Annotated, Final
 
-from pydantic import AfterValidator, AwareDatetime, BeforeValidator
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field
 
 __all__ = ["Moment", "read_moment", "window_fault", "written"]
 
@@ -32,7 +32,7 @@ def _in_utc(moment: datetime) -> datetime:
         raise ValueError("in UTC, this is before the year 1 or after the year 9999") from error
 
 
-Moment = Annotated[AwareDatetime, BeforeValidator(_of_the_form), AfterValidator(_in_utc)]
+Moment = Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_of_the_form), AfterValidator(_in_utc)]
 """Read from a text of RFC 3339's form alone; aware, UTC."""
 
 

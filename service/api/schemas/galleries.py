@@ -23,7 +23,8 @@ class GalleryCreate(Decisive):
     """A gallery to be made."""
 
     model_config = ConfigDict(
-        json_schema_extra={"example": {"name": "shop", "keep_pictures": True, "retention_days": 30}}
+        strict=True,
+        json_schema_extra={"example": {"name": "shop", "keep_pictures": True, "retention_days": 30}},
     )
 
     name: GalleryName = Field(

@@ -6,20 +6,28 @@ import json
 from datetime import datetime
 from typing import Annotated, Final, Literal
 
-from pydantic import Field, JsonValue, field_validator
+from pydantic import BeforeValidator, Field, JsonValue, field_validator
 
 from models import occlusion
 from service.api.faults import ProblemDocument
 from service.api.schemas import examples
-from service.api.schemas.strict import NEXT_CURSOR, PersonName, Strict, Words
+from service.api.schemas.strict import JSON_BODY, NEXT_CURSOR, PersonName, Strict, Words
 from service.moments import Moment
 from service.storage.records import Said
 
 MAX_METADATA_BYTES: Final = 16 * 1024
 MAX_METADATA_MEMBERS: Final = 64
 
-Coordinate = Annotated[int, Field(ge=0, le=1_000_000)]
-Side = Annotated[int, Field(ge=1, le=1_000_000)]
+
+def _a_number(said: object) -> object:
+    """A detector's boxes may have whole numbers with a fraction of 0, which are integers in JSON."""
+    if isinstance(said, str | bool):
+        raise ValueError("must be a whole number")
+    return said
+
+
+Coordinate = Annotated[int, Field(ge=0, le=1_000_000, strict=False), BeforeValidator(_a_number)]
+Side = Annotated[int, Field(ge=1, le=1_000_000, strict=False), BeforeValidator(_a_number)]
 BoxNumbers = tuple[Coordinate, Coordinate, Side, Side]
 
 BOXES: Final = (
@@ -49,6 +57,8 @@ class Occlusion(Strict):
 
 class Item(Strict):
     """What is told of one picture when it is enrolled."""
+
+    model_config = JSON_BODY
 
     person: PersonName = Field(description="Whom it shows; the caller's own name or number, as text.")
     camera: Words | None = Field(default=None, description="Which camera took it.", examples=["entrance"])

@@ -26,7 +26,7 @@ from service.api.faults import ProblemDocument
 from service.api.schemas import examples
 from service.api.schemas.decisions import DECISION, PROBABILITY, Decisive
 from service.api.schemas.pictures import BOXES, BOXES_EXAMPLE, MAX_METADATA_MEMBERS, BoxNumbers, Occlusion
-from service.api.schemas.strict import Strict, Words
+from service.api.schemas.strict import JSON_BODY, Strict, Words
 from service.matching.reranking import CANDIDATES
 from service.matching.unification import CHOICES
 from service.moments import Moment, window_fault
@@ -151,6 +151,8 @@ class QueryForm(Query):
 
 class BatchQuery(Query):
     """One line of a batch: a query with its pictures."""
+
+    model_config = JSON_BODY
 
     id: Annotated[str, StringConstraints(max_length=MAX_ID_LENGTH)] | None = Field(
         default=None, description="The caller's own; the answer carries it.", examples=["frame-17"]

@@ -14,7 +14,17 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema
 
-__all__ = ["GALLERY_NAME", "NEXT_CURSOR", "WORDS", "Change", "GalleryName", "PersonName", "Strict", "Words"]
+__all__ = [
+    "GALLERY_NAME",
+    "JSON_BODY",
+    "NEXT_CURSOR",
+    "WORDS",
+    "Change",
+    "GalleryName",
+    "PersonName",
+    "Strict",
+    "Words",
+]
 
 GALLERY_NAME: Final = r"^[a-z0-9][a-z0-9._-]{0,63}$"
 
@@ -42,11 +52,17 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+JSON_BODY: Final = ConfigDict(strict=True)
+"""Of what is sent as JSON, which has numbers and booleans of its own; in forms and queries all is text."""
+
+
 class Change(Strict):
-    """What is to be changed of something; what is not said stays as it is.
+    """What is to be changed of something, in JSON; what is not said stays as it is.
 
     So its JSON schema states no defaults: generated clients send those, and would change what nobody named.
     """
+
+    model_config = JSON_BODY
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:

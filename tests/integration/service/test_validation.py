@@ -60,6 +60,52 @@ def test_a_body_that_is_not_said_to_be_json_is_told_how_to_be(http: httpx.Client
             assert refused(answer).endswith("send it with `Content-Type: application/json`")
 
 
+def test_json_says_numbers_and_booleans_as_such(http: httpx.Client) -> None:
+    for method, path, body, said in (
+        (
+            "POST",
+            "/v1/galleries",
+            {"name": "strict", "keep_pictures": "no"},
+            "keep_pictures: Input should be a",
+        ),
+        ("POST", "/v1/galleries", {"name": "strict", "retention_days": "30"}, "retention_days: Input should"),
+        (
+            "POST",
+            "/v1/galleries",
+            {"name": "strict", "prior": "0.5"},
+            "prior: Input should be a valid number",
+        ),
+        (
+            "PATCH",
+            "/v1/galleries/shop",
+            {"keep_pictures": 1},
+            "keep_pictures: Input should be a valid boolean",
+        ),
+        ("PATCH", "/v1/galleries/shop/people/anna", {"name": "b", "merge": "on"}, "merge: Input should be a"),
+    ):
+        assert refused(http.request(method, path, json=body)).startswith(said)
+    picture = base64.b64encode(PICTURE).decode()
+    kind = {"Content-Type": "application/x-ndjson"}
+    window = {"time_from": "2026-01-31T00:00:00Z", "time_to": "2026-02-01T00:00:00+01:00"}
+    for options, field in (
+        ({"top_k": "3"}, "top_k"),
+        ({"rerank": "true"}, "rerank"),
+        ({"boxes": [["1", 1, 2, 2]]}, "boxes[0][0]"),
+        ({"boxes": [[1.0, 1, 2, 2]], "top_k": 3, "rerank": True, **window}, None),
+    ):
+        line = json.dumps({"pictures": [picture], **options})
+        answered = http.post("/v1/galleries/shop/query/batch", content=line, headers=kind).json()
+        assert [one["field"] for one in (answered["problem"] or {}).get("errors", [])] == [field][
+            : bool(field)
+        ]
+    # in a form all is text
+    form = {"top_k": "3", "rerank": "true", "boxes": "[[1, 1, 2, 2]]", **window}
+    assert http.post("/v1/galleries/shop/query", files={"files": PICTURE}, data=form).is_success
+    items = json.dumps([{"person": "anna", "time": window["time_from"], "box": ["1", 1, 2, 2]}])
+    enrolled = http.post("/v1/galleries/shop/images", files={"files": PICTURE}, data={"items": items})
+    assert refused(enrolled) == "items[0].box[0]: must be a whole number"
+
+
 def test_an_option_that_is_no_json_is_told_what_it_is_to_be(http: httpx.Client) -> None:
     for name, value, wanted in (
         ("cameras", "cam0", 'cameras: Must be a JSON array, e.g. ["entrance"]'),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from service.api.schemas.verification import VerifyForm
 
 def faults_of(kind: Any, value: dict[str, Any]) -> list[Any]:
     with pytest.raises(ValidationError) as raised:
-        kind.model_validate(value)
+        kind.model_validate_json(json.dumps(value))
     return raised.value.errors()
 
 
