@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from service.cursor import number_before
 from service.gallery.page import Page, page_of
 from service.gallery.parts import Parts
 from service.storage.records import DuplicateRecord
@@ -23,9 +22,10 @@ class Duplicates:
             UnknownGallery: there is none.
             BadRequest: the cursor is none that a page gave.
         """
-        after = 0 if cursor is None else number_before(cursor)
         key = await self._parts.key(gallery)
+        cursors = self._parts.catalog.cursors.of("duplicates", key.number)
+        after = cursors.number_before(cursor)
         found = await self._parts.read(
             lambda: self._parts.catalog.duplicates.page(key.number, limit + 1, after)
         )
-        return page_of(found, limit, lambda record: str(record.number))
+        return page_of(found, limit, lambda record: record.number, cursors)

@@ -7,7 +7,6 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from service.cursor import last_before
 from service.gallery.doubts import AT_ONCE, Doubt, index_again
 from service.gallery.duplicates import Duplicates
 from service.gallery.enrolment import Enrolment
@@ -159,12 +158,13 @@ class Galleries:
         Raises:
             BadRequest: the cursor is none that a page gave.
         """
-        after = "" if cursor is None else last_before(cursor)
+        cursors = self._parts.catalog.cursors.of("galleries")
+        after = cursors.name_before(cursor)
         fingerprint = self._parts.embedder.fingerprint
         records = await self._parts.read(
             lambda: self._parts.catalog.galleries.page(fingerprint, limit + 1, after, among)
         )
-        return page_of(records, limit, lambda record: record.name)
+        return page_of(records, limit, lambda record: record.name, cursors)
 
     def _create(
         self, name: str, keep_pictures: bool, rule: Rule, retention_days: int | None, index: IndexKind
@@ -218,6 +218,7 @@ class Galleries:
         began = time.perf_counter()
         self._parts.catalog.claim()
         self._parts.forgetting.look()
+        _ = self._parts.catalog.cursors  # made here, not while a list is asked for, on the event loop
         for gallery, kind in self._parts.catalog.galleries.kinds().items():
             self._parts.index.keep(gallery, kind)
         self._find_previous()

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from service.cursor import cursor_after
+from service.cursor import ListCursors
 
 __all__ = ["Page", "page_of"]
 
@@ -21,11 +21,14 @@ class Page(Generic[Record]):
     next_cursor: str | None
 
 
-def page_of(found: Sequence[Record], limit: int, place: Callable[[Record], str]) -> Page[Record]:
+def page_of(
+    found: Sequence[Record], limit: int, place: Callable[[Record], str | int], cursors: ListCursors
+) -> Page[Record]:
     """The first ``limit`` of what was found where one more was asked for, which says if there is a next page.
 
     Args:
         place: a record's place in the order, which the next page begins after.
+        cursors: of this list.
     """
     items = tuple(found[:limit])
-    return Page(items, cursor_after(place(items[-1])) if len(found) > limit else None)
+    return Page(items, cursors.after(place(items[-1])) if len(found) > limit else None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from service.cursor import last_before
 from service.gallery.doubts import Doubt
 from service.gallery.page import Page, page_of
 from service.gallery.parts import Parts
@@ -24,10 +23,11 @@ class People:
             UnknownGallery: there is none.
             BadRequest: the cursor is none that a page gave.
         """
-        after = "" if cursor is None else last_before(cursor)
         key = await self._parts.key(gallery)
+        cursors = self._parts.catalog.cursors.of("people", key.number)
+        after = cursors.name_before(cursor)
         found = await self._parts.read(lambda: self._parts.catalog.people.page(key.number, limit + 1, after))
-        return page_of(found, limit, lambda record: record.name)
+        return page_of(found, limit, lambda record: record.name, cursors)
 
     async def get(self, gallery: str, person: str) -> PersonRecord:
         """A person, and how many pictures show them.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from service.cursor import number_before
 from service.gallery.kept import kept_bytes
 from service.gallery.page import Page, page_of
 from service.gallery.parts import Parts
@@ -43,14 +42,15 @@ class Pictures:
             UnknownGallery: there is none.
             BadRequest: the cursor is none that a page gave.
         """
-        after = 0 if cursor is None else number_before(cursor)
         key = await self._parts.key(gallery)
+        cursors = self._parts.catalog.cursors.of("images", key.number, listed)
+        after = cursors.number_before(cursor)
         found = await self._parts.read(
             lambda: self._parts.catalog.pictures.page(
                 key.number, limit + 1, after, listed, self._parts.embedder.fingerprint
             )
         )
-        return page_of(found, limit, lambda record: str(record.number))
+        return page_of(found, limit, lambda record: record.number, cursors)
 
     async def get(self, gallery: str, id: str) -> PictureRecord:
         """A picture with all that was told of it.

@@ -11,8 +11,8 @@ from typing import Any, Final
 
 MODEL: Final = "6e8f628f79ed5a54609275750951854da2ca27b63f7c3f547a2d517256f610b5"
 IMAGE: Final = "01M8065Q2KJ51QD58VMFM3D9EB"
-CURSOR: Final = "MQ"
-"""Of a page that ended with the first picture; to lists of names, one that sorts before all letters."""
+CURSOR: Final = "PwmQXy0Cqkv2cY2G2k9i8bTzW0lIuL6m5f0r2yqA1jHnK1s"
+"""As one looks; each is of one list of one catalog."""
 
 OTHER_IMAGE: Final = "01M8065Q2KDS5P56BZCH5P9A51"
 COPY: Final = "01M8065Q7JDTY67YC353FPHQDX"

@@ -13,10 +13,13 @@ are *pending*: counted, listed, deletable, but not to be compared with features 
 from __future__ import annotations
 
 import fcntl
+import secrets
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 from typing import IO, Final
 
+from service.cursor import Cursors
 from service.storage.catalog.about import AboutCatalog
 from service.storage.catalog.caches import CacheCatalog
 from service.storage.catalog.duplicates import DuplicateCatalog
@@ -89,6 +92,11 @@ class Catalog:
             catalog.close()
             raise
         return catalog
+
+    @cached_property
+    def cursors(self) -> Cursors:
+        """Of its lists. Their secret is made when it is first asked for, by who has claimed the catalog."""
+        return Cursors(bytes.fromhex(self.about.get_or_set("cursor_secret", lambda: secrets.token_hex(32))))
 
     @property
     def lost(self) -> bool:

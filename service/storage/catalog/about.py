@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from sqlalchemy.orm import Session
 
 from service.storage.database import Database
@@ -25,3 +27,15 @@ class AboutCatalog:
     def set(self, key: str, value: str) -> None:
         """Note it in the place of what was noted before; when this returns, it is durable."""
         self._database.transact(lambda session: session.merge(AboutRow(key=key, value=value)))
+
+    def get_or_set(self, key: str, make: Callable[[], str]) -> str:
+        """What is noted; where nothing is, what is made is from here on."""
+
+        def work(session: Session) -> str:
+            row = session.get(AboutRow, key)
+            if row is None:
+                row = AboutRow(key=key, value=make())
+                session.add(row)
+            return row.value
+
+        return self.get(key) or self._database.transact(work)

@@ -72,3 +72,34 @@ def test_what_matched_comes_with_what_its_caller_told(url: str, unify: str) -> N
         verified = client.verify([encoded(person(1, 50))], gallery="g", person="anna").image
         assert verified is not None
         assert verified.client_id in {"a-0", "a-1", "a-2"}
+
+
+def test_a_cursor_is_of_its_list_gallery_and_filter_alone(url: str) -> None:
+    with httpx.Client(base_url=f"{url}/v1", timeout=60) as http:
+        http.post("/galleries", json={"name": "h"}).raise_for_status()
+
+        def cursor_of(path: str, **filters: str) -> str:
+            cursor: str = http.get(path, params={"limit": 1, **filters}).json()["next_cursor"]
+            return cursor
+
+        window = {"time_from": "2026-01-31T12:00:00Z"}
+        given = cursor_of("/galleries/g/images", **window)
+        same = {"time_from": "2026-01-31T13:00:00+01:00"}
+        page = http.get("/galleries/g/images", params={"cursor": given, **same, "limit": 7}).json()["items"]
+        assert [one["client_id"] for one in page] == ["a-1", "a-2"]
+        for path, filters in (
+            ("/galleries/g/images", {}),
+            ("/galleries/g/images", {**window, "person": "anna"}),
+            ("/galleries/g/images", {"time_from": "2026-01-31T12:00:01Z"}),
+            ("/galleries/h/images", window),
+            ("/galleries/g/people", {}),
+            ("/galleries/g/duplicates", {}),
+            ("/galleries", {}),
+        ):
+            refused = http.get(path, params={"cursor": given, **filters})
+            assert (refused.status_code, refused.json()["type"][-15:]) == (422, "invalid-request"), path
+        names = cursor_of("/galleries/g/people")
+        assert [
+            one["name"] for one in http.get("/galleries/g/people", params={"cursor": names}).json()["items"]
+        ] == ["ben"]
+        assert http.get("/galleries/h/people", params={"cursor": names}).status_code == 422
