@@ -37,6 +37,9 @@ _FAULTS_OF_ONE_PICTURE: Final = frozenset(
 )
 """Problems of the picture itself. Sent alone, such a picture gets its own 4xx instead of an item."""
 
+_BUSY: Final = frozenset({429, 503, 504})
+"""Statuses of what has no fault, and can be sent again later."""
+
 
 def enrol(
     gallery: str,
@@ -61,7 +64,8 @@ class Enrolment:
     """Cuts an enrolment into calls, and puts their answers together in the order of the pictures.
 
     A busy service takes some pictures of a call and turns others away (429, 503, 504). Those that have a
-    client id are sent again, as long as each call gets some of its pictures in.
+    client id are sent again, as long as each call gets some of its pictures in. Once any is in, a call that
+    is turned away whole is told picture by picture too: raised, it would hide what became of the others.
     """
 
     def __init__(
@@ -75,6 +79,7 @@ class Enrolment:
         self._waiting: deque[tuple[int, NewPicture]] = deque()
         self._sent: list[tuple[int, NewPicture]] = []
         self._known: dict[int, EnrolledPicture] = {}
+        self._got_in = False
         self._on_answer = on_answer
 
     def next_call(self) -> Call[list[EnrolledPicture]] | None:
@@ -94,7 +99,7 @@ class Enrolment:
             parts.append(part)
         if not self._sent:
             return None
-        return _one_call(self._gallery, [picture for _, picture in self._sent], parts)
+        return _one_call(self._gallery, [picture for _, picture in self._sent], parts, self._got_in)
 
     def take(self, answered: list[EnrolledPicture]) -> None:
         """The answer to the last call.
@@ -106,6 +111,7 @@ class Enrolment:
             raise UnexpectedAnswer(
                 f"{len(self._sent)} pictures were sent, the answer is about {len(answered)}"
             )
+        self._got_in = self._got_in or any(outcome.problem is None for outcome in answered)
         some_got_in = not all(_turned_away(outcome) for outcome in answered)
         told: list[EnrolledPicture] = []
         again: list[tuple[int, NewPicture]] = []
@@ -128,25 +134,26 @@ def _one_call(
     gallery: str,
     pictures: Sequence[NewPicture],
     parts: Sequence[Part],
+    others_got_in: bool,
 ) -> Call[list[EnrolledPicture]]:
     """One call that enrols up to 64 pictures.
 
     That every picture failed is no problem of the call: it is told picture by picture, as it is when
-    some did not. Faults of the call itself (an unknown gallery, say) are raised.
+    some did not; that the service was busy also, where pictures of earlier calls got in. Faults of the call
+    itself (an unknown gallery, say) are raised.
     """
 
     def each_failed(problem: ProblemError) -> list[EnrolledPicture] | None:
         if "items" in problem.document:
             return EnrolAnswer.model_validate(problem.document).items
-        if len(pictures) == 1 and problem.slug in _FAULTS_OF_ONE_PICTURE:
-            return [
-                EnrolledPicture(
-                    client_id=pictures[0].client_id,
-                    status="failed",
-                    problem=Problem.model_validate({"status": problem.status, **problem.document}),
-                )
-            ]
-        return None
+        of_the_picture = len(pictures) == 1 and problem.slug in _FAULTS_OF_ONE_PICTURE
+        if not of_the_picture and not (others_got_in and problem.status in _BUSY):
+            return None
+        told = Problem.model_validate({"status": problem.status, **problem.document})
+        return [
+            EnrolledPicture(client_id=picture.client_id, status="failed", problem=told)
+            for picture in pictures
+        ]
 
     return Call(
         "POST",
@@ -161,4 +168,4 @@ def _one_call(
 
 def _turned_away(outcome: EnrolledPicture) -> bool:
     """Whether a picture failed because the service was busy, not because of itself."""
-    return outcome.problem is not None and outcome.problem.status in (429, 503, 504)
+    return outcome.problem is not None and outcome.problem.status in _BUSY

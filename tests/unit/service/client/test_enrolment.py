@@ -155,6 +155,30 @@ def test_service_that_takes_nothing_is_not_asked_for_ever() -> None:
     assert len(service.asked) == 1
 
 
+@pytest.mark.parametrize("status", [429, 503, 504])
+@pytest.mark.parametrize("first", [63, 64])
+def test_what_got_in_is_told_though_the_rest_is_turned_away(status: int, first: int) -> None:
+    """The rest is one picture, of the first call or of one of its own: its problem is the whole answer."""
+    service = Service(busy(first), problem(status, "unavailable"))
+    pictures = [NewPicture(b"x", "anna", client_id=str(number)) for number in range(first + 1)]
+    with service.client() as client:
+        outcomes = client.enrol("shop", pictures)
+    assert [outcome.status for outcome in outcomes] == ["enrolled"] * first + ["failed"]
+    assert [outcome.client_id for outcome in outcomes] == [str(number) for number in range(first + 1)]
+    assert outcomes[-1].problem is not None
+    assert outcomes[-1].problem.status == status
+    many = [NewPicture(b"x", "anna", client_id=str(number)) for number in range(130)]
+    service = Service(busy(64), problem(status, "unavailable"))
+    with service.client() as client:
+        statuses = [outcome.status for outcome in client.enrol("shop", many)]
+    assert statuses == ["enrolled"] * 64 + ["failed"] * 66
+
+
+def test_a_service_that_took_nothing_at_all_says_so_by_its_problem() -> None:
+    with Service(problem(503, "unavailable")).client() as client, pytest.raises(ProblemError):
+        client.enrol("shop", [NewPicture(b"x", "anna", client_id="a")])
+
+
 def test_picture_without_client_id_that_was_turned_away_is_not_sent_again() -> None:
     service = Service(busy(1))
     with service.client() as client:
