@@ -132,14 +132,29 @@ class Overlays:
             DeadlineExceeded: too many others wait for theirs.
         """
         try:
-            async with asyncio.timeout(self._deadline_s), self._turn:
-                shown = answer.results[:MOST_RESULTS]
-                kept = [await self._kept(gallery, match.image) for match in shown]
-                return await asyncio.to_thread(self._draw, content, box, unify, answer, shown, kept)
+            async with asyncio.timeout(self._deadline_s):
+                await self._turn.acquire()
+                try:
+                    shown = answer.results[:MOST_RESULTS]
+                    kept = [await self._kept(gallery, match.image) for match in shown]
+                except BaseException:
+                    self._turn.release()
+                    raise
+                drawing = asyncio.create_task(
+                    asyncio.to_thread(self._draw, content, box, unify, answer, shown, kept)
+                )
+                drawing.add_done_callback(self._drawn)
+                # whoever gives up leaves the thread at work: the turn is over when that is
+                return await asyncio.shield(drawing)
         except TimeoutError as error:
             raise DeadlineExceeded(
                 f"The overlays were not drawn within {self._deadline_s:g} s. Try again later, or ask without."
             ) from error
+
+    def _drawn(self, drawing: asyncio.Task[QueryOverlays]) -> None:
+        self._turn.release()
+        if not drawing.cancelled():
+            drawing.exception()  # nobody else may ask, and asyncio would say so
 
     async def _kept(self, gallery: str, image: str) -> bytes | None:
         try:

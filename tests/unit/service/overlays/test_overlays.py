@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 
 import numpy as np
 import numpy.typing as npt
@@ -109,3 +110,38 @@ def test_the_deadline_holds_for_waiting_too() -> None:
     refused, found = asyncio.run(two())
     assert isinstance(refused, DeadlineExceeded)
     assert isinstance(found, QueryOverlays)
+
+
+async def test_who_gives_up_holds_the_turn_until_their_thread_has_drawn() -> None:
+    """Else under load, when many give up, as many are drawn at once as there are threads."""
+    going_on, at_once, most = threading.Event(), 0, 0
+
+    class Slow(Looks):
+        def attention(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32] | None:
+            nonlocal at_once, most
+            at_once += 1
+            most = max(most, at_once)
+            assert going_on.wait(60)
+            at_once -= 1
+            return super().attention(images)
+
+    overlays, picture = Overlays(Slow(), Files(), 10**6, 60), encoded(person(1))
+
+    async def draw() -> QueryOverlays:
+        return await overlays.draw("shop", picture, None, "auto", answer(1))
+
+    given_up = asyncio.create_task(draw())
+    async with asyncio.timeout(60):
+        while not at_once:
+            await asyncio.sleep(0.01)
+    given_up.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await given_up
+    overlays._deadline_s = 0.01
+    for _ in range(3):
+        with pytest.raises(DeadlineExceeded):
+            await draw()
+    going_on.set()
+    overlays._deadline_s = 60
+    assert isinstance(await draw(), QueryOverlays)
+    assert most == 1
