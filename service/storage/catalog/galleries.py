@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import Select, bindparam, delete, func, select, update
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from service.clock import now
@@ -228,7 +229,7 @@ class GalleryCatalog:
             changed = {} if keys is None else dict(keys)
             try:
                 yield changed
-            except Problem:  # nothing was changed
+            except (Problem, DBAPIError):  # nothing was changed: see Database.transact
                 self._keys = keys
                 raise
             if keys is not None:

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from sqlalchemy import create_engine, event, make_url, text
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from service.problems import GalleryExists, UnknownGallery, UnknownImage
 from service.storage.catalog import Catalog
+from service.storage.database import CommitInDoubt
 from service.storage.filters import Listed
 from service.storage.records import GalleryKey, MadeBefore, NewImage
 from service.storage.schema import CatalogError
@@ -372,8 +374,9 @@ def test_names_at_hand_stay_when_a_change_is_refused(tmp_path: Path) -> None:
     catalog.close()
 
 
+@pytest.mark.parametrize("fault", [CommitInDoubt(None), OSError("the connection broke off")])
 def test_names_are_asked_of_the_database_after_a_change_nobody_knows_the_end_of(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: Exception
 ) -> None:
     catalog = Catalog(f"sqlite:///{tmp_path / 'catalog.sqlite3'}")
     catalog.claim()
@@ -381,13 +384,38 @@ def test_names_are_asked_of_the_database_after_a_change_nobody_knows_the_end_of(
 
     def committed_but_broken_off(work: Callable[[Session], object]) -> object:
         transact(work)
-        raise OSError("the connection broke off")
+        raise fault
 
     monkeypatch.setattr(catalog.database, "transact", committed_but_broken_off)
-    with pytest.raises(OSError, match="broke off"):
+    with pytest.raises(type(fault), match="broke"):
         catalog.galleries.create("shop", keep_pictures=False)
     assert catalog.galleries.key_at_hand("shop") is None
     assert catalog.galleries.key("shop") == GalleryKey(1, False)
+    catalog.close()
+
+
+def test_names_at_hand_stay_when_the_database_refuses_a_change(tmp_path: Path) -> None:
+    catalog = Catalog(f"sqlite:///{tmp_path / 'catalog.sqlite3'}")
+    catalog.claim()
+    catalog.galleries.create("shop", keep_pictures=False)
+
+    def locked(connection: Any, *_: Any) -> None:
+        raise OperationalError("", {}, Exception("database is locked"))
+
+    event.listen(Session, "after_begin", locked)
+    try:
+        for change in (
+            lambda: catalog.galleries.create("other", keep_pictures=True),
+            lambda: catalog.galleries.change("shop", {"keep_pictures": True}),
+            lambda: catalog.galleries.delete("shop"),
+        ):
+            with pytest.raises(OperationalError):
+                change()
+            assert catalog.galleries.key_at_hand("shop") == GalleryKey(1, False)
+    finally:
+        event.remove(Session, "after_begin", locked)
+    with pytest.raises(UnknownGallery):
+        catalog.galleries.key_at_hand("other")
     catalog.close()
 
 
