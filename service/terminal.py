@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, Task, TextColumn, TimeRemainingColumn
 from rich.progress import ProgressColumn as RichColumn
+from rich.table import Table
 from rich.text import Text
 
-__all__ = ["messages", "pairs", "picture_progress", "tables"]
+__all__ = ["messages", "pairs", "picture_progress", "show_table", "tables"]
 
 
 def messages() -> Console:
@@ -21,7 +22,41 @@ def messages() -> Console:
 def tables() -> Console:
     """Where answers go. Piped, a table is as wide as it needs to be instead of 80 columns."""
     console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=160)
+    return console if console.is_terminal else Console(highlight=False, width=10_000)
+
+
+def show_table(
+    columns: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    none: str,
+    numbers: Collection[str] = (),
+    whole: Collection[str] = (),
+) -> None:
+    """Print a table; cells are text as it is.
+
+    Args:
+        columns: their headings.
+        rows: as many cells each.
+        none: said on standard error where there is no row.
+        numbers: the columns of numbers, which stand below one another by their last digit.
+        whole: columns that are not broken on a narrow terminal, such as ids, which are copied.
+    """
+    # No lines between cells: what is piped is cut into columns by programs, and 80 columns are few.
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for column in columns:
+        table.add_column(
+            column,
+            justify="right" if column in numbers else "left",
+            no_wrap=column in numbers or column in whole,
+            overflow="fold",
+        )
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    if table.row_count:
+        tables().print(table)
+    else:
+        messages().print(Text(none))
 
 
 def pairs(told: Mapping[str, str]) -> None:

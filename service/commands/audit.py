@@ -34,26 +34,30 @@ def audit(
 
       penumbra audit --gallery station --name anna --json
     """
-    from rich.table import Table
-
     from service.storage.audit import AuditTrail
-    from service.terminal import tables
+    from service.terminal import show_table
 
     with opened_database(data_dir, catalog_url) as database:
         events = AuditTrail(database).events(limit, gallery=gallery, name=name, key=key)
     if as_json:
         print_json([asdict(event) for event in events])
         return
-    table = Table("at", "action", "gallery", "subject", "pictures", "status", "key", "request")
-    for event in events:
-        table.add_row(
-            f"{event.at:%Y-%m-%d %H:%M:%S}",
-            event.action,
-            event.gallery or "-",
-            (event.subject or "-")[:12],
-            "-" if event.pictures is None else str(event.pictures),
-            str(event.status),
-            event.key or "-",
-            event.request_id[:12],
-        )
-    tables().print(table)
+    show_table(
+        ("at", "action", "gallery", "subject", "pictures", "status", "key", "request"),
+        (
+            (
+                f"{event.at.astimezone():%Y-%m-%d %H:%M:%S}",
+                event.action,
+                event.gallery or "-",
+                (event.subject or "-")[:12],
+                "-" if event.pictures is None else str(event.pictures),
+                str(event.status),
+                event.key or "-",
+                event.request_id[:12],
+            )
+            for event in events
+        ),
+        numbers=("pictures",),
+        whole=("at", "subject"),
+        none="the audit trail has no such line",
+    )

@@ -19,7 +19,7 @@ from service.commands.options import (
     Url,
 )
 from service.commands.reaching import connected
-from service.commands.saying import fail, plain, print_json, said_compared, said_grade
+from service.commands.saying import fail, print_json, said_compared, said_grade
 
 __all__ = ["embed", "verify"]
 
@@ -152,15 +152,20 @@ def embed(
             }
         )
         return
-    from rich.table import Table
+    from service.terminal import show_table
 
-    from service.terminal import tables
-
-    table = Table("picture", "hidden", "embeddings")
-    for path, one in zip(pictures, items, strict=True):
-        vectors = ", ".join(f"{kind} ({len(vector):,} numbers)" for kind, vector in one.embeddings.items())
-        table.add_row(plain(str(path)), said_grade(one.occlusion), vectors)
-    tables().print(table)
+    show_table(
+        ("picture", "hidden", "embeddings"),
+        (
+            (
+                str(path),
+                said_grade(one.occlusion),
+                ", ".join(f"{kind} ({len(vector):,} numbers)" for kind, vector in one.embeddings.items()),
+            )
+            for path, one in zip(pictures, items, strict=True)
+        ),
+        none="",
+    )
 
 
 def _calls(pictures: list[Path]) -> Iterator[tuple[int, int]]:

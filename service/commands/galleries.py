@@ -25,7 +25,7 @@ from service.commands.options import (
     Url,
 )
 from service.commands.reaching import connected
-from service.commands.saying import fail, plain, print_json, said_moment
+from service.commands.saying import fail, print_json, said_moment
 
 if TYPE_CHECKING:
     from service.client import Gallery
@@ -52,21 +52,25 @@ def list_galleries(url: Url = SERVICE_URL, as_json: AsJson = False) -> None:
     if as_json:
         print_json([gallery.model_dump(mode="json") for gallery in found])
         return
-    from rich.table import Table
+    from service.terminal import show_table
 
-    from service.terminal import tables
-
-    table = Table("gallery", "pictures", "of another model", "people", "keeps pictures", "created")
-    for gallery in found:
-        table.add_row(
-            gallery.name,
-            f"{gallery.images:,}",
-            f"{gallery.pending:,}",  # not found until they are enrolled again
-            f"{gallery.people:,}",
-            "yes" if gallery.keep_pictures else "no",
-            said_moment(gallery.created_at),
-        )
-    tables().print(table)
+    show_table(
+        ("gallery", "pictures", "of another model", "people", "keeps pictures", "created"),
+        (
+            (
+                gallery.name,
+                f"{gallery.images:,}",
+                f"{gallery.pending:,}",  # not found until they are enrolled again
+                f"{gallery.people:,}",
+                "yes" if gallery.keep_pictures else "no",
+                said_moment(gallery.created_at),
+            )
+            for gallery in found
+        ),
+        numbers=("pictures", "of another model", "people"),
+        whole=("gallery", "created"),
+        none="there is no gallery yet; `penumbra galleries create` makes one",
+    )
 
 
 @galleries_app.command("show")
@@ -233,16 +237,23 @@ def gallery_statistics(
     if as_json:
         print_json(found.model_dump(mode="json"))
         return
-    typer.echo(f"{found.images:,} pictures of {found.people:,} people, {found.pending:,} pending")
-    for kind, count in found.by_occlusion.items():
-        typer.echo(f"  {kind}: {count:,}")
-    sizes = {
-        "features": found.feature_bytes,
-        "pictures": found.picture_bytes,
-        "thumbnails": found.thumbnail_bytes,
-    }
-    for what, size in sizes.items():
-        typer.echo(f"{what}: {size / 1e6:,.1f} MB")
+    from rich.filesize import decimal
+
+    from service.terminal import pairs
+
+    pairs(
+        {
+            "pictures": f"{found.images:,}",
+            **({"of another model": f"{found.pending:,}"} if found.pending else {}),
+            **{f"  graded {kind}": f"{count:,}" for kind, count in found.by_occlusion.items()},
+            "people": f"{found.people:,}",
+            "first enrolled": said_moment(found.first_enrolled),
+            "last enrolled": said_moment(found.last_enrolled),
+            "features": decimal(found.feature_bytes),
+            "kept pictures": decimal(found.picture_bytes),
+            "their thumbnails": decimal(found.thumbnail_bytes),
+        }
+    )
 
 
 @galleries_app.command("duplicates")
@@ -267,20 +278,17 @@ def gallery_duplicates(
     if as_json:
         print_json([duplicate.model_dump(mode="json") for duplicate in found])
         return
-    from rich.table import Table
+    from service.terminal import show_table
 
-    from service.terminal import tables
-
-    table = Table("picture", "person", "client id", "same as", "of person")
-    for one in found:
-        table.add_row(
-            one.id,
-            plain(one.person),
-            plain(one.client_id or "-"),
-            one.duplicate_of,
-            plain(one.duplicate_of_person),
-        )
-    tables().print(table)
+    show_table(
+        ("picture", "person", "client id", "same as", "of person"),
+        (
+            (one.id, one.person, one.client_id or "-", one.duplicate_of, one.duplicate_of_person)
+            for one in found
+        ),
+        whole=("picture", "same as"),
+        none=f"no two pictures of {name} have the same content",
+    )
 
 
 @galleries_app.command("reindex")

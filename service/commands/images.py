@@ -12,7 +12,7 @@ import typer
 from service.commands.command_group import CommandGroup
 from service.commands.options import SERVICE_URL, AsJson, GalleryName, Url
 from service.commands.reaching import connected
-from service.commands.saying import fail, plain, print_json, said_grade, said_moment
+from service.commands.saying import fail, print_json, said_grade, said_moment
 
 if TYPE_CHECKING:
     from service.client import Client
@@ -52,21 +52,24 @@ def list_images(
     if as_json:
         print_json([image.model_dump(mode="json") for image in found])
         return
-    from rich.table import Table
+    from service.terminal import show_table
 
-    from service.terminal import tables
-
-    table = Table("picture", "person", "camera", "taken", "hidden", "client id")
-    for image in found:
-        table.add_row(
-            image.id,
-            plain(image.person),
-            plain(image.camera or "-"),
-            said_moment(image.time),
-            "of another model" if image.pending else image.occlusion.type,
-            plain(image.client_id or "-"),
-        )
-    tables().print(table)
+    show_table(
+        ("picture", "person", "camera", "taken", "hidden", "client id"),
+        (
+            (
+                image.id,
+                image.person,
+                image.camera or "-",
+                said_moment(image.time),
+                "of another model" if image.pending else image.occlusion.type,
+                image.client_id or "-",
+            )
+            for image in found
+        ),
+        whole=("picture", "taken"),
+        none=f"no such picture is in {gallery}",
+    )
 
 
 @images_app.command("show")

@@ -5,14 +5,17 @@ from __future__ import annotations
 import re
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from service.commands.command_group import CommandGroup
 from service.commands.options import AsJson, CatalogUrl, DataDir
 from service.commands.reaching import opened_database
-from service.commands.saying import print_json
+from service.commands.saying import print_json, said_moment
+
+if TYPE_CHECKING:
+    from service.storage.keys import KeyRecord
 
 __all__ = ["keys_app"]
 
@@ -90,30 +93,39 @@ def list_keys(data_dir: DataDir = None, catalog_url: CatalogUrl = None, as_json:
 
       penumbra keys list
     """
-    from rich.table import Table
-
     from service.storage.keys import Keys
-    from service.terminal import tables
+    from service.terminal import show_table
 
     with opened_database(data_dir, catalog_url) as database:
         records = Keys(database).list()
     if as_json:
         print_json([asdict(record) for record in records])
         return
-    table = Table("id", "name", "role", "galleries", "made", "state")
     now = datetime.now(UTC)
-    for record in records:
+
+    def state(record: KeyRecord) -> str:
         if record.revoked_at is not None:
-            state = f"revoked {record.revoked_at:%Y-%m-%d %H:%M}"
-        elif record.expires_at is None:
-            state = "active"
-        else:
-            state = f"{'expires' if record.active(now) else 'expired'} {record.expires_at:%Y-%m-%d %H:%M}"
-        galleries = "all" if record.galleries is None else ", ".join(record.galleries) or "none (deleted)"
-        table.add_row(
-            record.id, record.name, record.role, galleries, f"{record.created_at:%Y-%m-%d %H:%M}", state
-        )
-    tables().print(table)
+            return f"revoked {said_moment(record.revoked_at)}"
+        if record.expires_at is None:
+            return "active"
+        return f"{'expires' if record.active(now) else 'expired'} {said_moment(record.expires_at)}"
+
+    show_table(
+        ("id", "name", "role", "galleries", "created", "state"),
+        (
+            (
+                record.id,
+                record.name,
+                record.role,
+                "all" if record.galleries is None else ", ".join(record.galleries) or "none (deleted)",
+                said_moment(record.created_at),
+                state(record),
+            )
+            for record in records
+        ),
+        whole=("id", "created"),
+        none="there is no key: the service asks nobody for one",
+    )
 
 
 @keys_app.command("revoke")

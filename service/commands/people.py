@@ -9,7 +9,7 @@ import typer
 from service.commands.command_group import CommandGroup
 from service.commands.options import SERVICE_URL, AsJson, GalleryName, Url
 from service.commands.reaching import connected
-from service.commands.saying import fail, plain, print_json
+from service.commands.saying import fail, print_json
 
 if TYPE_CHECKING:
     from service.client import Person
@@ -34,14 +34,14 @@ def list_people(gallery: GalleryName, url: Url = SERVICE_URL, as_json: AsJson = 
     if as_json:
         print_json([person.model_dump(mode="json") for person in found])
         return
-    from rich.table import Table
+    from service.terminal import show_table
 
-    from service.terminal import tables
-
-    table = Table("person", "pictures")
-    for person in found:
-        table.add_row(plain(person.name), f"{person.images:,}")
-    tables().print(table)
+    show_table(
+        ("person", "pictures"),
+        ((person.name, f"{person.images:,}") for person in found),
+        numbers=("pictures",),
+        none=f"nobody is in {gallery}",
+    )
 
 
 @people_app.command("rename")

@@ -25,7 +25,7 @@ from service.commands.options import (
     Url,
 )
 from service.commands.reaching import connected
-from service.commands.saying import fail, plain, print_json, said_compared
+from service.commands.saying import fail, print_json, said_grade
 
 if TYPE_CHECKING:
     from service.client import Evidence, QueryAnswer, QueryResult
@@ -94,6 +94,7 @@ def query(
 ) -> None:
     """Ask who in a gallery is the person in these pictures.
 
+    The table tells what was hidden in both pictures for the comparison, so that only what both show counts.
     Probabilities and decisions are there where the model is calibrated for this --unify.
 
     [bold]Examples[/]
@@ -182,27 +183,30 @@ def _write_overlays(answer: QueryAnswer, folder: Path) -> None:
 
 
 def _show_answer(answer: QueryAnswer) -> None:
-    from rich.table import Table
-
-    from service.terminal import tables
+    from service.terminal import show_table, tables
 
     console = tables()
-    grade = answer.query.occlusion
-    scores = ", ".join(f"{place} {score:.2f}" for place, score in (grade.scores or {}).items())
-    console.print(f"query graded [bold]{grade.type}[/] ({scores})" if scores else "query not graded")
-    table = Table("rank", "person", "score", "probability", "decision", "compared", "picture", "camera")
+    console.print(f"hidden in the query: {said_grade(answer.query.occlusion)}")
+    rows: list[tuple[str, ...]] = []
     for result in answer.results:
-        table.add_row(
-            str(result.rank),
-            plain(result.person),
-            f"{result.score:.4f}",
-            "-" if result.probability is None else f"{result.probability:.4f}",
-            result.decision or "-",
-            *_shown_picture(result),
+        rows.append(
+            (
+                str(result.rank),
+                result.person,
+                f"{result.score:.4f}",
+                "-" if result.probability is None else f"{result.probability:.4f}",
+                result.decision or "-",
+                *_shown_picture(result),
+            )
         )
-        for other in result.evidence:
-            table.add_row("", "", f"{other.score:.4f}", "", "", *_shown_picture(other))
-    console.print(table)
+        rows += [("", "", f"{other.score:.4f}", "", "", *_shown_picture(other)) for other in result.evidence]
+    show_table(
+        ("rank", "person", "score", "probability", "decision", "hidden", "picture", "camera"),
+        rows,
+        numbers=("rank", "score", "probability"),
+        whole=("decision", "hidden", "camera"),
+        none="no picture of the gallery was looked at",
+    )
     if answer.pending:
         console.print(f"{answer.pending:,} pictures of the gallery were not compared: they await this model")
     console.print(", ".join(f"{stage} {spent:.1f} ms" for stage, spent in answer.timings.items()))
@@ -210,9 +214,9 @@ def _show_answer(answer: QueryAnswer) -> None:
 
 def _shown_picture(shown: QueryResult | Evidence) -> tuple[str, str, str]:
     return (
-        said_compared(shown.compared),
+        shown.compared,
         shown.image.id,
-        plain(shown.image.camera or "-"),
+        shown.image.camera or "-",
     )
 
 

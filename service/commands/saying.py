@@ -37,8 +37,10 @@ def said_compared(compared: str) -> str:
 
 def said_grade(occlusion: Occlusion) -> str:
     """What the grader finds hidden in a picture, and its scores where it has any."""
-    scores = ", ".join(f"{place} {score:.2f}" for place, score in (occlusion.scores or {}).items())
-    return f"{occlusion.type} ({scores})" if scores else occlusion.type
+    if not occlusion.scores:  # the model has no grader; the caller may have said a type
+        return "not graded" if occlusion.type == "none" else occlusion.type
+    scores = ", ".join(f"{place} {score:.2f}" for place, score in occlusion.scores.items())
+    return f"{occlusion.type} ({scores})"
 
 
 def said_moment(moment: datetime | None) -> str:

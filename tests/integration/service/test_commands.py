@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -316,3 +317,26 @@ def test_people_of_one_frame_are_enrolled_from_a_manifest_and_found_by_a_number(
 
     assert found() == ["bo", "anna"]
     assert (found("--metadata", "gate:=4"), found("--metadata", "shift=4")) == (["anna"], ["bo"])
+
+
+def test_every_table_tells_the_time_by_this_machines_clock(
+    service: Serving, client: Client, run: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = service.app.state.assembly.settings.data_dir
+    client.enrol("g", [NewPicture(encoded(person(1)), "anna", time=datetime(2026, 11, 20, 20, tzinfo=UTC))])
+    catalog = ["--data-dir", data]
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "XST-5:30")
+        time.tzset()
+        shown = {
+            "images list": run("images", "list", "-g", "g"),
+            "galleries list": run("galleries", "list"),
+            "audit": run("audit", *catalog, "--limit", "1"),
+        }
+        events = json.loads(run("audit", *catalog, "--json").stdout)  # those of reading come a little later
+        created = client.gallery("g").created_at.astimezone()
+        moments = [datetime.fromisoformat(event["at"]).astimezone() for event in events]
+    time.tzset()
+    assert "2026-11-21 01:30" in shown["images list"].stdout
+    assert f"{created:%Y-%m-%d %H:%M}" in shown["galleries list"].stdout
+    assert any(f"{moment:%Y-%m-%d %H:%M:%S}" in shown["audit"].stdout for moment in moments)
