@@ -24,6 +24,7 @@ app = typer.Typer(
     cls=CommandGroup,
     help="Find a person again, across cameras, when only part of the person can be seen.",
     no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
     rich_markup_mode="rich",
     pretty_exceptions_show_locals=False,
 )

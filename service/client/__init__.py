@@ -52,6 +52,7 @@ from service.client.connection import (
 )
 from service.client.faults import (
     BadAddress,
+    BadKey,
     ClientError,
     NotInUrl,
     ProblemError,
@@ -77,6 +78,7 @@ __all__ = [
     "DEFAULT_URL",
     "AsyncClient",
     "BadAddress",
+    "BadKey",
     "BatchAnswer",
     "BatchQuery",
     "Box",

@@ -9,7 +9,7 @@ from typing import Final
 import httpx
 
 from service.client.call import problem_of
-from service.client.faults import BadAddress, ClientError, ServiceUnreachable
+from service.client.faults import BadAddress, BadKey, ClientError, ServiceUnreachable
 
 __all__ = ["DEFAULT_URL", "authorization", "checked", "default_timeout", "fault_of", "on_this_machine"]
 
@@ -46,8 +46,14 @@ def checked(url: str) -> str:
 
 
 def authorization(key: str | None) -> dict[str, str]:
-    """The header that carries the key; by default the key in the environment's ``PENUMBRA_KEY``."""
+    """The header that carries the key; by default the key in the environment's ``PENUMBRA_KEY``.
+
+    Raises:
+        BadKey: no header can carry it, as when a line's end was copied with it.
+    """
     key = key or os.environ.get("PENUMBRA_KEY")
+    if key and not (key.isascii() and key.isprintable() and " " not in key):
+        raise BadKey("the key (PENUMBRA_KEY, unless given) has a blank, a line's end or a letter of no key")
     return {"Authorization": f"Bearer {key}"} if key else {}
 
 

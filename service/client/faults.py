@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["BadAddress", "ClientError", "NotInUrl", "ProblemError", "ServiceUnreachable", "UnexpectedAnswer"]
+__all__ = [
+    "BadAddress",
+    "BadKey",
+    "ClientError",
+    "NotInUrl",
+    "ProblemError",
+    "ServiceUnreachable",
+    "UnexpectedAnswer",
+]
 
 
 class ClientError(Exception):
@@ -22,6 +30,10 @@ class UnexpectedAnswer(ClientError):
 
 class BadAddress(ClientError, ValueError):
     """The address of the service is none that can be asked; nothing was sent."""
+
+
+class BadKey(ClientError, ValueError):
+    """The key has characters that no key has; nothing was sent."""
 
 
 class NotInUrl(ClientError, ValueError):

@@ -76,6 +76,7 @@ class Client:
 
     Raises:
         BadAddress: ``url`` is none, for want of ``http://`` most often.
+        BadKey: no key looks so.
     """
 
     def __init__(

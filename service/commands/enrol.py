@@ -39,7 +39,10 @@ def enrol(
         str | None, typer.Option(help="Which camera took them, where the pattern or manifest names none.")
     ] = None,
     time: Annotated[
-        str | None, typer.Option(help=f"When they were taken, where the manifest does not say: {A_TIME}.")
+        str | None,
+        typer.Option(
+            "--time", metavar="TIME", help=f"When they were taken, where the manifest does not say: {A_TIME}."
+        ),
     ] = None,
     metadata: OwnMetadata = None,
     url: Url = SERVICE_URL,
@@ -129,10 +132,13 @@ def enrol(
             f"{counts['failed']:,} failed"
         )
         if duplicates:
-            typer.echo(f"{len(duplicates):,} have the content of an earlier picture of the gallery")
+            typer.echo(
+                f"of an earlier picture's content: {len(duplicates):,} (see `penumbra galleries duplicates`)"
+            )
         if otherwise:
             typer.echo(
-                f"{len(otherwise):,} were there with another person, camera, time or metadata, which stay"
+                f"stored with another person, camera, time or metadata, and left so: {len(otherwise):,} "
+                "(see --json)"
             )
         for client_id, reason in failed:
             typer.echo(f"  {client_id}: {reason}", err=True)

@@ -31,13 +31,18 @@ def create(
     name: Annotated[str, typer.Argument(help="What the key is for, e.g. 'entrance tracker'.")],
     role: Annotated[
         str,
-        typer.Option(help="query: ask and read; enrol: also enrol, rename, erase; admin: also galleries."),
+        typer.Option(
+            metavar="query|enrol|admin",
+            help="query: ask and read; enrol: also enrol, rename, erase; admin: also galleries.",
+        ),
     ] = "query",
     gallery: Annotated[
         list[str] | None,
         typer.Option(
+            "--gallery",
+            "-g",
             help="Bind it to this gallery, there already or not; may be given several times. When it is "
-            "deleted, the key does not open another of its name."
+            "deleted, the key does not open another of its name.",
         ),
     ] = None,
     expires: Annotated[str | None, typer.Option(help="After so many days or hours, e.g. 90d or 12h.")] = None,

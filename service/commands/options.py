@@ -18,7 +18,11 @@ GalleryName = Annotated[str, typer.Option("--gallery", "-g", help="Name of the g
 
 IndexKind = Annotated[
     str | None,
-    typer.Option("--index", help="flat: exact; clustered: less memory and time; auto: as the service says."),
+    typer.Option(
+        "--index",
+        metavar="auto|flat|clustered",
+        help="flat: exact; clustered: less memory and time; auto: as the service says.",
+    ),
 ]
 OwnMetadata = Annotated[
     list[str] | None,

@@ -45,7 +45,7 @@ def query(
     gallery: GalleryName,
     top_k: Annotated[int, typer.Option("--top-k", "-k", min=1, help="How many to show.")] = 10,
     by: Annotated[
-        str, typer.Option(help="Rank people by their best picture, or pictures: person, image.")
+        str, typer.Option(metavar="person|image", help="Rank people by their best picture, or pictures.")
     ] = "person",
     unify: Unify = "auto",
     box: Boxes = None,

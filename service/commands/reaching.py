@@ -22,7 +22,7 @@ __all__ = ["connected", "opened_database"]
 
 @contextmanager
 def connected(url: str) -> Iterator[Client]:
-    """A client, whose faults end the command with what went wrong."""
+    """A client, whose faults end the command with what went wrong; so do those of files that it sends."""
     from service.client import Client, ClientError
 
     try:
@@ -30,6 +30,10 @@ def connected(url: str) -> Iterator[Client]:
             yield client
     except ClientError as error:
         fail(f"{error}{_about_keys(error)}")
+    except BrokenPipeError:
+        raise  # who reads the output has enough: nothing is wrong
+    except OSError as error:
+        fail(f"a file cannot be read or written: {error}")
 
 
 def _say_wait(seconds: float, fault: ClientError) -> None:

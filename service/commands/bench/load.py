@@ -57,7 +57,8 @@ def bench_load(
 
     from service.bench.accuracy import BenchError, shipped_bundle
     from service.bench.load import Generator, measure_load, on_loopback
-    from service.client import Client, ClientError
+    from service.client import BadAddress, Client, ClientError
+    from service.client.connection import checked
     from service.cores import usable_cores
     from service.embedding.engine import ProviderError
     from service.settings import Provider
@@ -68,6 +69,10 @@ def bench_load(
         fail(f"--provider is one of {', '.join(get_args(Provider))}, not {provider!r}", code=2)
     if generator not in get_args(Generator):
         fail(f"--generator is one of {', '.join(get_args(Generator))}, not {generator!r}", code=2)
+    try:
+        checked(url)
+    except BadAddress as error:
+        fail(str(error), code=2)
     if not elsewhere and not on_loopback(url):
         fail(f"{url} is on another machine; load it with --elsewhere if that is meant", code=2)
     asked: Literal["embed", "query"] = "embed" if call == "embed" else "query"

@@ -237,7 +237,7 @@ def test_pictures_that_are_stored_under_another_name_are_told(played: Played, pe
     run("enrol", people, "--gallery", "shop", "--create")
     played.people["bo/1.jpg"] = "robert"
     said = run("enrol", people, "--gallery", "shop").stdout
-    assert "1 were there with another person, camera, time or metadata, which stay" in said
+    assert "stored with another person, camera, time or metadata, and left so: 1" in said
     told = json.loads(run("enrol", people, "--gallery", "shop", "--json").stdout)["stored_otherwise"]
     assert told == [{"client_id": "bo/1.jpg", "id": "id-bo/1.jpg", "person": "robert", "differs": ["person"]}]
 
@@ -392,6 +392,45 @@ def test_address_without_a_scheme_is_told_what_it_lacks(
     assert (done.exit_code, len(done.stderr.splitlines())) == (1, 1)
     assert said in done.stderr
     assert played.asked == []
+
+
+@pytest.mark.parametrize("key", ["schlüssel", "pen_x\n", "pen x"])
+def test_key_that_no_header_carries_is_told(
+    played: Played, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    monkeypatch.setenv("PENUMBRA_KEY", key)
+    done = run("galleries", "list")
+    assert (done.exit_code, len(done.stderr.splitlines()), played.asked) == (1, 1, [])
+    assert "PENUMBRA_KEY" in done.stderr
+
+
+def test_file_that_cannot_be_read_is_told_in_one_line(
+    played: Played, people: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(path: Path) -> bytes:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    played.galleries["shop"] = set()
+    monkeypatch.setattr(Path, "read_bytes", gone)
+    for command in (["query", people / "bo" / "1.jpg"], ["enrol", people]):
+        done = run(*command, "-g", "shop")
+        assert done.exit_code == 1
+        assert done.stderr.splitlines()[-1].startswith("penumbra: a file cannot be read")
+        assert "1.jpg" in done.stderr
+
+
+def test_no_option_is_spelt_in_capitals() -> None:
+    """Typer takes a metavar for the name where the two differ in case alone."""
+    for words in COMMANDS:
+        command: Any = typer.main.get_command(app)
+        for word in words:
+            command = command.commands[word]
+        spelt = [name for option in command.params for name in option.opts if name.startswith("--")]
+        assert spelt == [name.lower() for name in spelt], words
+
+
+def test_help_has_a_short_name_everywhere() -> None:
+    assert run("images", "list", "-h").stdout == run("images", "list", "--help").stdout
 
 
 @pytest.mark.parametrize("name", ["", ".", ".."])
