@@ -8,7 +8,7 @@ from typing import Annotated, Final
 
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field
 
-__all__ = ["Moment", "read_moment", "window_fault", "written"]
+__all__ = ["Moment", "read_moment", "read_window", "window_fault", "written"]
 
 _FORM: Final = re.compile(
     r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2})", re.ASCII | re.IGNORECASE
@@ -52,6 +52,19 @@ def read_moment(text: str) -> datetime:
             f"{text!r} is no date or time, such as 2026-01-31, '2026-01-31 13:00' (on this machine's clock) "
             "or 2026-01-31T13:00:00+01:00"
         ) from error
+
+
+def read_window(time_from: str | None, time_to: str | None) -> tuple[datetime | None, datetime | None]:
+    """From when until before when, each as :func:`read_moment` has it, or open.
+
+    Raises:
+        ValueError: one is no moment, or nothing can lie between them.
+    """
+    start = None if time_from is None else read_moment(time_from)
+    end = None if time_to is None else read_moment(time_to)
+    if start is not None and end is not None and start >= end:
+        raise ValueError(f"nothing is taken from {time_from!r} on and before {time_to!r}")
+    return start, end
 
 
 def written(moment: datetime) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from service.commands.command_group import CommandGroup
-from service.commands.options import SERVICE_URL, AsJson, GalleryName, Url
+from service.commands.options import SERVICE_URL, AsJson, GalleryName, TimeFrom, TimeTo, Url
 from service.commands.reaching import connected
 from service.commands.saying import fail, print_json, said_grade, said_moment
 
@@ -31,6 +31,16 @@ def list_images(
     gallery: GalleryName,
     person: Annotated[str | None, typer.Option(help="Only this person's.")] = None,
     camera: Annotated[str | None, typer.Option(help="Only from this camera.")] = None,
+    client_id: Annotated[str | None, typer.Option(help="Only the one with this client id.")] = None,
+    time_from: TimeFrom = None,
+    time_to: TimeTo = None,
+    pending: Annotated[
+        bool | None,
+        typer.Option(
+            "--pending/--not-pending",
+            help="Only those of another model, which no query finds; or only the rest.",
+        ),
+    ] = None,
     limit: Annotated[
         int | None, typer.Option(min=1, help="At most so many, the first enrolled first; all unless given.")
     ] = None,
@@ -44,10 +54,27 @@ def list_images(
       penumbra images list --gallery shop --limit 20
 
       penumbra images list -g shop --person anna --camera entrance --json
+
+      penumbra images list -g shop --from 2026-11-20 --to 2026-11-21
     """
+    from service.moments import read_window
+
+    try:
+        start, end = read_window(time_from, time_to)
+    except ValueError as error:
+        fail(str(error), code=2)
     with connected(url) as client:
         page = 100 if limit is None else min(limit, 100)
-        asked = client.images(gallery, person=person, camera=camera, page_size=page)
+        asked = client.images(
+            gallery,
+            person=person,
+            camera=camera,
+            client_id=client_id,
+            time_from=start,
+            time_to=end,
+            pending=pending,
+            page_size=page,
+        )
         found = list(islice(asked, limit))
     if as_json:
         print_json([image.model_dump(mode="json") for image in found])

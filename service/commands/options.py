@@ -40,6 +40,12 @@ Boxes = Annotated[
 A_TIME: Final = "a date, a date and time on this machine's clock, or RFC 3339 with an offset"
 """What :func:`service.moments.read_moment` takes."""
 
+TimeFrom = Annotated[
+    str | None,
+    typer.Option("--from", metavar="TIME", help=f"Only pictures taken then or later: {A_TIME}."),
+]
+TimeTo = Annotated[str | None, typer.Option("--to", metavar="TIME", help="Only pictures taken before.")]
+
 Unify = Annotated[
     str, typer.Option(help="auto, off, fuse, or what is hidden in the query, e.g. bottom_half.")
 ]

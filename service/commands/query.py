@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Final, Literal
 import typer
 
 from service.commands.options import (
-    A_TIME,
     SERVICE_URL,
     AsJson,
     Boxes,
@@ -20,6 +19,8 @@ from service.commands.options import (
     MatchRate,
     OwnMetadata,
     Prior,
+    TimeFrom,
+    TimeTo,
     UncertainRate,
     Unify,
     Url,
@@ -61,17 +62,8 @@ def query(
     exclude_person: Annotated[
         list[str] | None, typer.Option(help="Not this person; may be given several times.")
     ] = None,
-    time_from: Annotated[
-        str | None,
-        typer.Option(
-            "--from",
-            metavar="TIME",
-            help=f"Only pictures taken then or later: {A_TIME}.",
-        ),
-    ] = None,
-    time_to: Annotated[
-        str | None, typer.Option("--to", metavar="TIME", help="Only pictures taken before.")
-    ] = None,
+    time_from: TimeFrom = None,
+    time_to: TimeTo = None,
     metadata: OwnMetadata = None,
     evidence: Annotated[
         int, typer.Option(min=1, max=5, help="Pictures to show of each person: the best, and the next ones.")
@@ -120,7 +112,7 @@ def query(
     from service.box_text import read_boxes
     from service.client import Decisions, Filters
     from service.metadata_options import read_metadata
-    from service.moments import read_moment
+    from service.moments import read_window
 
     if by not in ("person", "image"):
         fail(f"--by is person or image, not {by!r}", code=2)
@@ -129,17 +121,16 @@ def query(
         if overlays is not None and overlays.is_dir() and any(overlays.iterdir()):
             raise ValueError(f"{overlays} is not empty; queries would be mixed, so name another folder")
         boxes = read_boxes(box or (), len(pictures))
+        start, end = read_window(time_from, time_to)
         filters = Filters(
             cameras=camera or (),
             people=person or (),
             exclude_cameras=exclude_camera or (),
             exclude_people=exclude_person or (),
-            time_from=None if time_from is None else read_moment(time_from),
-            time_to=None if time_to is None else read_moment(time_to),
+            time_from=start,
+            time_to=end,
             metadata=read_metadata(metadata or ()),
         )
-        if filters.time_from and filters.time_to and filters.time_from >= filters.time_to:
-            raise ValueError("--from is not before --to, so no picture could be found")
     except (OSError, ValueError) as error:
         fail(str(error), code=2)
     with connected(url) as client:
@@ -205,8 +196,10 @@ def _show_answer(answer: QueryAnswer) -> None:
         rows,
         numbers=("rank", "score", "probability"),
         whole=("decision", "hidden", "camera"),
-        none="no picture of the gallery was looked at",
+        none="nobody was found",
     )
+    if answer.query.compared_images is not None:
+        console.print(f"{answer.query.compared_images:,} pictures of the gallery were looked at")
     if answer.pending:
         console.print(f"{answer.pending:,} pictures of the gallery were not compared: they await this model")
     console.print(", ".join(f"{stage} {spent:.1f} ms" for stage, spent in answer.timings.items()))

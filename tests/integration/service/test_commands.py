@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+from service.api import images
 from service.api.schemas.embedding import EmbedForm
 from service.api.schemas.galleries import GalleryChange, GalleryCreate
 from service.api.schemas.queries import QueryForm
@@ -22,6 +23,7 @@ from service.cli import app
 from service.client import Client, NewPicture
 from service.commands.comparing import embed, verify
 from service.commands.galleries import change_gallery, create_gallery
+from service.commands.images import list_images
 from service.commands.query import query
 from tests.drawings import encoded, person
 from tests.serving import Serving, handmade_settings, serving
@@ -340,3 +342,24 @@ def test_every_table_tells_the_time_by_this_machines_clock(
     assert "2026-11-21 01:30" in shown["images list"].stdout
     assert f"{created:%Y-%m-%d %H:%M}" in shown["galleries list"].stdout
     assert any(f"{moment:%Y-%m-%d %H:%M:%S}" in shown["audit"].stdout for moment in moments)
+
+
+def test_images_are_listed_by_all_that_rest_lists_them_by(client: Client, run: Shell) -> None:
+    fields = set(inspect.signature(images.list_images).parameters) - {"request", "cursor"}
+    assert fields <= set(inspect.signature(list_images).parameters)
+    times = [datetime(2026, 11, 20, hour, tzinfo=UTC) for hour in (8, 12, 16)]
+    client.enrol(
+        "g",
+        [NewPicture(encoded(person(1, t.hour)), "anna", time=t, client_id=f"at-{t.hour}") for t in times],
+    )
+
+    def listed(*options: str) -> list[str]:
+        done = run("images", "list", "-g", "g", "--json", *options)
+        assert done.exit_code == 0, done.stderr
+        return [image["client_id"] for image in json.loads(done.stdout)]
+
+    assert listed("--client-id", "at-12") == ["at-12"]
+    assert listed("--from", "2026-11-20T12:00:00Z") == ["at-12", "at-16"]
+    assert listed("--to", "2026-11-20T12:00:00Z", "--not-pending") == ["at-8"]
+    assert listed("--pending") == []
+    assert run("images", "list", "-g", "g", "--from", "2026-11-20", "--to", "2026-11-19").exit_code == 2

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from service.moments import Moment, read_moment, written
+from service.moments import Moment, read_moment, read_window, written
 
 MOMENT = TypeAdapter(Moment)
 
@@ -105,3 +105,12 @@ def test_what_people_write_is_read_by_this_machines_clock(
 def test_what_is_no_moment_is_told_with_examples(text: str) -> None:
     with pytest.raises(ValueError, match="such as 2026-01-31"):
         read_moment(text)
+
+
+def test_a_window_is_open_or_has_something_in_it() -> None:
+    early, late = "2026-01-31T12:00:00Z", "2026-01-31T12:00:01Z"
+    assert read_window(None, None) == (None, None)
+    assert read_window(early, late) == (read_moment(early), read_moment(late))
+    for wrong in ((late, early), (early, early)):
+        with pytest.raises(ValueError, match="nothing is taken"):
+            read_window(*wrong)
