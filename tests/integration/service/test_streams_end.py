@@ -57,7 +57,7 @@ class Stream:
 async def stream(service: Serving, key: NewKey | None = None) -> AsyncIterator[Stream]:
     host, port = service.url.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
-    head = ["POST /v1/galleries/g/query/batch HTTP/1.1", "Host: x", "Transfer-Encoding: chunked"]
+    head = ["POST /v1/galleries/g/query/batch HTTP/1.1", "Host: 127.0.0.1", "Transfer-Encoding: chunked"]
     head += ["Content-Type: application/x-ndjson"]
     head += [] if key is None else [f"Authorization: Bearer {key.token}"]
     writer.write("\r\n".join([*head, "", ""]).encode())
