@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from typing import Final
 
 from models.bundle import Bundle, read_bundle
 from models.calibration import Calibration, read_calibration
@@ -65,7 +66,7 @@ class Assembly:
 
         An index that is behind answers queries, perhaps without the last change, and others are refused.
         Where files of what was erased are still to be removed, the picture store is away or refuses.
-        What is found here, the metrics say too.
+        What is found here, the metrics say too; :func:`are_ready` says whether it is enough.
         """
         catalog = not self.catalog.lost and await self.catalog_probe.answers()
         parts = {
@@ -76,8 +77,17 @@ class Assembly:
         }
         if self.previous_batcher is not None:
             parts["previous_model"] = self.previous_batcher.ready
-        self.metrics.ready.set(all(parts.values()))
+        self.metrics.ready.set(are_ready(parts))
         return parts
+
+
+_IN_NO_QUERYS_WAY: Final = frozenset({"pictures"})
+"""Parts without which queries are answered: for their sake nobody is to be sent elsewhere."""
+
+
+def are_ready(parts: Mapping[str, bool]) -> bool:
+    """Whether requests should be sent here, given which parts would serve one."""
+    return all(ready or name in _IN_NO_QUERYS_WAY for name, ready in parts.items())
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
-from service.api.assembly import assembly_of
+from service.api.assembly import are_ready, assembly_of
 from service.api.faults import documented, problem_response
 from service.api.schemas import examples
 from service.api.schemas.served import Alive, Ready
@@ -27,13 +27,15 @@ async def healthz() -> Alive:
     summary="Readiness",
 )
 async def readyz(request: Request) -> Response:
-    """The embedding worker lives and is warm, the catalog answers, index and kept pictures follow it.
+    """The embedding worker lives and is warm, the catalog answers, and the index follows it.
 
-    Otherwise send requests elsewhere; what each part can still do is answered all the same.
+    Otherwise send requests elsewhere; what each part can still do is answered all the same. Where `pictures`
+    is false, the store of kept pictures is away or refuses: no picture that would be kept is taken, and all
+    else is.
     """
     assembly = assembly_of(request.app.state)
     parts = await assembly.parts_ready()
-    if all(parts.values()):
+    if are_ready(parts):
         return JSONResponse(Ready(parts=parts).model_dump())
     if assembly.catalog.lost:
         reason = "another service has taken the catalog over, and this one ends"

@@ -115,8 +115,8 @@ async def test_an_answer_comes_before_the_next_line_is_sent(service: Serving) ->
     """By asyncio's own streams: httpx reads nothing before it has sent everything."""
     host, port = service.url.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
-    head = "POST /v1/galleries/people/query/batch HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n"
-    writer.write(f"{head}Content-Type: application/x-ndjson\r\n\r\n".encode())
+    head = "POST /v1/galleries/people/query/batch HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+    writer.write(f"{head}Transfer-Encoding: chunked\r\nContent-Type: application/x-ndjson\r\n\r\n".encode())
     for who in (2, 4):
         content = line(who)
         writer.write(b"%x\r\n%s\r\n" % (len(content), content))

@@ -18,8 +18,9 @@ def pictures(*people: int) -> list[NewPicture]:
 
 
 def not_ready(running: Serving) -> list[str]:
-    parts = httpx.get(f"{running.url}/readyz", trust_env=False).json()["parts"]
-    return [name for name, ready in parts.items() if not ready]
+    answer = httpx.get(f"{running.url}/readyz", trust_env=False)
+    assert answer.status_code == 200  # queries are answered
+    return [name for name, ready in answer.json()["parts"].items() if not ready]
 
 
 def until_ready(running: Serving) -> None:
