@@ -17,8 +17,8 @@ import pytest
 from service.api import connection
 from tests.serving import Serving, handmade_settings, serving
 
-HEAD = b"GET /healthz HTTP/1.1\r\nHost: x\r\n"
-MUCH = b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n"
+HEAD = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n"
+MUCH = b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
 @pytest.fixture(scope="module")
