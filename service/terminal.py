@@ -11,7 +11,7 @@ from rich.progress import ProgressColumn as RichColumn
 from rich.table import Table
 from rich.text import Text
 
-__all__ = ["messages", "pairs", "picture_progress", "show_table", "tables"]
+__all__ = ["messages", "new_table", "pairs", "picture_progress", "show_table", "tables"]
 
 
 def messages() -> Console:
@@ -25,6 +25,40 @@ def tables() -> Console:
     return console if console.is_terminal else Console(highlight=False, width=10_000)
 
 
+def new_table(
+    columns: Sequence[str],
+    *,
+    numbers: Collection[str] = (),
+    whole: Collection[str] = (),
+    title: str | None = None,
+) -> Table:
+    """An empty table, without lines between cells: 80 columns are few, and programs cut up what is piped.
+
+    Args:
+        columns: their headings.
+        numbers: the columns of numbers, which stand below one another by their last digit.
+        whole: columns that are not broken on a narrow terminal, such as ids, which are copied.
+        title: above it.
+    """
+    table = Table(
+        box=None,
+        pad_edge=False,
+        padding=(0, 2, 0, 0),
+        header_style="bold",
+        title=title,
+        title_justify="left",
+        title_style="",
+    )
+    for column in columns:
+        table.add_column(
+            column,
+            justify="right" if column in numbers else "left",
+            no_wrap=column in numbers or column in whole,
+            overflow="fold",
+        )
+    return table
+
+
 def show_table(
     columns: Sequence[str],
     rows: Iterable[Sequence[str]],
@@ -33,24 +67,14 @@ def show_table(
     numbers: Collection[str] = (),
     whole: Collection[str] = (),
 ) -> None:
-    """Print a table; cells are text as it is.
+    """Print a table as :func:`new_table` has it; cells are text as it is.
 
     Args:
-        columns: their headings.
+        columns, numbers, whole: as there.
         rows: as many cells each.
         none: said on standard error where there is no row.
-        numbers: the columns of numbers, which stand below one another by their last digit.
-        whole: columns that are not broken on a narrow terminal, such as ids, which are copied.
     """
-    # No lines between cells: what is piped is cut into columns by programs, and 80 columns are few.
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for column in columns:
-        table.add_column(
-            column,
-            justify="right" if column in numbers else "left",
-            no_wrap=column in numbers or column in whole,
-            overflow="fold",
-        )
+    table = new_table(columns, numbers=numbers, whole=whole)
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     if table.row_count:

@@ -10,11 +10,11 @@ from typing import Final, Literal, TypeAlias
 from PIL import Image
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from service.client import QueryAnswer
 from service.demo.drawn import Drawn
 from service.rank_list import RankedTile, RankRow, draw_rank_list
+from service.terminal import new_table
 
 __all__ = ["Asked", "Unify", "rank_list", "tell"]
 
@@ -46,7 +46,13 @@ def tell(console: Console, asked: Mapping[Unify, Sequence[Asked]], gallery: Sequ
     """Print some of the first way's answers, and how often either way was right."""
     way, first = next(iter(asked.items()))
     shown = _shown(first)
-    table = Table("person", "hidden", "graded", "first", "second", "third", "ms", title=f"unify={way}")
+    columns = ("person", "hidden", "graded", "first", "second", "third", "ms")
+    table = new_table(
+        columns,
+        numbers=("ms",),
+        whole=("hidden", "graded"),
+        title=f"unify={way}, ranked people with their scores:",
+    )
     for one in shown:
         answer = one.answer
         matches = [_match(result.person, result.score, one.picture.person) for result in answer.results[:3]]

@@ -100,20 +100,12 @@ def bench_accuracy(
 
 
 def _show_comparisons(lines: list[Comparison]) -> None:
-    from rich.table import Table
+    from service.terminal import new_table, tables
 
-    from service.terminal import tables
-
-    table = Table(
-        "bundle",
-        "unify",
-        "rank-1",
-        "rank-5",
-        "rank-10",
-        "mAP",
-        "offline: rank-1",
-        "mAP",
-        "equal to 0.1 points",
+    figures = ("rank-1", "rank-5", "rank-10", "mAP", "offline: rank-1")
+    table = new_table(
+        ("bundle", "unify", *figures, "mAP", "equal to 0.1 points"),
+        numbers=figures,
         title=f"{lines[0].dataset}: {lines[0].rest.queries:,} queries, {lines[0].gallery:,} in the gallery",
     )
     for line in lines:
