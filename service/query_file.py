@@ -25,7 +25,7 @@ __all__ = ["LineAnswer", "LineAsked", "QueryLine", "answers_in_order", "read_que
 class QueryLine(BaseModel):
     """What the service is to judge itself, such as the names of occlusion types, is let through."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     pictures: Annotated[list[Path], Field(min_length=1)]
     id: str | None = None

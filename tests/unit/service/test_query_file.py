@@ -83,10 +83,12 @@ def test_a_bad_line_has_its_problem_and_its_id(folder: Path) -> None:
         ({"id": "d", "pictures": ["a.png"], "time_from": "yesterday"}, "d", "RFC 3339"),
         ({"id": "e", "pictures": ["a\0.png"]}, "e", "line 8"),
         (b"[]", None, "line 9"),
+        ({"id": "f", "pictures": ["a.png"], "rerank": "no"}, "f", "rerank"),
+        ({"id": "g", "pictures": ["a.png"], "top_k": "3"}, "g", "top_k"),
     ]
     lines = [line for line, _, _ in bad]
     found = asked(folder, *lines, b"  \n", {"pictures": ["a.png"]})
-    assert [one.line for one in found] == [*range(1, 10), 11]
+    assert [one.line for one in found] == [*range(1, 12), 13]
     assert found[-1].query is not None
     for one, (_, id, said) in zip(found, bad, strict=False):
         assert one.problem is not None
