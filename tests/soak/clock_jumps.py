@@ -150,7 +150,7 @@ def _locked(folder: Path) -> Iterator[_Asking]:
 def _sweep(assembly: Any) -> int:
     """What retention has ended for by now is erased."""
     sweeper = Sweeper(assembly.galleries._parts.catalog, assembly.galleries, assembly.audit, audit_days=365)
-    return asyncio.run(sweeper.sweep())
+    return asyncio.run(sweeper.sweep()).erased
 
 
 class _Jump:
