@@ -144,6 +144,16 @@ class Database:
             if fence.lost and not connection.get_execution_options().get("regardless", False):
                 raise ClaimLost
 
+    def begin(self) -> None:
+        """Note that this process may be torn off in the middle of a change; before it makes any.
+
+        Raises:
+            ClaimLost: another service has claimed the catalog.
+            sqlalchemy.exc.SQLAlchemyError: it could not be noted.
+        """
+        if self._vacuum is not None:
+            self._vacuum.begun(self.transact(self._vacuum.note_begun))
+
     def transact(self, work: Callable[[Session], Result], regardless: bool = False) -> Result:
         """Run ``work`` in one transaction.
 

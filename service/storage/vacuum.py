@@ -9,7 +9,8 @@ together.
 
 Which relations that is owed to is noted by triggers in the transaction that deletes, in ``owed_rewrites``.
 No trigger tells of rows of a transaction that was rolled back, or that died with its process: after those it
-is owed to all of them. So a process that has begun notes that too, and strikes it out when it ends in order.
+is owed to all of them. So a service that has claimed the catalog notes that too, before it stores anything,
+and strikes it out when it ends in order.
 
 What was written to the write-ahead log is not reached from here; service/storage/README.md says how long
 it stays.
@@ -123,6 +124,20 @@ class Vacuum:
         with self._lock:
             return self._noted or self._thread is not None
 
+    def note_begun(self, session: Session) -> bool:
+        """Note that a process may leave rows of transactions that were torn, until it says otherwise.
+
+        Returns:
+            Whether an earlier process has noted that and not struck it out, to be told :meth:`begun`.
+        """
+        return session.execute(_BEGIN).first() is None
+
+    def begun(self, left: bool) -> None:
+        """That is noted; where an earlier process left its note, it is owed to all of the relations."""
+        with self._lock:
+            self._torn = self._torn or left
+            self._begun = True
+
     def note(self) -> None:
         """Something was erased."""
         with self._lock:
@@ -212,7 +227,7 @@ class Vacuum:
 
     def _take_notes(self, connection: Connection, torn: bool) -> None:
         """Take the notes: whoever erases from here on notes it again, and the rest is waited for."""
-        left = not self._begun and connection.execute(_BEGIN).first() is None
+        left = not self._begun and connection.execute(_BEGIN).first() is None  # of who claims nothing
         if left or torn:
             tables = [row.__tablename__ for row in _TELLING]
             self._owed |= set(connection.execute(_RELATIONS, {"tables": tables}).scalars())

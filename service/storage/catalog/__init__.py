@@ -127,6 +127,7 @@ class Catalog:
         elif self.database.engine.dialect.name == "postgresql":
             self._claim = self._claim_postgresql(on_lost)
         self.database.bring_up_to_date()
+        self.database.begin()
         if self.database.is_sqlite:
             self.galleries.keep_at_hand()
 

@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 from service.storage import vacuum
 from service.storage.catalog import Catalog
 from service.storage.catalog.enrolling import enrol_in
+from service.storage.claim import PostgreSQLClaim
 from service.storage.fence import Fence
 from service.storage.records import NewImage
 from service.storage.ulid import new_ulid
@@ -391,6 +392,29 @@ def test_what_was_stored_by_halves_before_a_process_died_is_written_away(
     until(lambda: forgotten(second))
     assert found(halved, postgresql_server, url) == set()
     second.close()
+
+
+def test_what_was_stored_by_halves_before_anything_was_vacuumed_is_written_away_too(
+    postgresql_server: PostgreSQLServer, url: str
+) -> None:
+    first = Catalog.claimed(url, ENOUGH)
+    halved = picture(ERASED, 1)
+    with Session(first.database.engine) as session:
+        enrol_in(session, gallery(first), MODEL, [halved])
+        session.rollback()
+    assert "more features" in found(halved, postgresql_server, url)
+    first.database.engine.dispose()  # and nothing else of what an end in order does
+    assert isinstance(first._claim, PostgreSQLClaim)
+    first._claim.close()
+    second = Catalog.claimed(url, ENOUGH)
+    until(lambda: forgotten(second))
+    assert found(halved, postgresql_server, url) == set()
+    second.close()
+    third = Catalog.claimed(url, ENOUGH)
+    before = files_of(third)
+    until(lambda: forgotten(third))
+    assert files_of(third) == before
+    third.close()
 
 
 def test_what_was_stored_by_halves_is_written_away(
