@@ -192,6 +192,8 @@ class Galleries:
 
     def _index_again(self, gallery: int, numbers: Sequence[int]) -> None:
         for start in range(0, len(numbers), AT_ONCE):
+            if self._parts.closing:
+                return  # the kind is stored, and a start builds by it
             try:
                 with self._parts.step(lambda _: Doubt(gallery)):  # erasures between are not undone
                     index_again(self._parts, gallery, numbers[start : start + AT_ONCE])

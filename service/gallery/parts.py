@@ -81,6 +81,7 @@ class Parts:
         self._begins = threading.local()  # until: when this thread's work must have its turn
         self._doubts: list[Doubt] = []
         self._behind = False
+        self._closing = False
         self._unremoved: dict[tuple[int, str], None] = {}  # as sets that keep their order
         self._undropped: dict[int, None] = {}
         # queries have their own threads, so that they never wait behind commits
@@ -102,6 +103,11 @@ class Parts:
         """Whether :meth:`mend` has anything to do."""
         left = self._doubts or self.pictures_owed
         return bool(left or self.catalog.database.unforgotten or self.forgetting.owed)
+
+    @property
+    def closing(self) -> bool:
+        """Whether :meth:`close` waits for what was begun; what takes long and can be left, is left."""
+        return self._closing
 
     async def read(self, work: Callable[[], Result]) -> Result:
         """Do work that only reads, in a thread. It is not waited for beyond the deadline.
@@ -309,6 +315,7 @@ class Parts:
 
     async def close(self) -> None:
         """Finish what was begun. Catalog, embedder and cache are closed by whoever made them."""
+        self._closing = True
         await asyncio.to_thread(self._writers.shutdown)
         await asyncio.to_thread(self._readers.shutdown)
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -139,3 +140,38 @@ async def test_a_gallery_that_could_not_become_flat_at_once_is_found_whole_soon(
     assert (await house.galleries.get("shop")).index == "flat"
     assert house.index.clustered(1) == 0
     assert sum(house.index.parts(1).values()) == len(PICTURES)
+
+
+async def test_a_stop_does_not_wait_until_a_gallery_is_flat_and_the_next_start_makes_it_so(
+    clustering: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = clustering
+    monkeypatch.setattr("service.gallery.galleries.AT_ONCE", 30)
+    await house.galleries.create("shop", index="clustered")
+    outcomes = await enrol(house, *PICTURES)
+    await asyncio.to_thread(house.index.settle)
+    add, calls = house.index.add, 0
+    reached, go_on = threading.Event(), threading.Event()
+
+    def add_slowly(gallery: int, entries: Entries) -> None:
+        nonlocal calls
+        calls += 1
+        reached.set()
+        assert go_on.wait(60)
+        add(gallery, entries)
+
+    monkeypatch.setattr(house.index, "add", add_slowly)
+    changing = asyncio.create_task(house.galleries.change("shop", {"index": "flat"}))
+    await asyncio.to_thread(reached.wait, 60)
+    closing = asyncio.create_task(house.galleries.close())
+    await asyncio.sleep(0)
+    go_on.set()
+    assert (await changing).index == "flat"
+    await closing
+    assert calls == 1
+
+    await house.leave()
+    await house.enter()
+    await asyncio.to_thread(house.index.settle)
+    assert house.index.clustered(1) == 0
+    assert set(await found(house, QUERY)) == {str(one.id) for one in outcomes}
