@@ -98,8 +98,11 @@ class AuditTrail:
         """Add an event.
 
         Args:
-            stored: return only when it is in the database, or the database refused it for now.
+            stored: return only when it is in the database, or the database refused it.
         """
+        if self._task is not None and self._task.done():
+            _log.error("the audit trail is closed; an event of %s is lost", event.action)
+            return
         done: asyncio.Future[None] | None = None
         if stored:
             done = asyncio.get_running_loop().create_future()
@@ -125,15 +128,17 @@ class AuditTrail:
             try:
                 await asyncio.to_thread(self._insert, [event for event, _ in batch])
             except Exception:  # whatever the database's driver raises: a full disk, a server that is away
-                _log.exception("the audit trail cannot be written; %d events wait", len(batch))
                 self._on_fault()
                 if self._closing:
-                    return
-                self._waiting = [(event, None) for event, _ in batch] + self._waiting
-                asyncio.get_running_loop().call_later(_PAUSE_S, self._wake.set)
-            for _, done in batch:
-                if done is not None and not done.done():
-                    done.set_result(None)
+                    _log.exception("the audit trail cannot be written; %d events are lost", len(batch))
+                else:
+                    _log.exception("the audit trail cannot be written; %d events wait", len(batch))
+                    self._waiting = [(event, None) for event, _ in batch] + self._waiting
+                    asyncio.get_running_loop().call_later(_PAUSE_S, self._wake.set)
+            finally:
+                for _, done in batch:  # also at the end: their answers wait
+                    if done is not None and not done.done():
+                        done.set_result(None)
 
     def _insert(self, events: Sequence[Event]) -> None:
         rows = [asdict(event) for event in events]
