@@ -167,10 +167,8 @@ def _has_keys(catalog_url: str) -> bool:
             return Keys(database).any()
         finally:
             database.close()
-    except (CatalogError, SQLAlchemyError):
-        return (
-            False  # there is none yet, or one of before there were keys, or the start will say what is wrong
-        )
+    except (CatalogError, SQLAlchemyError):  # there is none yet, or one of before there were keys;
+        return False  # or the start will say what is wrong
 
 
 def _stopped(number: int, _: FrameType | None) -> None:
