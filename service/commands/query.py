@@ -270,10 +270,11 @@ def _opened(file: Path) -> Iterator[BinaryIO]:
         yield sys.stdin.buffer
         return
     try:
-        with file.open("rb") as lines:
-            yield lines
+        lines = file.open("rb")
     except OSError as error:
         fail(f"{file} cannot be read: {error}", code=2)
+    with lines:
+        yield lines
 
 
 def _count(file: Path) -> int | None:

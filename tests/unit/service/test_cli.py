@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -531,3 +532,16 @@ def test_a_setting_that_is_not_valid_is_told_without_its_secrets(
     assert [fault.split(":")[0].strip() for fault in faults] == ["catalog_url", "redis_url"]
     assert "secret" not in done.output
     assert list(tmp_path.iterdir()) == []
+
+
+def test_who_reads_no_further_has_not_lost_the_file_of_queries(tmp_path: Path) -> None:
+    file = tmp_path / "queries.ndjson"
+    file.write_text("no JSON\n")
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "service.cli", "query-batch", str(file), "--gallery", "shop"]
+    try:
+        done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, check=False)
+    finally:
+        os.close(writing)
+    assert (done.returncode, "cannot be read" in done.stderr) == (1, False)
