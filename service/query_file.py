@@ -32,7 +32,7 @@ class QueryLine(BaseModel):
     top_k: int = 10
     by: str = "person"
     unify: str = "auto"
-    boxes: list[tuple[int, int, int, int] | None] | None = None
+    boxes: list[tuple[float, float, float, float] | None] | None = None  # 120.0 is a whole number in JSON
     rerank: bool = False
     overlays: bool = False
     evidence: int = 1

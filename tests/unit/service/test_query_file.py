@@ -97,6 +97,16 @@ def test_a_bad_line_has_its_problem_and_its_id(folder: Path) -> None:
         assert said in one.problem.detail
 
 
+def test_a_box_of_whole_numbers_with_a_fraction_of_0_is_asked_as_rest_takes_it(folder: Path) -> None:
+    box = [120.0, 40.0, 64.0, 128.0]
+    (line,) = asked(folder, {"pictures": ["a.png"], "boxes": [box]})
+    assert line.query is not None
+    sent = json.dumps({"pictures": ["YQ=="], "boxes": line.query.boxes})
+    assert rest.BatchQuery.model_validate_json(sent).boxes == [(120, 40, 64, 128)]
+    (line,) = asked(folder, {"pictures": ["a.png"], "boxes": [["120", 40, 64, 128]]})
+    assert line.query is None
+
+
 @given(good=st.lists(st.booleans(), max_size=40), ahead=st.integers(1, 7))
 def test_answers_and_problems_come_in_the_order_of_the_lines(good: list[bool], ahead: int) -> None:
     def ask(queries: Iterator[BatchQuery]) -> Iterator[BatchAnswer]:
