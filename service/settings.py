@@ -84,7 +84,11 @@ def _a_redis(url: str) -> str:
 
 
 def _a_catalog(url: str) -> str:
-    scheme = url.partition("://")[0]
+    scheme, there, _ = url.partition("://")
+    if not there:  # nor is it repeated, for it may have a password
+        raise ValueError(
+            "it is no address such as sqlite:////absolute/path or postgresql+psycopg://user@host/database"
+        )
     if scheme in ("postgres", "postgresql"):
         raise ValueError(f"{scheme}:// names no driver: write postgresql+psycopg://…")
     if scheme not in ("sqlite", "postgresql+psycopg"):

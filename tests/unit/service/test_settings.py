@@ -104,6 +104,14 @@ def test_an_address_of_postgresql_without_a_driver_is_told_which(scheme: str) ->
         Settings(catalog_url=f"{scheme}://db/p")
 
 
+@pytest.mark.parametrize("field", ["catalog_url", "redis_url", "otlp_endpoint"])
+def test_an_address_that_is_none_is_not_repeated_with_its_password(field: str) -> None:
+    with pytest.raises(ValidationError) as raised:
+        Settings(**{field: "postgresql+psycopg:me:secret@host/penumbra"})  # type: ignore[arg-type]
+    (fault,) = (one for one in raised.value.errors() if one["loc"] == (field,))
+    assert "secret" not in fault["msg"]
+
+
 def test_trusted_proxies_are_addresses_and_networks() -> None:
     assert Settings().proxies == []
     assert Settings(trusted_proxies=" 10.0.0.2, fd00::/64 ").proxies == ["10.0.0.2", "fd00::/64"]
