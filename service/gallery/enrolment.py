@@ -201,9 +201,7 @@ class Enrolment:
         except (Problem, SQLAlchemyError):  # nothing was stored
             self._parts.remove_pictures(gallery, files)
             raise
-        except (
-            BaseException
-        ):  # a fault of this program or of its memory: the catalog is asked what was stored
+        except BaseException:  # of this program, or of its memory: the catalog is asked what was stored
             self._parts.owe(Doubt(gallery, files=files))
             raise
         if any(one.status == "exists" for one, _ in added):
