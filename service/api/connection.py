@@ -38,6 +38,7 @@ class Connection(HttpToolsProtocol):
         self._unread = 0  # bytes of which no body, and no whole head, was made
         self._giving_up: asyncio.TimerHandle | None = self.loop.call_later(_HEAD_S, self._give_up)
         self._hanging_up: asyncio.TimerHandle | None = None
+        self._sends = False  # whether more of what is answered came since the answer is not read
         self._answered: RequestResponseCycle | None = None
 
     def data_received(self, data: bytes) -> None:
@@ -69,12 +70,12 @@ class Connection(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         self._unread = 0
+        self._sends = self._sends or self.cycle is self._answered
         super().on_body(body)
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        patience_s = _READ_S + self.transport.get_write_buffer_size() / _READ_BYTES_PER_S
-        self._hanging_up = self.loop.call_later(patience_s, self.transport.abort)
+        self._wait_for_reading()
 
     def resume_writing(self) -> None:
         self._is_read()
@@ -88,6 +89,17 @@ class Connection(HttpToolsProtocol):
             self._answered.disconnected = True
             self._answered.message_event.set()
         super().connection_lost(exc)
+
+    def _wait_for_reading(self) -> None:
+        self._sends = False
+        patience_s = _READ_S + self.transport.get_write_buffer_size() / _READ_BYTES_PER_S
+        self._hanging_up = self.loop.call_later(patience_s, self._hang_up)
+
+    def _hang_up(self) -> None:
+        if self._sends:  # whoever still sends what is answered may read when all is sent, as our client does
+            self._wait_for_reading()
+        else:
+            self.transport.abort()
 
     def _is_read(self) -> None:
         if self._hanging_up is not None:

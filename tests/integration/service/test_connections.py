@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import http.client
 import json
@@ -15,6 +16,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from service.api import connection
+from service.client import Client, NewPicture
+from tests.drawings import encoded, person
 from tests.serving import Serving, handmade_settings, serving
 
 HEAD = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n"
@@ -146,6 +149,42 @@ def test_who_reads_an_answer_late_gets_all_of_it_and_is_served_on(service: Servi
         until(lambda: not waited_for(service))
         caller.sendall(HEAD + b"\r\n")
         assert reading.readline().split()[1] == b"200"
+
+
+def test_who_reads_only_when_all_is_sent_is_not_hung_up_on_while_sending(
+    service: Serving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "_READ_S", 0.5)
+    monkeypatch.setattr(connection, "_READ_BYTES_PER_S", 1e9)
+    with Client(service.url) as client:
+        client.create_gallery("wordy")
+        for who in range(8):
+            told = {"told": f"{who}" * 16_000}  # what fills the answers
+            client.enrol("wordy", [NewPicture(encoded(person(who)), f"p{who}", metadata=told)])
+    line = json.dumps({"pictures": [base64.b64encode(encoded(person(1))).decode()]}).encode() + b"\n"
+    sent = 0
+    with connected(service) as caller:
+
+        def send() -> None:
+            nonlocal sent
+            caller.sendall(b"%x\r\n%b\r\n" % (len(line), line))
+            sent += 1
+            time.sleep(0.1)
+
+        caller.sendall(
+            b"POST /v1/galleries/wordy/query/batch HTTP/1.1\r\nHost: localhost\r\n"
+            b"Content-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n"
+        )
+        while not waited_for(service):
+            send()
+        for _ in range(20):
+            send()
+        assert waited_for(service)
+        caller.sendall(b"0\r\n\r\n")
+        answer = http.client.HTTPResponse(caller, method="POST")
+        answer.begin()
+        answers = [json.loads(text) for text in answer.read().splitlines()]
+    assert [len(one["answer"]["results"]) for one in answers] == [8] * sent
 
 
 def waited_for(service: Serving) -> bool:
