@@ -21,7 +21,8 @@ BYTES_PER_CALL: Final = 32 * 1024 * 1024
 """Bytes of pictures after which a call is cut even if it has fewer queries."""
 
 RESULTS_PER_CALL: Final = 16_000
-"""Results that those may ask for together: some 5 MB, which the service puts aside."""
+"""Results, each picture of their evidence counted, that those may ask for together: some 5 MB, which the
+service puts aside."""
 
 _OVERLAYS: Final = 2500
 """As many results as the overlays of a query are as large as."""
@@ -60,7 +61,7 @@ class Batch:
                     break
                 self._next = (query, query.line())
             query, line = self._next
-            results += query.top_k + (_OVERLAYS if query.overlays else 0)
+            results += query.top_k * query.evidence + (_OVERLAYS if query.overlays else 0)
             if self._sent and (
                 len(self._sent) == QUERIES_PER_CALL
                 or len(lines) + len(line) > BYTES_PER_CALL

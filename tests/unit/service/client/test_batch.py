@@ -30,6 +30,15 @@ def test_a_query_that_fails_does_not_raise() -> None:
     assert read(None, 422, 413) == [None, 422, 413]
 
 
+def test_a_call_asks_for_no_more_pictures_than_whose_answers_are_put_aside() -> None:
+    batch = query_batch("g", [BatchQuery([b"picture"], top_k=1000, evidence=5)] * 7)
+    sent = []
+    while (call := batch.next_call()) is not None:
+        assert call.lines is not None
+        sent.append(len(call.lines.splitlines()))
+    assert sent == [3, 3, 1]  # of 5,000 pictures each, of 16,000
+
+
 @pytest.mark.parametrize("status", [401, 503])
 def test_a_stream_that_the_service_ended_raises_why(status: int) -> None:
     with pytest.raises(ProblemError, match="it was revoked") as ended:
