@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import httpx
@@ -20,12 +20,15 @@ QUERIES_PER_CALL: Final = 64
 BYTES_PER_CALL: Final = 32 * 1024 * 1024
 """Bytes of pictures after which a call is cut even if it has fewer queries."""
 
-RESULTS_PER_CALL: Final = 16_000
-"""Results, each picture of their evidence counted, that those may ask for together: some 5 MB, which the
-service puts aside."""
+ANSWER_BYTES_PER_CALL: Final = 5 * 1024 * 1024
+"""Bytes that the answers to those may come to, by what answers before them took. The service puts three times
+as much aside; a picture's own metadata make most of it, and differ."""
 
-_OVERLAYS: Final = 2500
-"""As many results as the overlays of a query are as large as."""
+_UNKNOWN_BYTES: Final = 20 * 1024 / 3
+"""Of a picture in an answer while none has come. With all that may be told of one it is three times that."""
+
+_OVERLAYS_BYTES: Final = 800_000
+"""Of the overlays of a query."""
 
 
 def query_batch(gallery: str, queries: Iterable[BatchQuery]) -> Batch:
@@ -50,10 +53,12 @@ class Batch:
         self._coming = iter(queries)
         self._next: tuple[BatchQuery, bytes] | None = None
         self._sent: list[BatchQuery] = []
+        self._bytes_each: float | None = None  # of a picture in an answer, the most that was seen
 
     def next_call(self) -> Call[list[BatchAnswer]] | None:
         """What to send now, or None at the end."""
-        self._sent, lines, results = [], bytearray(), 0
+        self._sent, lines, answers = [], bytearray(), 0.0
+        each = _UNKNOWN_BYTES if self._bytes_each is None else self._bytes_each
         while True:
             if self._next is None:
                 query = next(self._coming, None)
@@ -61,11 +66,11 @@ class Batch:
                     break
                 self._next = (query, query.line())
             query, line = self._next
-            results += query.top_k * query.evidence + (_OVERLAYS if query.overlays else 0)
+            answers += query.top_k * query.evidence * each + (_OVERLAYS_BYTES if query.overlays else 0)
             if self._sent and (
                 len(self._sent) == QUERIES_PER_CALL
                 or len(lines) + len(line) > BYTES_PER_CALL
-                or results > RESULTS_PER_CALL
+                or answers > ANSWER_BYTES_PER_CALL
             ):
                 break
             self._sent.append(query)
@@ -76,7 +81,9 @@ class Batch:
         sent = len(self._sent)
 
         def read(response: httpx.Response) -> list[BatchAnswer]:
-            answers = [BatchAnswer.model_validate_json(line) for line in response.content.splitlines()]
+            lines = response.content.splitlines()
+            answers = [BatchAnswer.model_validate_json(line) for line in lines]
+            self._measure(lines, answers)
             ended = answers[-1].problem if answers else None
             if len(answers) < sent and ended is not None:  # for all that came after, too
                 raise ProblemError(ended.status, ended.title, ended.detail, type=ended.type)
@@ -90,3 +97,11 @@ class Batch:
     def take(self, answers: list[BatchAnswer]) -> list[BatchAnswer]:
         """The answers of one call."""
         return answers
+
+    def _measure(self, lines: Sequence[bytes], answers: Sequence[BatchAnswer]) -> None:
+        """Learn from answers how much a picture in one takes."""
+        for query, line, answered in zip(self._sent, lines, answers, strict=False):
+            results = () if answered.answer is None or query.overlays else answered.answer.results
+            if results:
+                each = len(line) / sum(1 + len(result.evidence) for result in results)
+                self._bytes_each = max(each, self._bytes_each or 0.0)

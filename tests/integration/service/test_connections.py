@@ -14,9 +14,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from PIL import Image
 
 from service.api import connection
-from service.client import Client, NewPicture
+from service.client import BatchQuery, Client, NewPicture, Retries
 from tests.drawings import encoded, person
 from tests.serving import Serving, handmade_settings, serving
 
@@ -185,6 +186,19 @@ def test_who_reads_only_when_all_is_sent_is_not_hung_up_on_while_sending(
         answer.begin()
         answers = [json.loads(text) for text in answer.read().splitlines()]
     assert [len(one["answer"]["results"]) for one in answers] == [8] * sent
+
+
+def test_our_client_reads_answers_in_time_that_have_much_metadata(
+    service: Serving,
+) -> None:
+    frame = encoded(Image.effect_noise((640, 640), 100))  # what is sent is more than lies in a connection
+    with Client(service.url, timeout=10, retries=Retries(attempts=1)) as client:
+        client.create_gallery("wordier")
+        for who in range(32):
+            told = {"told": f"{who % 10}" * 16_000}
+            client.enrol("wordier", [NewPicture(encoded(person(who)), f"p{who}", metadata=told)])
+        answers = list(client.query_batch("wordier", [BatchQuery([frame], top_k=32)] * 64))
+    assert sum(len(one.answer.results) for one in answers if one.answer is not None) == 32 * 64
 
 
 def waited_for(service: Serving) -> bool:
