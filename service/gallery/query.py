@@ -217,7 +217,12 @@ class Queries:
         None where nobody may need that number.
         """
         if filters:
-            return self._parts.catalog.pictures.matching(gallery, filters)
+            fingerprint = model.embedder.fingerprint
+            # where none is pending, nobody need look whose features there are
+            some_pending = self._pending.count(gallery, fingerprint) > 0
+            return self._parts.catalog.pictures.matching(
+                gallery, filters, fingerprint if some_pending else None
+            )
         return None, None if model.calibration is None else self._parts.catalog.people.count(gallery)
 
 

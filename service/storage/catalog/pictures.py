@@ -26,7 +26,7 @@ from service.storage.records import (
     PictureRecord,
     RemovedImage,
 )
-from service.storage.tables import FactRow, GalleryRow, ImageRow, PersonRow
+from service.storage.tables import FactRow, GalleryRow, ImageRow, PersonRow, PreviousRow
 
 __all__ = ["PictureCatalog"]
 
@@ -166,13 +166,22 @@ class PictureCatalog:
                 raise UnknownGallery("the gallery was deleted while it was asked")
         return found
 
-    def matching(self, gallery: int, filters: Filters) -> tuple[npt.NDArray[np.int64], int]:
+    def matching(
+        self, gallery: int, filters: Filters, model: str | None = None
+    ) -> tuple[npt.NDArray[np.int64], int]:
         """The gallery's pictures that meet all conditions.
+
+        Args:
+            model: fingerprint of a model, the present or the previous one, that must have made features of
+                them; None: asks nothing.
 
         Returns:
             Their numbers, ascending, int64 [n]; and how many people they show.
         """
         statement = select(ImageRow.number, ImageRow.person).where(ImageRow.gallery == gallery)
+        if model is not None:
+            beside = select(PreviousRow.image).where(PreviousRow.fingerprint == model)
+            statement = statement.where(or_(ImageRow.fingerprint == model, ImageRow.number.in_(beside)))
         if filters.people or filters.exclude_people:
             statement = statement.join(PersonRow, PersonRow.number == ImageRow.person)
         if filters.people:

@@ -6,6 +6,7 @@ import pytest
 
 from service.gallery import QueryOptions
 from service.problems import PicturesPending, UnknownPerson
+from service.storage.filters import Filters
 from tests.gallery_house import CROWD, MODEL, NEXT_MODEL, House, enrol, item
 
 
@@ -55,6 +56,22 @@ async def test_all_other_models_are_counted(house: House, fingerprint: str, coun
     await house.galleries.create("other")
     await enrol(house, CROWD[4], gallery="other")
     assert house.catalog.pending.count(1, fingerprint) == count
+
+
+async def test_pictures_that_are_pending_are_not_looked_at_whatever_a_filter_leaves(house: House) -> None:
+    async def compared(filters: Filters) -> int:
+        options = QueryOptions(filters=filters)
+        return (await house.galleries.queries.answer("shop", [CROWD[0]], options)).compared
+
+    everybody, anybody = Filters(), Filters(exclude_people=["nobody"])
+    await enrol(house, *CROWD[:4])
+    assert (await compared(everybody), await compared(anybody)) == (4, 4)
+    await house.leave()
+    house.embedder.fingerprint = NEXT_MODEL
+    await house.enter()
+    assert (await compared(everybody), await compared(anybody)) == (0, 0)
+    await enrol(house, CROWD[7])
+    assert (await compared(everybody), await compared(anybody)) == (1, 1)
 
 
 async def test_somebody_of_whom_all_pictures_are_pending_is_no_stranger(house: House) -> None:
