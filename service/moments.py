@@ -62,8 +62,8 @@ def read_window(time_from: str | None, time_to: str | None) -> tuple[datetime | 
     """
     start = None if time_from is None else read_moment(time_from)
     end = None if time_to is None else read_moment(time_to)
-    if start is not None and end is not None and start >= end:
-        raise ValueError(f"nothing is taken from {time_from!r} on and before {time_to!r}")
+    if (fault := window_fault(start, end)) is not None:
+        raise ValueError(fault)
     return start, end
 
 
@@ -77,6 +77,6 @@ def written(moment: datetime) -> str:
 
 def window_fault(time_from: datetime | None, time_to: datetime | None) -> str | None:
     """What is wrong with asking for what is from then until then, or None."""
-    if time_from is None or time_to is None or time_from <= time_to:
+    if time_from is None or time_to is None or time_from < time_to:
         return None
-    return f"time_from ({written(time_from)}) must not be after time_to ({written(time_to)})"
+    return f"time_from ({written(time_from)}) must be before time_to ({written(time_to)})"

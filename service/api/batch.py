@@ -27,6 +27,7 @@ from starlette.types import Receive, Scope, Send
 from service.api.assembly import Assembly, assembly_of
 from service.api.audit import add_about, add_pictures, note_stream
 from service.api.authentication import QUERY, KeyFirst
+from service.api.connection import held_up
 from service.api.faults import ProblemDocument, document, documented
 from service.api.field_faults import field_faults, said, told
 from service.api.lines import Line, in_time, lines_of
@@ -247,7 +248,8 @@ async def _answer(
             raise BodyTooLarge(f"The line has more than {assembly.settings.max_line_bytes} bytes.")
         if isinstance(line.content, Problem):
             raise Ended(line.content)
-        await stay.admit()
+        with held_up(state):
+            await stay.admit()
         try:
             asked, pictures = await asyncio.to_thread(_read, line.content)
         except BadRequest:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import http
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
+from starlette.datastructures import State
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from service.api.faults import MEDIA_TYPE, document
 from service.problems import HeadTooLarge
 
-__all__ = ["Connection"]
+__all__ = ["Connection", "held_up"]
 
 _HEAD_BYTES: Final = 64 * 1024
 """Of a request line and headers, or of what follows a body; as h11 allows."""
@@ -23,6 +26,23 @@ _HEAD_S: Final = 30.0
 _READ_S: Final = 30.0
 _READ_BYTES_PER_S: Final = 16 * 1024
 """How long the reading of an answer is waited for, and a second more for each so many bytes of it."""
+
+
+_HELD_UP: Final = "held_up"
+"""Name in a request's state: how often it is held up at the moment."""
+
+
+@contextmanager
+def held_up(state: State) -> Iterator[None]:
+    """In this context a request waits by the service's own will, so that no more of it is read.
+
+    Its caller may be about to send more before reading anything, and is not hung up on for that.
+    """
+    setattr(state, _HELD_UP, getattr(state, _HELD_UP, 0) + 1)
+    try:
+        yield
+    finally:
+        setattr(state, _HELD_UP, getattr(state, _HELD_UP) - 1)
 
 
 class Connection(HttpToolsProtocol):
@@ -96,7 +116,8 @@ class Connection(HttpToolsProtocol):
         self._hanging_up = self.loop.call_later(patience_s, self._hang_up)
 
     def _hang_up(self) -> None:
-        if self._sends:  # whoever still sends what is answered may read when all is sent, as our client does
+        # whoever still sends what is answered may read when all is sent, as our client does
+        if self._sends or (self._answered is not None and self._answered.scope["state"].get(_HELD_UP, 0)):
             self._wait_for_reading()
         else:
             self.transport.abort()

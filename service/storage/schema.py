@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -111,7 +112,9 @@ def _config() -> Config:
     return config
 
 
+@cache
 def _scripts() -> ScriptDirectory:
+    """The migrations; to read them takes some milliseconds."""
     return ScriptDirectory.from_config(_config())
 
 
@@ -125,7 +128,7 @@ def _migrate(engine: Engine, to: str, first: Callable[[Connection], object], onl
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
         else:
             first(connection)
-        there = _version_seen(connection, ScriptDirectory.from_config(config))
+        there = _version_seen(connection, _scripts())
         if only_new and there is not None:
             return False
         config.attributes["connection"] = connection

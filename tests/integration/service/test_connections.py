@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import contextlib
 import http.client
 import json
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,14 +16,20 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from PIL import Image
 
 from service.api import connection
-from service.client import BatchQuery, Client, NewPicture, Retries
+from service.api.stay import Stay
+from service.client import Client, NewPicture
 from tests.drawings import encoded, person
 from tests.serving import Serving, handmade_settings, serving
 
 HEAD = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n"
+BATCH = (
+    b"POST /v1/galleries/wordy/query/batch HTTP/1.1\r\nHost: localhost\r\n"
+    b"Content-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n"
+)
+_QUERY = json.dumps({"pictures": [base64.b64encode(encoded(person(1))).decode()]}).encode() + b"\n"
+LINE = b"%x\r\n%b\r\n" % (len(_QUERY), _QUERY)
 MUCH = b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
@@ -153,52 +161,78 @@ def test_who_reads_an_answer_late_gets_all_of_it_and_is_served_on(service: Servi
 
 
 def test_who_reads_only_when_all_is_sent_is_not_hung_up_on_while_sending(
-    service: Serving, monkeypatch: pytest.MonkeyPatch
+    service: Serving, monkeypatch: pytest.MonkeyPatch, wordy: None
 ) -> None:
-    monkeypatch.setattr(connection, "_READ_S", 0.5)
+    monkeypatch.setattr(connection, "_READ_S", 2.0)
     monkeypatch.setattr(connection, "_READ_BYTES_PER_S", 1e9)
-    with Client(service.url) as client:
-        client.create_gallery("wordy")
-        for who in range(8):
-            told = {"told": f"{who}" * 16_000}  # what fills the answers
-            client.enrol("wordy", [NewPicture(encoded(person(who)), f"p{who}", metadata=told)])
-    line = json.dumps({"pictures": [base64.b64encode(encoded(person(1))).decode()]}).encode() + b"\n"
     sent = 0
     with connected(service) as caller:
 
         def send() -> None:
             nonlocal sent
-            caller.sendall(b"%x\r\n%b\r\n" % (len(line), line))
+            caller.sendall(LINE)
             sent += 1
             time.sleep(0.1)
 
-        caller.sendall(
-            b"POST /v1/galleries/wordy/query/batch HTTP/1.1\r\nHost: localhost\r\n"
-            b"Content-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n"
-        )
+        caller.sendall(BATCH)
         while not waited_for(service):
             send()
-        for _ in range(20):
+        for _ in range(40):
             send()
         assert waited_for(service)
-        caller.sendall(b"0\r\n\r\n")
-        answer = http.client.HTTPResponse(caller, method="POST")
-        answer.begin()
-        answers = [json.loads(text) for text in answer.read().splitlines()]
-    assert [len(one["answer"]["results"]) for one in answers] == [8] * sent
+        assert len(answers(caller)) == sent
 
 
-def test_our_client_reads_answers_in_time_that_have_much_metadata(
-    service: Serving,
+def test_nobody_is_hung_up_on_while_the_service_itself_lets_lines_wait(
+    service: Serving, monkeypatch: pytest.MonkeyPatch, wordy: None
 ) -> None:
-    frame = encoded(Image.effect_noise((640, 640), 100))  # what is sent is more than lies in a connection
-    with Client(service.url, timeout=10, retries=Retries(attempts=1)) as client:
-        client.create_gallery("wordier")
-        for who in range(32):
-            told = {"told": f"{who % 10}" * 16_000}
-            client.enrol("wordier", [NewPicture(encoded(person(who)), f"p{who}", metadata=told)])
-        answers = list(client.query_batch("wordier", [BatchQuery([frame], top_k=32)] * 64))
-    assert sum(len(one.answer.results) for one in answers if one.answer is not None) == 32 * 64
+    monkeypatch.setattr(connection, "_READ_S", 1.0)
+    monkeypatch.setattr(connection, "_READ_BYTES_PER_S", 1e9)
+    looked, real = 0, connection.Connection._hang_up
+    go_on = threading.Event()
+
+    def looking(self: connection.Connection) -> None:
+        nonlocal looked
+        looked += 1
+        real(self)
+
+    async def admit(self: Stay) -> None:  # the key's rate is used up by then
+        while waited_for(service) and not go_on.is_set():
+            await asyncio.sleep(0.01)
+
+    monkeypatch.setattr(connection.Connection, "_hang_up", looking)
+    monkeypatch.setattr(Stay, "admit", admit)
+    with connected(service) as caller:
+        caller.sendall(BATCH)
+        sent = 0
+        while not waited_for(service):
+            caller.sendall(LINE)
+            sent += 1
+            time.sleep(0.01)
+        caller.sendall(LINE * 4)
+        until(lambda: looked >= 3)
+        go_on.set()
+        assert len(answers(caller)) == sent + 4
+
+
+@pytest.fixture(scope="module")
+def wordy(service: Serving) -> None:
+    """A gallery whose answers are long."""
+    with Client(service.url) as client:
+        client.create_gallery("wordy")
+        for who in range(8):
+            told = {"told": f"{who}" * 16_000}
+            client.enrol("wordy", [NewPicture(encoded(person(who)), f"p{who}", metadata=told)])
+
+
+def answers(caller: socket.socket) -> list[object]:
+    """All lines' answers, read when all is sent."""
+    caller.sendall(b"0\r\n\r\n")
+    answer = http.client.HTTPResponse(caller, method="POST")
+    answer.begin()
+    found = [json.loads(text) for text in answer.read().splitlines()]
+    assert all(len(one["answer"]["results"]) == 8 for one in found)
+    return found
 
 
 def waited_for(service: Serving) -> bool:
