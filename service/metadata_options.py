@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable
 
 __all__ = ["MetadataError", "read_metadata"]
@@ -28,7 +29,8 @@ def read_metadata(options: Iterable[str]) -> dict[str, str | int | float | bool]
                 value = json.loads(text)
             except json.JSONDecodeError:
                 value = None
-        if not key or not equals or not isinstance(value, str | int | float):
+        unknown = isinstance(value, float) and not math.isfinite(value)  # JSON has no such numbers
+        if not key or not equals or unknown or not isinstance(value, str | int | float):
             raise MetadataError(f"--metadata is key=text or key:=number, not {option!r}")
         if key in told:
             raise MetadataError(f"--metadata says {key!r} twice")

@@ -19,7 +19,9 @@ def test_text_stays_text_and_values_are_read_as_json() -> None:
     assert read_metadata([]) == {}
 
 
-@pytest.mark.parametrize("wrong", ["night", "=night", ":=4", "gate:=four", "gate:=[4]", "gate:=null"])
+@pytest.mark.parametrize(
+    "wrong", ["night", "=night", ":=4", "gate:=four", "gate:=[4]", "gate:=null", "gate:=NaN", "gate:=1e999"]
+)
 def test_what_states_no_member_is_refused(wrong: str) -> None:
     with pytest.raises(MetadataError, match="key=text"):
         read_metadata([wrong])
