@@ -28,6 +28,9 @@ SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", "
 
 _FIELDS: Final = ("person", "camera")
 
+_NAME: Final = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,256}")
+"""What the service takes as a person's name and as a client id, and UTF-8 can carry."""
+
 COLUMNS: Final = ("path", "person", "camera", "time", "client_id", "box")
 """The columns of a manifest that are no metadata."""
 
@@ -48,15 +51,23 @@ def read_folder(folder: Path, pattern: str | None = None) -> list[NewPicture]:
     """The pictures in a folder, sorted by path, each with its relative path as client id.
 
     Args:
-        folder: searched to any depth.
+        folder: searched to any depth, but for what is hidden: macOS lays a ``._1.jpg`` beside a ``1.jpg``,
+            and other programs their ``.thumbnails``.
         pattern: see :func:`compile_pattern`; without one, the first folder below is the person.
 
     Raises:
-        FolderError: there are no pictures, or one whose person cannot be told.
+        FolderError: there are no pictures, one whose person cannot be told, or one with a name that the
+            service does not take.
     """
     if not folder.is_dir():
         raise FolderError(f"{folder} is not a folder")
-    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    files = sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in SUFFIXES
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        and path.is_file()
+    )
     if not files:
         raise FolderError(f"no pictures ({', '.join(sorted(SUFFIXES))}) in {folder}")
     matcher = compile_pattern(pattern) if pattern is not None else None
@@ -76,7 +87,19 @@ def read_folder(folder: Path, pattern: str | None = None) -> list[NewPicture]:
             pictures.append(NewPicture(path, person, camera=camera, client_id=relative.as_posix()))
     if strangers:
         raise FolderError(_whose(folder, pattern, strangers))
+    for picture in pictures:
+        _check_names(str(folder), picture)
     return pictures
+
+
+def _check_names(where: str, picture: NewPicture) -> None:
+    """Refuse here, with the file's name, what the service would refuse by its place in one call of many."""
+    for what, name in (("person", picture.person), ("client id", picture.client_id)):
+        if name is not None and _NAME.fullmatch(name) is None:
+            raise FolderError(
+                f"{where}: {name!r} cannot be a {what}, which has 1 to 256 characters, none of them a "
+                "control character or other than UTF-8"
+            )
 
 
 def _whose(folder: Path, pattern: str | None, strangers: Sequence[str]) -> str:
@@ -171,7 +194,7 @@ def _listed(manifest: Path, folder: Path, rows: csv.DictReader[str]) -> Iterator
         try:
             box = read_box(row["box"]) if row.get("box") else None
             within = "" if box is None else f"#{','.join(map(str, box))}"
-            yield NewPicture(
+            picture = NewPicture(
                 path,
                 row["person"],
                 camera=row.get("camera") or None,
@@ -182,6 +205,8 @@ def _listed(manifest: Path, folder: Path, rows: csv.DictReader[str]) -> Iterator
             )
         except ValueError as error:
             raise FolderError(f"{where}: {error}") from error
+        _check_names(where, picture)
+        yield picture
 
 
 def _metadata(row: dict[str, str]) -> dict[str, Any]:
@@ -195,6 +220,7 @@ def _metadata(row: dict[str, str]) -> dict[str, Any]:
             continue
         try:
             told[column.removesuffix(":=")] = json.loads(value)
-        except json.JSONDecodeError as error:
+            json.dumps(told, allow_nan=False)  # Python reads NaN and infinities, and JSON has none
+        except ValueError as error:
             raise ValueError(f'{column} takes JSON, such as 4, true or "text", not {value!r}') from error
     return told

@@ -164,3 +164,37 @@ def test_manifest_tells_numbers_and_booleans_where_a_column_says_json(tmp_path: 
 
 def test_manifest_has_a_column_for_every_field_of_rest() -> None:
     assert set(COLUMNS) - {"path"} == set(Item.model_fields) - {"metadata"}
+
+
+def test_what_is_hidden_is_nobodys_picture(tmp_path: Path) -> None:
+    make(tmp_path, "anna/1.jpg", "anna/._1.jpg", ".thumbnails/anna.jpg", "anna/.cache/1.jpg")
+    assert [one.client_id for one in read_folder(tmp_path)] == ["anna/1.jpg"]
+
+
+@pytest.mark.parametrize(
+    "name", ["an\nna/1.jpg", "anna/1\t.jpg", "anna/\udcff.jpg", f"anna/{'x/' * 130}1.jpg"]
+)
+def test_a_name_that_the_service_does_not_take_is_told_with_its_file(tmp_path: Path, name: str) -> None:
+    make(tmp_path, "anna/1.jpg", name)
+    with pytest.raises(FolderError, match="cannot be a ") as refused:
+        read_folder(tmp_path)
+    told = str(refused.value)
+    assert repr(name) in told or repr(name.split("/")[0]) in told
+    told.encode()  # may be printed
+
+
+def test_a_manifests_name_that_the_service_does_not_take_is_told_with_its_line(tmp_path: Path) -> None:
+    make(tmp_path, "1.jpg")
+    manifest = tmp_path / "m.csv"
+    manifest.write_text('path,person\n1.jpg,anna\n1.jpg,"an\tna"\n')
+    with pytest.raises(FolderError, match=r"line 3: 'an\\tna' cannot be a person"):
+        read_manifest(manifest, tmp_path)
+
+
+@pytest.mark.parametrize("number", ["NaN", "-Infinity", "1e999", "[1, NaN]"])
+def test_numbers_that_json_does_not_have_are_told_with_their_line(tmp_path: Path, number: str) -> None:
+    make(tmp_path, "1.jpg")
+    manifest = tmp_path / "m.csv"
+    manifest.write_text(f'path,person,gate:=\n1.jpg,anna,"{number}"\n')
+    with pytest.raises(FolderError, match="line 2: gate:= takes JSON"):
+        read_manifest(manifest, tmp_path)
