@@ -26,7 +26,7 @@ from service.commands.options import (
     Url,
 )
 from service.commands.reaching import connected
-from service.commands.saying import fail, print_json, said_grade
+from service.commands.saying import as_written, fail, print_json, said_grade
 
 if TYPE_CHECKING:
     from service.client import Evidence, QueryAnswer, QueryResult
@@ -254,7 +254,7 @@ def query_batch(
         task = progress.add_task(f"asking {gallery}", total=_count(file))
         asked = read_queries(lines, Path() if file == STDIN else file.parent)
         for answer in answers_in_order(asked, partial(client.query_batch, gallery)):
-            sys.stdout.write(answer.model_dump_json() + "\n")
+            sys.stdout.write(as_written(answer.model_dump_json()) + "\n")
             sys.stdout.flush()
             count += 1
             failed += answer.problem is not None

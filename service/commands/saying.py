@@ -12,7 +12,7 @@ import typer
 if TYPE_CHECKING:
     from service.client import Occlusion
 
-__all__ = ["fail", "plain", "print_json", "said_compared", "said_grade", "said_moment"]
+__all__ = ["as_written", "fail", "plain", "print_json", "said_compared", "said_grade", "said_moment"]
 
 
 def fail(message: str, code: int = 1) -> NoReturn:
@@ -48,10 +48,17 @@ def said_moment(moment: datetime | None) -> str:
     return "-" if moment is None else f"{moment.astimezone():%Y-%m-%d %H:%M}"
 
 
+def as_written(document: str) -> str:
+    """JSON for standard output: where that is not in UTF-8, with what is not ASCII in JSON's own escapes."""
+    if (sys.stdout.encoding or "").lower().replace("-", "") == "utf8":
+        return document
+    return "".join(one if one.isascii() else json.dumps(one)[1:-1] for one in document)
+
+
 def print_json(document: Any) -> None:
     """Print what is for programs to read; moments in ISO 8601."""
-    json.dump(document, sys.stdout, indent=2, ensure_ascii=False, default=_moment)
-    sys.stdout.write("\n")
+    told = json.dumps(document, indent=2, ensure_ascii=False, default=_moment)
+    sys.stdout.write(as_written(told) + "\n")
 
 
 def _moment(value: object) -> str:

@@ -22,6 +22,7 @@ from typer.testing import CliRunner
 from service.bench import accuracy
 from service.bench.measures import Figures
 from service.cli import app
+from service.storage.database import Database
 
 
 def every_command(group: Any, before: tuple[str, ...] = ()) -> Iterator[list[str]]:
@@ -545,3 +546,50 @@ def test_who_reads_no_further_has_not_lost_the_file_of_queries(tmp_path: Path) -
     finally:
         os.close(writing)
     assert (done.returncode, "cannot be read" in done.stderr) == (1, False)
+
+
+ANNA_BELOW = 'from service.commands.saying import print_json; print_json({"person": "änna 🙂"})'
+
+
+def test_json_stays_json_where_the_output_is_not_in_utf_8() -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", ANNA_BELOW],
+        env={**os.environ, "PYTHONIOENCODING": "latin-1"},
+        stdout=subprocess.PIPE,
+    )
+    assert json.loads(ran.stdout.decode("ascii")) == {"person": "änna 🙂"}
+
+
+def test_names_that_the_output_has_no_letters_for_are_shown_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    people = {"items": [{"name": "anna 🙂", "images": 1}], "next_cursor": None}
+    monkeypatch.setattr(httpx.HTTPTransport, "handle_request", lambda *_: httpx.Response(200, json=people))
+    done = CliRunner(charset="latin-1").invoke(app, ["people", "list", "-g", "shop"])
+    assert done.exit_code == 0
+    assert r"anna \U0001f642" in done.stdout
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+@pytest.mark.parametrize("command", [["--version"], ["--help"], ["keys", "list", "--json"]])
+def test_output_that_cannot_be_written_is_told_in_one_line(tmp_path: Path, command: list[str]) -> None:
+    Database(f"sqlite:///{tmp_path / 'catalog.sqlite3'}").close()
+    with open("/dev/full", "w") as full:
+        ran = subprocess.run(
+            [sys.executable, "-m", "service.cli", *command],
+            env={**os.environ, "PENUMBRA_DATA_DIR": str(tmp_path)},
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    assert (ran.returncode, ran.stderr) == (1, "penumbra: [Errno 28] No space left on device\n")
+
+
+def test_folder_that_cannot_be_made_is_told_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for command in (["keys", "create", "anna", "--data-dir"], ["demo", "--exit", "--output"]):
+        done = run(*command, tmp_path / "file" / "data")
+        assert done.exit_code == 1
+        assert done.stderr.startswith("penumbra: ")
+        assert len(done.stderr.splitlines()) == 1
+        assert str(tmp_path / "file") in done.stderr
