@@ -117,7 +117,7 @@ def run(settings: Settings, on_serving: Callable[[str], None] = lambda _: None) 
         for number, handler in before.items():
             signal.signal(number, handler)
     if app.fault is not None:
-        raise StartFailed(in_one_line(app.fault)) from app.fault
+        raise StartFailed(in_one_line(app.fault, settings.catalog_url)) from app.fault
     if server.fault is not None:
         raise StartFailed(_cannot_listen(settings, server.fault)) from server.fault
     if taken.is_set():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Final
 
+from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -12,7 +13,7 @@ from models.bundle import BundleError
 from models.calibration import CalibrationError
 from service.embedding.engine import ProviderError
 from service.storage.pictures import PictureStoreError
-from service.storage.schema import CatalogError
+from service.storage.schema import CatalogError, place_of
 
 FORESEEN: Final = (
     BundleError,
@@ -64,8 +65,9 @@ class StartFaults:
             raise
 
 
-def in_one_line(fault: BaseException) -> str:
+def in_one_line(fault: BaseException, catalog_url: str) -> str:
     """The fault as whoever starts the service needs it: what is wrong, without the path through the code."""
     if isinstance(fault, SQLAlchemyError):
-        return f"the catalog cannot be opened: {str(fault).splitlines()[0]}"
+        where = place_of(make_url(catalog_url))  # SQLite names no file
+        return f"the catalog cannot be opened: {str(fault).splitlines()[0]}: {where}"
     return " ".join(str(fault).split()) or type(fault).__name__

@@ -66,12 +66,13 @@ def opened_database(
     Args:
         new: make it where there is none, else that is such a fault.
     """
+    from sqlalchemy import make_url
     from sqlalchemy.exc import SQLAlchemyError
 
     from service.private_files import private_files
     from service.problems import Problem
     from service.storage.database import Database
-    from service.storage.schema import CatalogError
+    from service.storage.schema import CatalogError, place_of
 
     settings = settings_of(data_dir=data_dir, catalog_url=catalog_url)
     try:
@@ -81,5 +82,8 @@ def opened_database(
                 yield database
             finally:
                 database.close()
-    except (CatalogError, SQLAlchemyError, Problem, ValueError) as error:
+    except SQLAlchemyError as error:
+        where = place_of(make_url(settings.catalog_url))  # SQLite names no file
+        fail(f"the catalog cannot be used: {str(error).splitlines()[0]}: {where}")
+    except (CatalogError, Problem, ValueError) as error:
         fail(str(error).splitlines()[0])

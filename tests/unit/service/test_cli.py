@@ -593,3 +593,12 @@ def test_folder_that_cannot_be_made_is_told_in_one_line(tmp_path: Path) -> None:
         assert done.stderr.startswith("penumbra: ")
         assert len(done.stderr.splitlines()) == 1
         assert str(tmp_path / "file") in done.stderr
+
+
+def test_what_is_no_catalog_is_named(tmp_path: Path) -> None:
+    (tmp_path / "catalog.sqlite3").write_bytes(b"not a database" * 1000)
+    for command in (["keys", "list"], ["keys", "create", "anna"], ["audit"]):
+        done = run(*command, "--data-dir", tmp_path)
+        assert (done.exit_code, len(done.stderr.splitlines())) == (1, 1)
+        assert "not a database" in done.stderr
+        assert str(tmp_path / "catalog.sqlite3") in done.stderr

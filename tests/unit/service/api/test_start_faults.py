@@ -107,6 +107,7 @@ def test_a_catalog_that_is_no_database_is_told_so(tmp_path: Path, bundle: Path) 
     (tmp_path / "catalog.sqlite3").write_bytes(b"not a database" * 1000)
     line = refused("--bundle", str(bundle), "--data-dir", str(tmp_path))
     assert "catalog cannot be opened" in line
+    assert str(tmp_path / "catalog.sqlite3") in line
 
 
 def test_a_misspelt_setting_is_told_at_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
