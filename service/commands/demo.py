@@ -20,7 +20,7 @@ def demo(
     people: Annotated[int, typer.Option(min=2, help="People in the gallery.")] = 40,
     bundle: Annotated[Path | None, typer.Option(help="The model; the shipped one unless given.")] = None,
     port: Annotated[
-        int, typer.Option(help="Port of the service; another one is taken if it is busy.")
+        int, typer.Option(min=0, max=65_535, help="Port of the service; another one is taken if it is busy.")
     ] = 8321,
     seed: Annotated[int, typer.Option(help="Other seeds draw other people.")] = 2020,
     keep_running: Annotated[

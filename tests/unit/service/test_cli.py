@@ -602,3 +602,10 @@ def test_what_is_no_catalog_is_named(tmp_path: Path) -> None:
         assert (done.exit_code, len(done.stderr.splitlines())) == (1, 1)
         assert "not a database" in done.stderr
         assert str(tmp_path / "catalog.sqlite3") in done.stderr
+
+
+def test_demo_refuses_a_port_that_is_none_before_it_draws(tmp_path: Path) -> None:
+    done = run("demo", "--exit", "--output", tmp_path / "out", "--port", "99999")
+    assert done.exit_code == 2
+    assert "--port" in done.stderr
+    assert not (tmp_path / "out").exists()
