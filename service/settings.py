@@ -50,9 +50,11 @@ def _folder_under_data_dir(data: dict[str, Any]) -> str:
 
 def _a_rate(rate: str) -> str:
     try:
-        parse(rate)
+        counted = parse(rate)
     except ValueError as error:
         raise ValueError(f"{rate!r} is no rate such as '600/minute'") from error
+    if counted.amount < 1 or counted.multiples < 1:
+        raise ValueError(f"{rate!r} lets nobody in")
     return rate
 
 

@@ -59,6 +59,8 @@ def serve(
     )
     if not settings.bundle.is_file():
         fail(f"there is no bundle at {settings.bundle}; name one with --bundle or PENUMBRA_BUNDLE", code=2)
+    if settings.previous_bundle is not None and not settings.previous_bundle.is_file():
+        fail(f"there is no bundle at {settings.previous_bundle} (PENUMBRA_PREVIOUS_BUNDLE)", code=2)
 
     from service.api.serve import CatalogTaken, ServeRefused, StartFailed, run
 

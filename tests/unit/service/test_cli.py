@@ -609,3 +609,14 @@ def test_demo_refuses_a_port_that_is_none_before_it_draws(tmp_path: Path) -> Non
     assert done.exit_code == 2
     assert "--port" in done.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_serve_names_a_previous_bundle_that_is_missing_before_anything_is_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "model.onnx").touch()
+    monkeypatch.setenv("PENUMBRA_PREVIOUS_BUNDLE", str(tmp_path / "old.onnx"))
+    done = run("serve", "--bundle", tmp_path / "model.onnx", "--data-dir", tmp_path / "data")
+    assert (done.exit_code, len(done.stderr.splitlines())) == (2, 1)
+    assert str(tmp_path / "old.onnx") in done.stderr
+    assert "PENUMBRA_PREVIOUS_BUNDLE" in done.stderr

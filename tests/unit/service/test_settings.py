@@ -137,3 +137,9 @@ def test_variables_that_are_nearly_settings_are_told_with_what_was_meant() -> No
         "penumbra_catalogue_url": "PENUMBRA_CATALOG_URL",
         "PENUMBRA_COLOUR": None,
     }
+
+
+@pytest.mark.parametrize("name", ["rate_limit", "refusal_limit"])
+def test_a_rate_that_lets_nobody_in_is_refused(name: str) -> None:
+    with pytest.raises(ValidationError, match="lets nobody in"):
+        Settings(**{name: "0/minute"})  # type: ignore[arg-type]
