@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import from_json
@@ -19,7 +19,27 @@ from service.client import BatchAnswer, BatchQuery, Decisions, Filters, Problem
 from service.moments import Moment
 from service.problems import TYPE_PREFIX, BadRequest
 
-__all__ = ["LineAnswer", "LineAsked", "QueryLine", "answers_in_order", "read_queries"]
+__all__ = [
+    "ComingFile",
+    "LineAnswer",
+    "LineAsked",
+    "QueryLine",
+    "answers_in_order",
+    "lines_as_they_come",
+    "read_queries",
+]
+
+
+PIECE_BYTES: Final = 64 * 1024
+"""How much of a file is taken at a time; a pipe gives what is in it."""
+
+
+class ComingFile(Protocol):
+    """What gives bytes as soon as there are any, as binary files do."""
+
+    def read1(self, size: int, /) -> bytes:
+        """At most so many bytes; none at the end."""
+        ...
 
 
 class QueryLine(BaseModel):
@@ -64,14 +84,28 @@ class LineAnswer(BatchAnswer):
     line: int
 
 
-def read_queries(lines: Iterable[bytes], folder: Path) -> Iterator[LineAsked]:
+def lines_as_they_come(file: ComingFile) -> Iterator[list[bytes]]:
+    """The lines of a file or pipe, each with all that came with it: none waits for later ones."""
+    begun: list[bytes] = []  # of one line
+    while piece := file.read1(PIECE_BYTES):
+        before, *after = piece.split(b"\n")
+        begun.append(before)
+        if after:
+            yield [b"".join(begun), *after[:-1]]
+            begun = after[-1:]
+    if any(begun):
+        yield [b"".join(begun)]
+
+
+def read_queries(lines: Iterable[bytes], folder: Path, first: int = 1) -> Iterator[LineAsked]:
     """What the lines ask, one after the other as they are taken; blank ones ask nothing.
 
     Args:
         lines: of a file, with their ends or without.
         folder: where relative paths of pictures start from.
+        first: the number of the first line.
     """
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(lines, first):
         if line.strip():
             yield _read(number, line, folder)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, cast
 
 import typer
 
@@ -29,6 +29,8 @@ from service.commands.reaching import connected
 from service.commands.saying import as_written, fail, print_json, said_grade
 
 if TYPE_CHECKING:
+    from io import BufferedReader
+
     from service.client import Evidence, QueryAnswer, QueryResult
 
 __all__ = ["query", "query_batch"]
@@ -232,8 +234,8 @@ def query_batch(
     A line has pictures and, if wanted, id, top_k, by, unify, boxes, rerank, overlays, evidence, cameras,
     people, exclude_cameras, exclude_people, time_from, time_to, metadata, match_rate, uncertain_rate and
     prior, as `penumbra query` has them, e.g. {"id": "a", "pictures": ["a.jpg"], "top_k": 3,
-    "cameras": ["entrance"], "metadata": {"shift": "night"}}. Lines are read as they are asked, 64 at a time.
-    One that cannot be asked gets its problem, and the others go on. Ends with 1 if a query failed.
+    "cameras": ["entrance"], "metadata": {"shift": "night"}}. Lines are asked as they come, up to 64 in a
+    call. One that cannot be asked gets its problem, and the others go on. Ends with 1 if a query failed.
 
     [bold]Examples[/]
 
@@ -242,7 +244,7 @@ def query_batch(
       tracker | penumbra query-batch - --gallery shop \\
         | jq -c '[.id, .answer.results[0].person]'
     """
-    from service.query_file import answers_in_order, read_queries
+    from service.query_file import answers_in_order, lines_as_they_come, read_queries
     from service.terminal import picture_progress
 
     count = failed = 0
@@ -252,22 +254,25 @@ def query_batch(
         picture_progress(shown=not sys.stdout.isatty()) as progress,  # else the answers are what one sees
     ):
         task = progress.add_task(f"asking {gallery}", total=_count(file))
-        asked = read_queries(lines, Path() if file == STDIN else file.parent)
-        for answer in answers_in_order(asked, partial(client.query_batch, gallery)):
-            sys.stdout.write(as_written(answer.model_dump_json()) + "\n")
-            sys.stdout.flush()
-            count += 1
-            failed += answer.problem is not None
-            progress.advance(task)
+        first = 1
+        for together in lines_as_they_come(lines):
+            asked = read_queries(together, Path() if file == STDIN else file.parent, first)
+            first += len(together)
+            for answer in answers_in_order(asked, partial(client.query_batch, gallery)):
+                sys.stdout.write(as_written(answer.model_dump_json()) + "\n")
+                sys.stdout.flush()
+                count += 1
+                failed += answer.problem is not None
+                progress.advance(task)
     if failed:
         fail(f"{failed:,} of {count:,} queries failed")
 
 
 @contextmanager
-def _opened(file: Path) -> Iterator[BinaryIO]:
+def _opened(file: Path) -> Iterator[BufferedReader]:
     """The lines of a file, or of standard input."""
     if file == STDIN:
-        yield sys.stdin.buffer
+        yield cast("BufferedReader", sys.stdin.buffer)  # which typing knows as less
         return
     try:
         lines = file.open("rb")

@@ -192,6 +192,22 @@ def test_queries_come_from_standard_input_too(
     assert json.loads(done.stdout)["answer"]["results"][0]["person"] == "p3"
 
 
+def test_a_query_is_answered_before_the_next_one_comes(service: Serving, tmp_path: Path) -> None:
+    (tmp_path / "who.png").write_bytes(encoded(person(3, 5)))
+    command = [sys.executable, "-m", "service.cli", "query-batch", "-"]
+    command += ["--gallery", "people", "--url", service.url]
+    asked = json.dumps({"pictures": [str(tmp_path / "who.png")], "top_k": 1}).encode() + b"\n"
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as asking:
+        assert asking.stdin is not None
+        assert asking.stdout is not None
+        for line in (1, 2):
+            asking.stdin.write(asked)
+            asking.stdin.flush()
+            assert json.loads(asking.stdout.readline())["line"] == line
+        asking.stdin.close()
+        assert asking.wait(60) == 0
+
+
 def test_answers_go_into_a_file_while_the_bar_is_on_a_terminal(service: Serving, tmp_path: Path) -> None:
     (tmp_path / "who.png").write_bytes(encoded(person(3, 5)))
     file = tmp_path / "queries.ndjson"

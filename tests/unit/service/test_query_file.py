@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from service.api.schemas import queries as rest
 from service.client import BatchAnswer, BatchQuery, Decisions, Filters, Problem
-from service.query_file import LineAsked, QueryLine, answers_in_order, read_queries
+from service.query_file import LineAsked, QueryLine, answers_in_order, lines_as_they_come, read_queries
 
 
 def asked(folder: Path, *lines: dict[str, Any] | bytes) -> list[LineAsked]:
@@ -141,3 +141,30 @@ def test_lines_are_taken_as_they_are_asked(folder: Path) -> None:
 
     assert len(list(islice(answers_in_order(read_queries(lines(), folder), ask), 3))) == 3
     assert taken == 3
+
+
+class Pipe:
+    """Gives what was written into it, a piece for each write."""
+
+    def __init__(self, pieces: Iterable[bytes]) -> None:
+        self._pieces = iter(pieces)
+
+    def read1(self, size: int) -> bytes:
+        return next(self._pieces, b"")
+
+
+def test_lines_of_a_pipe_do_not_wait_for_later_ones() -> None:
+    come = lines_as_they_come(Pipe([b"1\n", b"2\n3\n4", b"", b"never"]))
+    assert next(come) == [b"1"]
+    assert next(come) == [b"2", b"3"]
+    assert list(come) == [[b"4"]]
+
+
+@given(st.lists(st.sampled_from([b"a", b"\n", b"bc\n", b"\n\nd"])))
+def test_no_line_is_lost_however_the_pieces_are_cut(pieces: list[bytes]) -> None:
+    found = [line for lines in lines_as_they_come(Pipe(pieces)) for line in lines]
+    assert found == [line.rstrip(b"\n") for line in b"".join(pieces).splitlines(keepends=True)]
+
+
+def test_lines_are_counted_on_from_the_first(folder: Path) -> None:
+    assert [one.line for one in read_queries([b"{}", b"", b"{}"], folder, 7)] == [7, 9]
