@@ -42,8 +42,10 @@ def _say_wait(seconds: float, fault: ClientError) -> None:
 
     if isinstance(fault, ProblemError) and seconds >= 1:
         # no rich console: while a bar is drawn, it would write across it
-        asked = f"penumbra: the service asks to wait {math.ceil(seconds)} s ({fault.status} {fault.title})"
-        print(asked, file=sys.stderr, flush=True)
+        why = (
+            f"the service asks to wait ({fault.status} {fault.title})"  # longer than is waited at once, maybe
+        )
+        print(f"penumbra: {why}; trying again in {math.ceil(seconds)} s", file=sys.stderr, flush=True)
 
 
 def _about_keys(fault: ClientError) -> str:

@@ -353,8 +353,8 @@ def test_waiting_that_the_service_asks_for_is_said(monkeypatch: pytest.MonkeyPat
     done = run("galleries", "list")
     assert (done.exit_code, slept) == (0, [12.0, 15.0, 0.5])
     assert done.stderr.splitlines() == [
-        "penumbra: the service asks to wait 12 s (429 rate-limit-exceeded)",
-        "penumbra: the service asks to wait 15 s (429 overloaded)",
+        "penumbra: the service asks to wait (429 rate-limit-exceeded); trying again in 12 s",
+        "penumbra: the service asks to wait (429 overloaded); trying again in 15 s",
     ]
 
 
