@@ -12,6 +12,8 @@ ACCEL ?= cpu
 SYSTEM_PACKAGES ?= yes
 DEMO_ARGS ?=
 PYTEST_ARGS ?=
+# Processes that `make test` runs tests in, each on one core. A file's tests stay together: they share a service.
+WORKERS ?= 2
 SOAK_ARGS ?=
 
 ifeq ($(filter $(ACCEL),cpu gpu),)
@@ -64,13 +66,14 @@ endef
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
-	echo "  Settings: ACCEL=cpu|gpu PYTHON=python3 DEMO_ARGS=... PYTEST_ARGS=... SYSTEM_PACKAGES=yes|no"
+	echo "  Settings: ACCEL=cpu|gpu PYTHON=python3 DEMO_ARGS=... PYTEST_ARGS=... WORKERS=2 SYSTEM_PACKAGES=yes|no"
 
 demo: $(DEMO_ENV)/.installed ## draw a gallery of people, find occluded ones in it over REST, leave the service running
 	@exec "$(DEMO_ENV)/bin/penumbra" demo $(DEMO_ARGS)
 
 test: $(TEST_ENV)/.installed servers lint ## linters, type checks, all tests (real Redis and PostgreSQL included)
-	@PATH="$(CURDIR)/$(TEST_ENV)/bin:$$PATH" pytest $(PYTEST_ARGS)
+	@PATH="$(CURDIR)/$(TEST_ENV)/bin:$$PATH" OMP_NUM_THREADS=1 \
+	    pytest --numprocesses $(WORKERS) --dist loadfile $(PYTEST_ARGS)
 
 lint: $(TEST_ENV)/.installed ## linters and type checks alone
 	@export PATH="$(CURDIR)/$(TEST_ENV)/bin:$$PATH"
