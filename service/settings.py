@@ -157,6 +157,12 @@ class Settings(BaseSettings):
         default=False,
         description="Bind to an address that other machines can reach although nobody is asked for a key.",
     )
+    anonymous_hosts: str = Field(
+        default="",
+        description="Names by which a service that asks nobody for a key may be asked, divided by commas: "
+        "localhost,penumbra. Unless given, localhost where this machine alone can reach it, and any name "
+        "with allow_anonymous: then each web page that a browser shows may have a name that points here.",
+    )
     trusted_proxies: Addresses = Field(
         default="",
         description="Addresses and networks of reverse proxies, divided by commas: 10.0.0.2,fd00::/64. The "
@@ -342,6 +348,14 @@ class Settings(BaseSettings):
         return self.anonymous_may_ask and not self.allow_anonymous
 
     @property
+    def names(self) -> frozenset[str] | None:
+        """By which, while there is no active key, the service may be asked, in lower case; None: by any."""
+        said = frozenset(name.strip().lower() for name in self.anonymous_hosts.split(",") if name.strip())
+        if self.anonymous_may_ask and (said or not self.allow_anonymous):
+            return said | {"localhost"}
+        return None
+
+    @property
     def proxies(self) -> list[str]:
         """``trusted_proxies``, one by one."""
         return [one.strip() for one in self.trusted_proxies.split(",") if one.strip()]
@@ -360,6 +374,15 @@ def not_settings(environment: Mapping[str, str] = os.environ) -> dict[str, str |
             meant = difflib.get_close_matches(named, known, n=1, cutoff=0.7)
             found[name] = _PREFIX + meant[0] if meant else None
     return found
+
+
+def is_address(host: str) -> bool:
+    """Whether a host is named by its address."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def is_loopback(host: str) -> bool:

@@ -92,6 +92,11 @@ def create_app(settings: Settings, on_catalog_lost: Callable[[], None] = lambda:
 
     # FastAPI's own page loads its scripts from elsewhere; this one serves them itself.
     make_app: Callable[..., FastAPI] = FastAPIOffline if settings.docs else FastAPI
+    own_address = (
+        []
+        if settings.names is None
+        else [Middleware(OwnAddress, names=settings.names, remote=settings.allow_anonymous)]
+    )
     urls = {"docs_url": "/docs"} if settings.docs else {"docs_url": None, "openapi_url": None}
     app = make_app(
         title="Penumbra",
@@ -108,7 +113,7 @@ def create_app(settings: Settings, on_catalog_lost: Callable[[], None] = lambda:
             *([] if provider is None else [Middleware(Traces, provider=provider)]),
             Middleware(SecurityHeaders),
             Middleware(Observation, metrics=measured),
-            *([Middleware(OwnAddress)] if settings.only_this_machine_may_ask else []),
+            *own_address,
             Middleware(Audit, routes=[route for part in _CALLS for route in part.router.routes]),
             Middleware(
                 BodyLimit,

@@ -9,6 +9,7 @@ browser says for whom it asks: in ``Host`` the name that it looked up, in ``Orig
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -17,7 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.api.faults import problem_response
 from service.problems import ForeignPage, Misdirected, Problem, Unauthorised
-from service.settings import is_loopback
+from service.settings import is_address, is_loopback
 
 __all__ = ["OwnAddress"]
 
@@ -27,22 +28,54 @@ _PORTS: Final = {"http": ":80", "https": ":443"}
 
 
 class OwnAddress:
-    """ASGI middleware of a service that only this machine may ask: by its own addresses, or with a key.
+    """ASGI middleware of a service that is asked without keys: by its own names and addresses alone.
 
     What sends no ``Host`` is no browser, nor is what sends no ``Origin`` with a change; from the first key on
     nothing is looked at, since no page has it.
+
+    Args:
+        names: its own, in lower case.
+        remote: whether other machines may ask, so that an address is one whatever it is: no page gets that
+            of another for its own, as it does with a name.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, names: Collection[str], remote: bool) -> None:
         self._app = app
+        self._names = names
+        self._remote = remote
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and (fault := _fault(scope)) is not None:
+        if scope["type"] == "http" and (fault := self._fault(scope)) is not None:
             refused = await _unless_keys_are_asked_for(scope["app"], fault)
             if refused is not None:
                 await problem_response(refused)(scope, receive, send)
                 return
         await self._app(scope, receive, send)
+
+    def _fault(self, scope: Scope) -> Problem | None:
+        headers = Headers(scope=scope)
+        hosts = headers.getlist("host")
+        if not all(map(self._is_own, hosts)):
+            names = ", ".join(sorted(self._names))
+            return Misdirected(
+                f"While nobody is asked for a key, this service answers to {names} and its address, and to no "
+                "other Host. Ask it by one of these, or make a key (`penumbra keys create`)."
+            )
+        if scope["method"] not in _LOOKS:
+            for origin in headers.getlist("origin"):
+                if not any(_is_of(origin, host) for host in hosts):
+                    return ForeignPage(
+                        "While nobody is asked for a key, no page of another site (Origin) may send "
+                        "anything. Make a key (`penumbra keys create`), and let what is behind the page ask."
+                    )
+        return None
+
+    def _is_own(self, host: str) -> bool:
+        named = _AUTHORITY.fullmatch(host)
+        if named is None:
+            return False
+        name = (named[1] or named[2]).lower()
+        return name in self._names or (is_address(name) if self._remote else is_loopback(name))
 
 
 async def _unless_keys_are_asked_for(app: Any, fault: Problem) -> Problem | None:
@@ -53,26 +86,6 @@ async def _unless_keys_are_asked_for(app: Any, fault: Problem) -> Problem | None
     except Problem as away:
         return away
     return fault
-
-
-def _fault(scope: Scope) -> Problem | None:
-    headers = Headers(scope=scope)
-    hosts = headers.getlist("host")
-    for host in hosts:
-        named = _AUTHORITY.fullmatch(host)
-        if named is None or not is_loopback((named[1] or named[2]).lower()):
-            return Misdirected(
-                "While nobody is asked for a key, this service answers to localhost and 127.0.0.1, and to no "
-                "other Host. Ask it by one of these, or make a key (`penumbra keys create`)."
-            )
-    if scope["method"] not in _LOOKS:
-        for origin in headers.getlist("origin"):
-            if not any(_is_of(origin, host) for host in hosts):
-                return ForeignPage(
-                    "While nobody is asked for a key, no page of another site (Origin) may send anything. "
-                    "Make a key (`penumbra keys create`), and let what is behind the page ask."
-                )
-    return None
 
 
 def _is_of(origin: str, host: str) -> bool:

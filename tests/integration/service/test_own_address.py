@@ -90,6 +90,22 @@ def test_services_with_keys_and_those_that_others_reach_look_at_no_names(tmp_pat
             assert http.get("/docs").status_code == 200
 
 
+def test_a_service_that_others_reach_without_keys_may_say_its_names(tmp_path: Path) -> None:
+    settings = handmade_settings(tmp_path, allow_anonymous=True, anonymous_hosts="Penumbra, shop.example")
+    with (
+        serving(settings) as running,
+        httpx.Client(base_url=running.url, timeout=60, trust_env=False) as http,
+    ):
+        for host in ("penumbra:8321", "shop.example", "localhost", "10.0.0.1:8321", "[fe80::1]"):
+            assert http.get("/v1/galleries", headers={"Host": host}).status_code == 200
+        for host in ("evil.example", "penumbra.evil.example", "10.0.0.1.evil.example"):
+            refused = http.get("/v1/galleries", headers={"Host": host})
+            assert refused.status_code == 421
+            assert "answers to localhost, penumbra, shop.example and its address" in refused.json()["detail"]
+        foreign = {"Host": "penumbra", "Origin": "http://evil.example"}
+        assert http.post("/v1/galleries", json={"name": "g"}, headers=foreign).status_code == 403
+
+
 def test_what_is_no_browser_need_not_say_whom_it_asks(service: Serving) -> None:
     address = httpx.URL(service.url)
     with socket.create_connection((address.host, address.port or 80), 60) as connection:
