@@ -58,8 +58,8 @@ class OwnAddress:
         if not all(map(self._is_own, hosts)):
             names = ", ".join(sorted(self._names))
             return Misdirected(
-                f"While nobody is asked for a key, this service answers to {names} and its address, and to no "
-                "other Host. Ask it by one of these, or make a key (`penumbra keys create`)."
+                f"While nobody is asked for a key, this service answers to {names} and its address, and to "
+                "no other Host. Ask it by one of these, or make a key (`penumbra keys create`)."
             )
         if scope["method"] not in _LOOKS:
             for origin in headers.getlist("origin"):

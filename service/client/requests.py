@@ -190,5 +190,12 @@ def part_of(number: int, picture: PictureSource) -> Part:
 
 
 def parts_of(pictures: Iterable[PictureSource]) -> list[Part]:
-    """A multipart part for each picture, in order."""
-    return [part_of(number, picture) for number, picture in enumerate(pictures)]
+    """A multipart part for each picture, in order.
+
+    Raises:
+        ValueError: there is none.
+    """
+    parts = [part_of(number, picture) for number, picture in enumerate(pictures)]
+    if not parts:
+        raise ValueError("at least one picture is needed")
+    return parts

@@ -74,6 +74,7 @@ def merge_people(
     person: Annotated[str, typer.Argument(help="Whose pictures go to the other; the name is gone then.")],
     into: Annotated[str, typer.Argument(help="The person who has them all then; must be there.")],
     gallery: GalleryName,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     url: Url = SERVICE_URL,
     as_json: AsJson = False,
 ) -> None:
@@ -83,12 +84,17 @@ def merge_people(
 
     [bold]Example[/]
 
-      penumbra people merge anna-2 anna --gallery shop
+      penumbra people merge anna-2 anna --gallery shop --yes
     """
     if person == into:
         fail(f"{person!r} cannot be merged into itself", code=2)
     with connected(url) as client:
         client.person(gallery, into)  # a mistyped name would else be what the person is called from then on
+        if not yes:
+            images = client.person(gallery, person).images
+            typer.confirm(
+                f"Give {person}'s {images:,} pictures to {into}, for good?", abort=True, err=as_json
+            )
         changed = client.rename_person(gallery, person, into, merge=True)
     _say(changed, as_json)
 

@@ -97,17 +97,19 @@ class Keys:
         """Make a key.
 
         Args:
-            name: what it is for, 1 to 128 characters.
+            name: what it is for, 1 to 128 characters that can be printed.
             galleries: to which it is bound, there already or not; None: all.
             expires_at: aware; None: never.
 
         Raises:
-            ValueError: the name is empty or too long, no gallery is named, it expires in the past, or an
-                admin key is bound to galleries.
+            ValueError: the name is empty, too long or cannot be printed, no gallery is named, it expires in
+                the past, or an admin key is bound to galleries.
         """
         created_at = now()
         if not 1 <= len(name) <= 128:
             raise ValueError("a key's name has 1 to 128 characters")
+        if not name.isprintable():
+            raise ValueError("a key's name has no line breaks or other control characters")
         if galleries is not None and not galleries:
             raise ValueError("a key that is bound to galleries needs at least one")
         if galleries is not None and role == "admin":

@@ -72,7 +72,10 @@ def test_people_are_merged_into_one_who_is_there(client: Client, run: Shell) -> 
     assert (missing.exit_code, "ana" in missing.stderr) == (1, True)
     assert run("people", "merge", "anna", "anna", "-g", "g").exit_code == 2
     assert {one.name for one in client.people("g")} == {"anna", "anna-2", "bo"}
-    merged = run("people", "merge", "anna-2", "anna", "-g", "g", "--json")
+    asked = run("people", "merge", "anna-2", "anna", "-g", "g")  # nobody answers
+    assert (asked.exit_code, "anna-2's 1 pictures to anna" in asked.output) == (1, True)
+    assert {one.name for one in client.people("g")} == {"anna", "anna-2", "bo"}
+    merged = run("people", "merge", "anna-2", "anna", "-g", "g", "--yes", "--json")
     assert json.loads(merged.stdout) == {"name": "anna", "images": 2}
     assert {one.name: one.images for one in client.people("g")} == {"anna": 2, "bo": 1}
 

@@ -29,6 +29,12 @@ def test_a_key_of_a_deleted_gallery_does_not_open_the_next_of_its_name(catalog: 
     assert [key.galleries for key in keys.list()] == [(), ("other",), None]
 
 
+def test_a_keys_name_can_be_printed_in_a_line(catalog: Catalog) -> None:
+    for wrong in ("", "a" * 129, "a\nb", "a\x1b[2J"):
+        with pytest.raises(ValueError, match="name"):
+            Keys(catalog.database).create(wrong, "query")
+
+
 def test_a_key_may_be_made_before_its_gallery_and_says_so(catalog: Catalog) -> None:
     made = Keys(catalog.database).create("k", "query", ["shop", "later"])
     assert made.awaited == ("later",)

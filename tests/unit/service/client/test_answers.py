@@ -57,6 +57,13 @@ def test_members_added_by_a_newer_service_are_tolerated() -> None:
     assert answer.query.occlusion.type == "bottom_half"
 
 
+def test_nothing_is_asked_about_no_picture() -> None:
+    service = Service(httpx.Response(200, json=ANSWER))
+    with service.client() as client, pytest.raises(ValueError, match="at least one picture"):
+        client.query("shop", [])
+    assert service.asked == []
+
+
 def test_query_sends_pictures_and_options_as_a_form() -> None:
     service = Service(httpx.Response(200, json=ANSWER))
     with service.client() as client:
