@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from itertools import islice
+from itertools import chain, islice
 from typing import Final
 
 from service.client.answers import EnrolAnswer, EnrolledPicture, Problem
@@ -40,6 +40,9 @@ _FAULTS_OF_ONE_PICTURE: Final = frozenset(
 _BUSY: Final = frozenset({429, 503, 504})
 """Statuses of what has no fault, and can be sent again later."""
 
+_PATIENCE: Final = 3
+"""Calls that a service may turn away in a row; each was repeated for as long as the client waits."""
+
 
 def enrol(
     gallery: str,
@@ -66,6 +69,7 @@ class Enrolment:
     A busy service takes some pictures of a call and turns others away (429, 503, 504). Those that have a
     client id are sent again, as long as each call gets some of its pictures in. Once any is in, a call that
     is turned away whole is told picture by picture too: raised, it would hide what became of the others.
+    After :data:`_PATIENCE` of those in a row no more is sent, and that is told of all that are left.
     """
 
     def __init__(
@@ -80,6 +84,7 @@ class Enrolment:
         self._sent: list[tuple[int, NewPicture]] = []
         self._known: dict[int, EnrolledPicture] = {}
         self._got_in = False
+        self._in_vain = 0  # calls in a row that were turned away whole
         self._on_answer = on_answer
 
     def next_call(self) -> Call[list[EnrolledPicture]] | None:
@@ -121,6 +126,12 @@ class Enrolment:
             else:
                 self._known[position] = outcome
                 told.append(outcome)
+        self._in_vain = 0 if some_got_in else self._in_vain + 1
+        if self._in_vain == _PATIENCE:
+            for position, picture in chain(self._waiting, self._coming):
+                self._known[position] = answered[-1].model_copy(update={"client_id": picture.client_id})
+                told.append(self._known[position])
+            self._waiting.clear()
         self._waiting.extendleft(reversed(again))
         if self._on_answer is not None:
             self._on_answer(told)

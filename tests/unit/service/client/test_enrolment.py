@@ -174,6 +174,18 @@ def test_what_got_in_is_told_though_the_rest_is_turned_away(status: int, first: 
     assert statuses == ["enrolled"] * 64 + ["failed"] * 66
 
 
+def test_a_service_that_has_gone_away_is_not_asked_for_each_of_many() -> None:
+    service, told = Service(busy(64), problem(503, "unavailable")), []
+    many = [NewPicture(b"x", "anna", client_id=str(number)) for number in range(1000)]
+    with service.client() as client:
+        outcomes = client.enrol("shop", many, on_answer=lambda answered: told.extend(answered))
+    assert [outcome.status for outcome in outcomes] == ["enrolled"] * 64 + ["failed"] * 936
+    assert [outcome.client_id for outcome in outcomes] == [str(number) for number in range(1000)]
+    assert {outcome.problem.status for outcome in outcomes if outcome.problem is not None} == {503}
+    assert len(told) == 1000
+    assert len(service.asked) == 1 + 3
+
+
 def test_a_service_that_took_nothing_at_all_says_so_by_its_problem() -> None:
     with Service(problem(503, "unavailable")).client() as client, pytest.raises(ProblemError):
         client.enrol("shop", [NewPicture(b"x", "anna", client_id="a")])
