@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,6 +20,7 @@ __all__ = [
     "FolderError",
     "Manifest",
     "compile_pattern",
+    "others",
     "read_folder",
     "read_manifest",
 ]
@@ -61,13 +63,7 @@ def read_folder(folder: Path, pattern: str | None = None) -> list[NewPicture]:
     """
     if not folder.is_dir():
         raise FolderError(f"{folder} is not a folder")
-    files = sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in SUFFIXES
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-        and path.is_file()
-    )
+    files = sorted(path for path in _shown(folder) if path.suffix.lower() in SUFFIXES)
     if not files:
         raise FolderError(f"no pictures ({', '.join(sorted(SUFFIXES))}) in {folder}")
     matcher = compile_pattern(pattern) if pattern is not None else None
@@ -90,6 +86,21 @@ def read_folder(folder: Path, pattern: str | None = None) -> list[NewPicture]:
     for picture in pictures:
         _check_names(str(folder), picture)
     return pictures
+
+
+def others(folder: Path) -> dict[str, int]:
+    """How many files a folder has that are no pictures by their names, by suffix, the most first.
+
+    Those that :func:`read_folder` takes for hidden are not counted.
+    """
+    counts = Counter(path.suffix.lower() for path in _shown(folder))
+    return {suffix: count for suffix, count in counts.most_common() if suffix not in SUFFIXES}
+
+
+def _shown(folder: Path) -> Iterator[Path]:
+    for path in folder.rglob("*"):
+        if not any(part.startswith(".") for part in path.relative_to(folder).parts) and path.is_file():
+            yield path
 
 
 def _check_names(where: str, picture: NewPicture) -> None:

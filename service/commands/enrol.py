@@ -68,7 +68,7 @@ def enrol(
       penumbra enrol people/ -g shop --camera entrance --metadata shift=night \\
         --metadata gate:=4
     """
-    from service.folder import read_folder, read_manifest
+    from service.folder import others, read_folder, read_manifest
     from service.metadata_options import read_metadata
     from service.moments import read_moment
 
@@ -84,6 +84,12 @@ def enrol(
                 typer.echo(f"taken as metadata: {', '.join(listed.metadata)}", err=True)
         else:
             pictures = read_folder(folder, pattern)
+            if passed_over := others(folder):
+                kinds = ", ".join(
+                    f"{count:,} {ascii(suffix)[1:-1] or 'without an ending'}"
+                    for suffix, count in passed_over.items()
+                )
+                typer.echo(f"no pictures by their names, and left alone: {kinds}", err=True)
     except ValueError as error:
         fail(str(error), code=2)
     pictures = [
@@ -165,8 +171,22 @@ def _reason(outcome: EnrolledPicture) -> str:
 def _enrol_with_progress(client: Client, gallery: str, pictures: list[NewPicture]) -> list[EnrolledPicture]:
     from service.terminal import picture_progress
 
+    answered = 0
+
+    def advance(outcomes: list[EnrolledPicture]) -> None:
+        nonlocal answered
+        answered += len(outcomes)
+        progress.advance(task, len(outcomes))
+
     with picture_progress() as progress:
         task = progress.add_task(f"enrolling into {gallery}", total=len(pictures))
-        return client.enrol(
-            gallery, pictures, on_answer=lambda answered: progress.advance(task, len(answered))
-        )
+        try:
+            return client.enrol(gallery, pictures, on_answer=advance)
+        except KeyboardInterrupt:
+            progress.stop()
+            typer.echo(
+                f"interrupted; of {len(pictures):,} pictures {answered:,} are answered, and up to 64 more "
+                "may be enrolled. Run it again for the rest: nothing is enrolled twice.",
+                err=True,
+            )
+            raise

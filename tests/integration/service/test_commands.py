@@ -21,6 +21,7 @@ from service.api.schemas.queries import QueryForm
 from service.api.schemas.verification import VerifyForm
 from service.cli import app
 from service.client import Client, NewPicture
+from service.client.calls.enrolment import Enrolment
 from service.commands.comparing import embed, verify
 from service.commands.galleries import change_gallery, create_gallery
 from service.commands.images import list_images
@@ -78,6 +79,30 @@ def test_people_are_merged_into_one_who_is_there(client: Client, run: Shell) -> 
     merged = run("people", "merge", "anna-2", "anna", "-g", "g", "--yes", "--json")
     assert json.loads(merged.stdout) == {"name": "anna", "images": 2}
     assert {one.name: one.images for one in client.people("g")} == {"anna": 2, "bo": 1}
+
+
+def test_an_interrupted_enrolment_says_what_is_done_and_can_be_run_again(
+    client: Client, run: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for who in range(70):
+        (tmp_path / f"p{who}").mkdir()
+        (tmp_path / f"p{who}" / "1.png").write_bytes(encoded(person(who)))
+    (tmp_path / "p1" / "1.heic").touch()
+    real = Enrolment.next_call
+
+    def interrupted(self: Enrolment) -> object:
+        if self._known:
+            raise KeyboardInterrupt
+        return real(self)
+
+    with monkeypatch.context() as pressed:
+        pressed.setattr(Enrolment, "next_call", interrupted)
+        broken_off = run("enrol", str(tmp_path), "-g", "g")
+    assert broken_off.exit_code == 130
+    assert "of 70 pictures 64 are answered" in broken_off.stderr
+    again = run("enrol", str(tmp_path), "-g", "g")
+    assert "6 enrolled, 64 were there already" in again.stdout
+    assert "left alone: 1 .heic" in again.stderr
 
 
 def test_query_has_an_option_for_every_field_of_rest() -> None:

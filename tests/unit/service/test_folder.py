@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from service.api.schemas.pictures import Item
-from service.folder import COLUMNS, FolderError, compile_pattern, read_folder, read_manifest
+from service.folder import COLUMNS, FolderError, compile_pattern, others, read_folder, read_manifest
 
 
 def make(folder: Path, *names: str) -> Path:
@@ -169,6 +169,14 @@ def test_manifest_has_a_column_for_every_field_of_rest() -> None:
 def test_what_is_hidden_is_nobodys_picture(tmp_path: Path) -> None:
     make(tmp_path, "anna/1.jpg", "anna/._1.jpg", ".thumbnails/anna.jpg", "anna/.cache/1.jpg")
     assert [one.client_id for one in read_folder(tmp_path)] == ["anna/1.jpg"]
+
+
+def test_what_is_no_picture_by_its_name_is_counted(tmp_path: Path) -> None:
+    make(
+        tmp_path, "anna/1.jpg", "anna/2.HEIC", "bo/3.heic", "bo/notes", "bo/4.PNG", ".git/5.gif", "bo/.6.gif"
+    )
+    assert others(tmp_path) == {".heic": 2, "": 1}
+    assert len(read_folder(tmp_path)) == 2
 
 
 @pytest.mark.parametrize(
