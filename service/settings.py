@@ -343,14 +343,9 @@ class Settings(BaseSettings):
         return self.allow_anonymous or (is_loopback(self.host) and not self.proxies)
 
     @property
-    def only_this_machine_may_ask(self) -> bool:
-        """Whether, while there is no active key, the callers are who can reach loopback, and no others."""
-        return self.anonymous_may_ask and not self.allow_anonymous
-
-    @property
     def names(self) -> frozenset[str] | None:
         """By which, while there is no active key, the service may be asked, in lower case; None: by any."""
-        said = frozenset(name.strip().lower() for name in self.anonymous_hosts.split(",") if name.strip())
+        said = frozenset(_divided(self.anonymous_hosts.lower()))
         if self.anonymous_may_ask and (said or not self.allow_anonymous):
             return said | {"localhost"}
         return None
@@ -358,7 +353,12 @@ class Settings(BaseSettings):
     @property
     def proxies(self) -> list[str]:
         """``trusted_proxies``, one by one."""
-        return [one.strip() for one in self.trusted_proxies.split(",") if one.strip()]
+        return _divided(self.trusted_proxies)
+
+
+def _divided(text: str) -> list[str]:
+    """What stands between commas, but for what is empty."""
+    return [one.strip() for one in text.split(",") if one.strip()]
 
 
 def not_settings(environment: Mapping[str, str] = os.environ) -> dict[str, str | None]:

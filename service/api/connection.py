@@ -27,7 +27,6 @@ _READ_S: Final = 30.0
 _READ_BYTES_PER_S: Final = 16 * 1024
 """How long the reading of an answer is waited for, and a second more for each so many bytes of it."""
 
-
 _HELD_UP: Final = "held_up"
 """Name in a request's state: how often it is held up at the moment."""
 
