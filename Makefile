@@ -13,8 +13,8 @@ SYSTEM_PACKAGES ?= yes
 DEMO_ARGS ?=
 PYTEST_ARGS ?=
 # Processes that `make test` runs tests in; of several, each on one core. A file's tests stay together: they share a
-# service. More than one is quicker, and not the default yet: tests/README.md says why.
-WORKERS ?= 1
+# service.
+WORKERS ?= 2
 SOAK_ARGS ?=
 
 ifeq ($(filter $(ACCEL),cpu gpu),)
@@ -67,7 +67,7 @@ endef
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
-	echo "  Settings: ACCEL=cpu|gpu PYTHON=python3 DEMO_ARGS=... PYTEST_ARGS=... WORKERS=1 SYSTEM_PACKAGES=yes|no"
+	echo "  Settings: ACCEL=cpu|gpu PYTHON=python3 DEMO_ARGS=... PYTEST_ARGS=... WORKERS=2 SYSTEM_PACKAGES=yes|no"
 
 demo: $(DEMO_ENV)/.installed ## draw a gallery of people, find occluded ones in it over REST, leave the service running
 	@exec "$(DEMO_ENV)/bin/penumbra" demo $(DEMO_ARGS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +24,18 @@ def nothing_is_left_in_the_repository() -> Iterator[None]:
     yield
     left = sorted(_files() - before)
     assert not left, f"tests have left {left} in {ROOT}: they belong in tmp_path"
+
+
+@pytest.fixture(autouse=True)
+def the_log_is_given_back() -> Iterator[None]:
+    """A command that serves takes the process's log, at its own level, to a standard error that is closed."""
+    root = logging.getLogger()
+    before, level = list(root.handlers), root.level
+    yield
+    for handler in root.handlers[:]:
+        if handler not in before:
+            root.removeHandler(handler)
+    root.setLevel(level)
 
 
 def _files() -> set[str]:

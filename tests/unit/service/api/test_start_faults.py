@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import logging
 import socket
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -20,18 +18,6 @@ from tests.handmade_bundle import write_handmade_bundle
 @pytest.fixture
 def bundle(tmp_path: Path) -> Path:
     return write_handmade_bundle(tmp_path / "handmade.onnx")
-
-
-@pytest.fixture(autouse=True)
-def the_log_is_given_back() -> Iterator[None]:
-    """A command that serves takes the whole process's log, to a standard error that is closed afterwards."""
-    root = logging.getLogger()
-    before, level = list(root.handlers), root.level
-    yield
-    for handler in root.handlers[:]:
-        if handler not in before:
-            root.removeHandler(handler)
-    root.setLevel(level)
 
 
 def refused(*arguments: str, port: int = 0) -> str:
