@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from service.storage import schema
 from service.storage.fence import ClaimLost, Fence
 from service.storage.schema import CatalogError, NoCatalog, place_of
+from service.storage.scrub import Scrub
 from service.storage.tables import AboutRow
 from service.storage.ulid import new_ulid
 from service.storage.vacuum import Vacuum
@@ -88,6 +89,7 @@ class Database:
             _refuse_a_file_that_is_missing(make_url(url))
         self.engine: Final = open_engine(url)
         self._vacuum = None if self.is_sqlite else Vacuum(self.engine, rewritten_up_to)
+        self._later: Vacuum | Scrub = self._vacuum or Scrub(Path(str(self.engine.url.database)))
         self._log_holds_erased = True  # what an earlier process left
         self._forgetting = threading.Lock()
         self._fence: Fence | None = None
@@ -212,18 +214,21 @@ class Database:
     @property
     def unforgotten(self) -> bool:
         """Whether erased rows may still be in the database's files, see :meth:`forget`."""
-        return self._log_holds_erased if self._vacuum is None else self._vacuum.owed
+        return self._later.owed or (self.is_sqlite and self._log_holds_erased)
 
     def forget(self) -> None:
         """After erasing: empty SQLite's write-ahead log, which still holds the erased rows.
 
         Where that cannot be (a reader holds on to it, the disk refuses), :attr:`unforgotten` says so until
-        a later call succeeds. The erasure itself is committed and stands. In PostgreSQL that takes longer
-        than anybody should wait for: it is noted, and done by :meth:`forget_owed`.
+        a later call succeeds. The erasure itself is committed and stands. What takes longer than anybody
+        should wait for, to clear PostgreSQL's files and the pages of SQLite's, is noted, and done by
+        :meth:`forget_owed`.
         """
-        if self._vacuum is not None:
-            self._vacuum.note()
-            return
+        self._later.note()
+        if self.is_sqlite:
+            self._empty_log()
+
+    def _empty_log(self) -> None:
         with self._forgetting:  # the last word is that of the last to look
             try:
                 with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
@@ -238,14 +243,15 @@ class Database:
             self._log_holds_erased = bool(busy)
 
     def forget_owed(self) -> None:
-        """Do what :meth:`forget` could not do at once; in PostgreSQL, begin with it in the background."""
-        if self._vacuum is not None:
-            self._vacuum.go_on()
-        else:
-            self.forget()
+        """Do what :meth:`forget` could not do at once, or begin with it in the background."""
+        if self.is_sqlite and self._log_holds_erased:
+            self._empty_log()
+        self._later.go_on()
 
     def close(self) -> None:
         """Close all connections."""
+        if isinstance(self._later, Scrub):
+            self._later.close()
         if self._vacuum is not None and self._vacuum.close():
             try:
                 try:

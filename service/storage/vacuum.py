@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import threading
 import time
 from typing import Any, Final
 
@@ -29,6 +28,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
+from service.storage.owed_work import OwedWork
 from service.storage.tables import (
     ErasedRow,
     FactRow,
@@ -42,9 +42,6 @@ from service.storage.tables import (
 __all__ = ["Vacuum"]
 
 _log = logging.getLogger(__name__)
-
-_SHARE: Final = 0.1
-"""Of the time, that is spent on it at most, however much is erased."""
 
 _TELLING: Final = (ImageRow, FeaturesRow, PreviousRow, FactRow, PersonRow, ErasedRow)
 """Tables that say something of somebody who can be erased; the audit trail has keyed hashes."""
@@ -95,8 +92,8 @@ class _NotOurs(RuntimeError):
     """PostgreSQL passes over a table that belongs to another role, with nothing but a warning."""
 
 
-class Vacuum:
-    """Vacuums the catalog's tables in a thread of its own, while there is something to do.
+class Vacuum(OwedWork):
+    """Vacuums the catalog's tables while that is owed.
 
     Args:
         engine: of the PostgreSQL catalog.
@@ -105,24 +102,14 @@ class Vacuum:
     """
 
     def __init__(self, engine: Engine, rewritten_up_to: int) -> None:
+        super().__init__("vacuum")
         self._engine = engine
         self._rewritten_up_to = rewritten_up_to
-        self._lock = threading.Lock()
-        self._noted = True  # what an earlier process left
         self._torn = False
         self._begun = False
         self._owed: set[str] = set()  # of notes that were taken, what is not done; of the thread alone
         self._too_large: list[str] = []
-        self._not_before = 0.0
-        self._thread: threading.Thread | None = None
         self._driver: Any = None  # psycopg's connection, while there is one
-        self._closed = False
-
-    @property
-    def owed(self) -> bool:
-        """Whether erased rows may still be in the files."""
-        with self._lock:
-            return self._noted or self._thread is not None
 
     def note_begun(self, session: Session) -> bool:
         """Note that a process may leave rows of transactions that were torn, until it says otherwise.
@@ -138,23 +125,10 @@ class Vacuum:
             self._torn = self._torn or left
             self._begun = True
 
-    def note(self) -> None:
-        """Something was erased."""
-        with self._lock:
-            self._noted = True
-
     def note_torn(self) -> None:
         """A transaction that had stored rows was rolled back."""
         with self._lock:
             self._noted = self._torn = True
-
-    def go_on(self) -> None:
-        """Begin with what is owed, unless that is under way or would take too large a share of the time."""
-        with self._lock:
-            waits = self._thread is not None or time.monotonic() < self._not_before
-            if self._noted and not waits and not self._closed:
-                self._thread = threading.Thread(target=self._work, name="vacuum", daemon=True)
-                self._thread.start()
 
     def close(self) -> bool:
         """Break off what is under way; it is owed to the next start.
@@ -162,19 +136,13 @@ class Vacuum:
         Returns:
             Whether :meth:`leave` can say what that is; else the next start owes it to all of the relations.
         """
-        with self._lock:
-            self._closed = True
-            thread = self._thread
-        give_up = time.monotonic() + _LEAVE_S
-        while thread is not None and thread.is_alive():
-            if time.monotonic() > give_up:
-                return False
-            driver = self._driver
-            if driver is not None:
-                with contextlib.suppress(Exception):  # it may end this moment
-                    driver.cancel_safe(timeout=1.0)
-            thread.join(0.1)
-        return self._begun and not self._torn
+        return self._break_off(_LEAVE_S) and self._begun and not self._torn
+
+    def _interrupt(self) -> None:
+        driver = self._driver
+        if driver is not None:
+            with contextlib.suppress(Exception):  # it may end this moment
+                driver.cancel_safe(timeout=1.0)
 
     def leave(self, session: Session) -> None:
         """This process ends in order: to the next one that alone is owed which is noted."""
@@ -186,12 +154,9 @@ class Vacuum:
         for relation in self._owed:
             session.execute(insert(OwedRewriteRow).values(relation=relation).on_conflict_do_nothing())
 
-    def _work(self) -> None:
+    def _do(self) -> bool:
         with self._lock:
-            self._noted = False  # what is erased from here on is owed again
             torn, self._torn = self._torn, False
-        spent_s = 0.0
-        done = False
         try:
             with self._engine.connect() as connection:
                 connection = connection.execution_options(isolation_level="AUTOCOMMIT")
@@ -203,27 +168,23 @@ class Vacuum:
                 self._too_large.clear()
                 for relation in sorted(self._owed):
                     if not self._closed:
-                        spent_s += self._vacuum(connection, relation)
+                        self._spent_s += self._vacuum(connection, relation)
             if self._too_large:
                 _log.warning(
                     "erased rows stay in the files of what is larger than PENUMBRA_CATALOG_REWRITE_BYTES: %s",
                     ", ".join(self._too_large),
                 )
-            done = not self._owed
+            return not self._owed
         except (SQLAlchemyError, _StillSeen) as error:
             _log.info("erased rows are still in PostgreSQL's files, trying again: %s", error)
         except _NotOurs as error:
-            spent_s = max(spent_s, _NOT_OURS_S)
+            self._spent_s = max(self._spent_s, _NOT_OURS_S)
             _log.warning("erased rows are still in PostgreSQL's files: %s", error)
-        except Exception:
-            _log.exception("PostgreSQL's tables could not be vacuumed")
         finally:
             with self._lock:
-                self._noted = self._noted or not done
                 self._torn = self._torn or torn
-                self._not_before = time.monotonic() + spent_s * (1 / _SHARE - 1)
-                self._driver = None
-                self._thread = None
+            self._driver = None
+        return False
 
     def _take_notes(self, connection: Connection, torn: bool) -> None:
         """Take the notes: whoever erases from here on notes it again, and the rest is waited for."""

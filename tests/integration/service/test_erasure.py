@@ -85,7 +85,7 @@ def test_nothing_of_an_erased_person_is_found_anywhere(
 ) -> None:
     (tmp_path / "uploads").mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "uploads"))
-    monkeypatch.setattr("service.storage.vacuum._SHARE", 1.0)  # no pause between two runs
+    monkeypatch.setattr("service.storage.owed_work._SHARE", 1.0)  # no pause between two runs
     monkeypatch.setattr("service.api.assembly.RedisCache", partial(RedisCache, timeout_s=30.0))
     before = settings.model_copy(update={"bundle": settings.previous_bundle, "previous_bundle": None})
     with logged(tmp_path / "log.txt"):

@@ -34,7 +34,7 @@ ERASED, OTHER = "Somebody Unforgettable", "Nobody In Particular"
 
 @pytest.fixture
 def url(postgresql_server: PostgreSQLServer, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setattr("service.storage.vacuum._SHARE", 1.0)  # no pause between two runs
+    monkeypatch.setattr("service.storage.owed_work._SHARE", 1.0)  # no pause between two runs
     return postgresql_server.empty_database()
 
 
