@@ -250,9 +250,8 @@ class Database:
 
     def close(self) -> None:
         """Close all connections."""
-        if isinstance(self._later, Scrub):
-            self._later.close()
-        if self._vacuum is not None and self._vacuum.close():
+        known = self._later.close()
+        if self._vacuum is not None and known:
             try:
                 try:
                     self.transact(self._vacuum.leave)

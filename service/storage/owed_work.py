@@ -8,12 +8,18 @@ import time
 from abc import ABC, abstractmethod
 from typing import Final
 
-__all__ = ["OwedWork"]
+__all__ = ["LEAVE_S", "NEEDS_HELP_S", "OwedWork"]
 
 _log = logging.getLogger(__name__)
 
 _SHARE: Final = 0.1
 """Of the time, that is spent on it at most, however much is erased."""
+
+NEEDS_HELP_S: Final = 6.0
+"""Counted for an attempt that needs somebody's help, so that it is made, and told of, once a minute."""
+
+LEAVE_S: Final = 5.0
+"""How long an end waits for what is under way; a server that is frozen, or a disk, may hold it."""
 
 
 class OwedWork(ABC):
@@ -51,7 +57,7 @@ class OwedWork(ABC):
                 self._thread = threading.Thread(target=self._work, name=self._name, daemon=True)
                 self._thread.start()
 
-    def _break_off(self, patience_s: float) -> bool:
+    def _break_off(self) -> bool:
         """Begin with nothing any more, and end what is under way.
 
         Returns:
@@ -60,7 +66,7 @@ class OwedWork(ABC):
         with self._lock:
             self._closed = True
             thread = self._thread
-        give_up = time.monotonic() + patience_s
+        give_up = time.monotonic() + LEAVE_S
         while thread is not None and thread.is_alive():
             if time.monotonic() > give_up:
                 return False

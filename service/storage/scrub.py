@@ -8,20 +8,13 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Final
 
 from service.storage import scrub_pages
-from service.storage.owed_work import OwedWork
+from service.storage.owed_work import NEEDS_HELP_S, OwedWork
 
 __all__ = ["Scrub"]
 
 _log = logging.getLogger(__name__)
-
-_NOT_OURS_S: Final = 6.0
-"""Counted for an attempt that needs somebody's help, so that it is made, and told of, once a minute."""
-
-_LEAVE_S: Final = 5.0
-"""How long an end waits for one who is killed, and whom a disk may hold."""
 
 
 class Scrub(OwedWork):
@@ -38,7 +31,7 @@ class Scrub(OwedWork):
 
     def close(self) -> None:
         """Break off what is under way; it is owed to the next start."""
-        self._break_off(_LEAVE_S)
+        self._break_off()
 
     def _interrupt(self) -> None:
         process = self._process
@@ -55,7 +48,7 @@ class Scrub(OwedWork):
         if status == scrub_pages.NOT_NOW:
             _log.info("rests of erased rows are still in SQLite's file, trying again: %s", said)
         elif status != 0 and not self._closed:
-            self._spent_s = max(self._spent_s, _NOT_OURS_S)
+            self._spent_s = max(self._spent_s, NEEDS_HELP_S)
             _log.warning("rests of erased rows are still in SQLite's file: %s", said or f"status {status}")
         return status == 0
 

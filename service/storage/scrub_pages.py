@@ -4,18 +4,20 @@
 moves rows to other pages, and what their old page still has of them, between its list of cells and its first
 cell, is nobody's: a later deletion does not know of it (``rebuildPage`` in SQLite's ``btree.c``). SQLite's
 own remedies write the whole database anew (``VACUUM``, ``ext/misc/scrub.c``). This zeroes that gap in place
-(https://www.sqlite.org/fileformat2.html, section 1.6), and keeps writers waiting for a moment only, however
-large the file is:
+(https://www.sqlite.org/fileformat2.html, section 1.6). Writers do not wait while the file is read:
 
 1. Under the write lock the write-ahead log is copied into the file, and a reader begins. As long as it stays,
-   the file is not written to, and the log is not begun anew: it will tell which pages were changed since.
+   the file is not written to, and the log, which is begun anew before the next change at most, tells which
+   pages were changed since.
 2. At leisure the gaps of all pages in the file are zeroed. Nobody reads a gap.
 3. Under the write lock again the log is copied into the file, and the gaps of the pages that it named are
    zeroed: a balancing since may have made one of them of a page that still had its old gap. A commit that
-   changes nothing makes every other connection forget the pages that it remembers.
+   changes nothing makes every other connection forget the pages that it remembers. What the log still has
+   of pages, nobody reads, for all of it was copied.
 4. The log is emptied.
 
-Then nothing is in the file of any row that was deleted before 1. Dying anywhere between harms nothing.
+Then nothing is in the file of any row that was deleted before 1, but for the schema's own in page 1, which 3
+writes as it was. Dying anywhere between harms nothing.
 
 It runs in a process of its own: closing a file that SQLite has open too would end SQLite's locks on it, and
 looking at every page would take the service's interpreter. Of the standard library alone, to start at once.
@@ -30,6 +32,7 @@ import os
 import sqlite3
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Final
@@ -62,7 +65,7 @@ class NotNow(RuntimeError):
     """Somebody reads or writes the database for longer than is waited."""
 
 
-def scrub(file: Path, go_on: Callable[[], bool] = lambda: True) -> None:
+def scrub(file: Path, go_on: Callable[[], bool]) -> None:
     """Leave nothing of deleted rows in a database in WAL mode, whoever else uses it meanwhile.
 
     Args:
@@ -75,6 +78,7 @@ def scrub(file: Path, go_on: Callable[[], bool] = lambda: True) -> None:
         sqlite3.Error: SQLite refuses.
         OSError: the file cannot be written to.
     """
+    file = file.resolve()  # SQLite has the log beside the file, not beside a link to it
     pages = _Pages(file, go_on)
     writer, reader, copier = (
         _connect(file, _WRITERS_S),
@@ -84,15 +88,19 @@ def scrub(file: Path, go_on: Callable[[], bool] = lambda: True) -> None:
     (mode,) = writer.execute("PRAGMA journal_mode").fetchone()
     if mode != "wal":
         raise ValueError(f"its journal_mode is {mode}, not wal")
+    copier.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()  # most of it while writers can go on
     with _writing(writer):
         _checkpoint(copier, "PASSIVE", _OTHERS_WAIT_S, go_on)
+        pages.check()
         reader.execute("BEGIN")
         reader.execute("SELECT count(*) FROM sqlite_schema").fetchone()
     pages.zero_gaps(range(1, pages.number + 1))
+    pages.sync()
     with _writing(writer):
         changed = pages.named_in_log()
         reader.execute("ROLLBACK")
         _checkpoint(copier, "PASSIVE", _OTHERS_WAIT_S, go_on)
+        pages.check()
         pages.zero_gaps(changed)
         pages.sync()
         (version,) = writer.execute("PRAGMA user_version").fetchone()
@@ -111,20 +119,26 @@ class _Pages:
         if not header.startswith(_MAGIC):
             raise ValueError("it is no SQLite database")
         self._size = {1: 65536}.get(size := int.from_bytes(header[16:18]), size)
-        self._usable = self._size - header[20]
         self._zeros = bytes(self._size)
 
     @property
     def number(self) -> int:
-        """How many there are.
+        """How many there are."""
+        return os.fstat(self._file).st_size // self._size
+
+    def check(self) -> None:
+        """To be called whenever the log was copied into the file, which may have changed all of this.
 
         Raises:
-            ValueError: too many to tell the trees' from others.
+            ValueError: a tree's pages cannot be told from others, or somebody keeps sums of all bytes.
         """
-        number = os.fstat(self._file).st_size // self._size
-        if number >= _PAGES:
-            raise ValueError(f"{number} pages are too many to tell which of them are a tree's")
-        return number
+        header = os.pread(self._file, _HEADER, 0)
+        if self.number >= _PAGES:
+            raise ValueError(f"{self.number} pages are too many to tell which of them are a tree's")
+        if any(header[52:56]):
+            raise ValueError("with auto_vacuum a tree's pages cannot be told from others")
+        if header[20]:
+            raise ValueError("its pages have reserved bytes, which may hold checksums")
 
     def named_in_log(self) -> list[int]:
         """Numbers of pages in the write-ahead log: of all that it holds, earlier ones and torn ones too."""
@@ -135,11 +149,11 @@ class _Pages:
         return sorted(number for number in named if number > 0)
 
     def zero_gaps(self, numbers: Iterable[int]) -> None:
-        """Zero what no cell takes of each page of a tree."""
+        """Zero, of each page of a tree, what is between the list of cells and the first cell."""
         for first, held in self._read(numbers):
             for at in range(0, len(held), self._size):
                 number = first + at // self._size
-                begins, ends = _gap(held, at + (_HEADER if number == 1 else 0), at, self._usable)
+                begins, ends = _gap(held, at + (_HEADER if number == 1 else 0), at)
                 zeros = self._zeros[: ends - begins]
                 if held[begins:ends] != zeros:
                     os.pwrite(self._file, zeros, (first - 1) * self._size + begins)
@@ -169,7 +183,7 @@ def _runs(numbers: Iterable[int]) -> Iterator[tuple[int, int]]:
         yield first, many
 
 
-def _gap(held: bytes, header: int, page: int, usable: int) -> tuple[int, int]:
+def _gap(held: bytes, header: int, page: int) -> tuple[int, int]:
     """Where the gap of a page begins and ends in ``held``; nothing, for a page that is not a tree's."""
     kind = held[header] if header < len(held) else 0
     if kind not in _INTERIOR and kind not in _LEAVES:
@@ -177,7 +191,7 @@ def _gap(held: bytes, header: int, page: int, usable: int) -> tuple[int, int]:
     cells = int.from_bytes(held[header + 3 : header + 5])
     begins = header + (12 if kind in _INTERIOR else 8) + 2 * cells
     ends = page + (int.from_bytes(held[header + 5 : header + 7]) or 65536)
-    return (begins, ends) if begins < ends <= min(page + usable, len(held)) else (page, page)
+    return (begins, ends) if begins < ends <= len(held) else (page, page)
 
 
 def _connect(file: Path, patience_s: float) -> sqlite3.Connection:
@@ -220,10 +234,16 @@ def main() -> int:
         scrub(file, lambda: os.getppid() == parent)
     except (NotNow, ValueError, sqlite3.Error, OSError) as error:
         print(error, file=sys.stderr, flush=True)
-        busy = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY
+        busy = getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
         return NOT_NOW if busy or isinstance(error, NotNow) else 1
     return 0
 
 
 if __name__ == "__main__":
-    os._exit(main())
+    status = 1
+    try:
+        status = main()
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        os._exit(status)

@@ -28,7 +28,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from service.storage.owed_work import OwedWork
+from service.storage.owed_work import NEEDS_HELP_S, OwedWork
 from service.storage.tables import (
     ErasedRow,
     FactRow,
@@ -56,12 +56,6 @@ _NOTES: Final = select(OwedRewriteRow.relation).where(OwedRewriteRow.relation !=
 
 _SEEN_FOR_S: Final = 10.0
 """How long to wait for those who began to read before the erasure: what they see is not taken away."""
-
-_NOT_OURS_S: Final = 6.0
-"""Counted for an attempt that needs somebody's help, so that it is made, and told of, once a minute."""
-
-_LEAVE_S: Final = 5.0
-"""How long an end waits; a server that is frozen may never answer."""
 
 _RELATIONS: Final = text(
     "SELECT relname FROM pg_class LEFT JOIN pg_inherits ON inhrelid = oid "
@@ -136,7 +130,7 @@ class Vacuum(OwedWork):
         Returns:
             Whether :meth:`leave` can say what that is; else the next start owes it to all of the relations.
         """
-        return self._break_off(_LEAVE_S) and self._begun and not self._torn
+        return self._break_off() and self._begun and not self._torn
 
     def _interrupt(self) -> None:
         driver = self._driver
@@ -178,7 +172,7 @@ class Vacuum(OwedWork):
         except (SQLAlchemyError, _StillSeen) as error:
             _log.info("erased rows are still in PostgreSQL's files, trying again: %s", error)
         except _NotOurs as error:
-            self._spent_s = max(self._spent_s, _NOT_OURS_S)
+            self._spent_s = max(self._spent_s, NEEDS_HELP_S)
             _log.warning("erased rows are still in PostgreSQL's files: %s", error)
         finally:
             with self._lock:

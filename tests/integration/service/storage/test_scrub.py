@@ -127,6 +127,55 @@ def test_it_ends_with_its_parent(tmp_path: Path) -> None:
     assert rows.sound()
 
 
+def test_a_catalog_behind_a_link_is_scrubbed(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    rows = with_rests(tmp_path / "elsewhere" / "real.sqlite3")
+    link = tmp_path / "catalog.sqlite3"
+    link.symlink_to(tmp_path / "elsewhere" / "real.sqlite3")
+    assert scrubbed(link) == (0, "")
+    assert not rows.found() & rows.gone
+
+
+def test_pages_of_64_kib_are_scrubbed(tmp_path: Path) -> None:
+    file = tmp_path / "catalog.sqlite3"
+    with sqlite3.connect(file) as connection:
+        connection.execute("PRAGMA page_size = 65536")
+        connection.execute("CREATE TABLE a (b)")
+    connection.close()
+    rows = with_rests(file)
+    assert scrubbed(file) == (0, "")
+    assert not rows.found() & rows.gone
+    assert rows.sound()
+
+
+def test_killed_midway_it_harms_nothing(tmp_path: Path) -> None:
+    file = tmp_path / "catalog.sqlite3"
+    rows = with_rests(file)
+    for turn in range(10):
+        command = [sys.executable, "-I", "-S", scrub_pages.__file__, str(file), str(os.getpid())]
+        with subprocess.Popen(command) as process:
+            time.sleep(0.01 * turn)
+            process.kill()
+        rows.step()
+    assert rows.sound()
+    assert {row[0]: row[1:] for row in rows.connection.execute("SELECT * FROM residue")} == rows.there
+    assert scrubbed(file) == (0, "")
+
+
+@pytest.mark.parametrize("kind", ["FULL", "INCREMENTAL"])
+def test_a_database_with_maps_of_its_pages_is_left_as_it_is(tmp_path: Path, kind: str) -> None:
+    """Such a page's first byte can be a tree's."""
+    file = tmp_path / "catalog.sqlite3"
+    with sqlite3.connect(file) as connection:
+        connection.execute(f"PRAGMA auto_vacuum = {kind}")
+        connection.execute("CREATE TABLE a (b)")
+    connection.close()
+    rows = with_rests(file)
+    status, said = scrubbed(file)
+    assert (status, said) == (1, "with auto_vacuum a tree's pages cannot be told from others\n")
+    assert rows.sound()
+
+
 @pytest.mark.parametrize("content", [b"", b"no database" * 100])
 def test_what_is_no_database_is_left_as_it_is(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "catalog.sqlite3"
@@ -176,7 +225,7 @@ def test_a_scrub_that_fails_is_told_of_and_owed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     database = Database(f"sqlite:///{tmp_path / 'catalog.sqlite3'}")
-    monkeypatch.setattr("service.storage.scrub._NOT_OURS_S", 0.0)  # else a minute
+    monkeypatch.setattr("service.storage.scrub.NEEDS_HELP_S", 0.0)  # else a minute
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
     database.forget_owed()
     until(lambda: "/nowhere/python" in caplog.text)
