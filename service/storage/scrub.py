@@ -12,9 +12,14 @@ from pathlib import Path
 from service.storage import scrub_pages
 from service.storage.owed_work import NEEDS_HELP_S, OwedWork
 
-__all__ = ["Scrub"]
+__all__ = ["Scrub", "command"]
 
 _log = logging.getLogger(__name__)
+
+
+def command(file: Path, parent: int) -> list[str]:
+    """What scrubs a database, as long as the process ``parent`` is the one that runs it."""
+    return [sys.executable, "-I", "-S", scrub_pages.__file__, str(file), str(parent)]
 
 
 class Scrub(OwedWork):
@@ -56,7 +61,7 @@ class Scrub(OwedWork):
         """Exit status, and what it said."""
         # of its own session, for it is not meant when somebody interrupts the service at a terminal
         with subprocess.Popen(
-            [sys.executable, "-I", "-S", scrub_pages.__file__, str(self._file), str(os.getpid())],
+            command(self._file, os.getpid()),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
@@ -65,8 +70,6 @@ class Scrub(OwedWork):
         ) as process:
             self._process = process
             try:
-                if self._closed:
-                    process.kill()
                 (_, said) = process.communicate()
             finally:
                 self._process = None

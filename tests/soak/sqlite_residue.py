@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
-from service.storage import scrub_pages
+from service.storage.scrub import command
 from tests.residue import Residue
 
 _STEPS = 2500
@@ -32,8 +31,7 @@ def main() -> None:
                 rows.empty_log()
                 if rows.found() & rows.gone:
                     left += 1
-                    command = [sys.executable, "-I", "-S", scrub_pages.__file__, str(file), str(os.getpid())]
-                    subprocess.run(command, check=True)
+                    subprocess.run(command(file, os.getpid()), check=True)
                     left_by_scrub += bool(rows.found() & rows.gone)
             rows.connection.close()
         print(

@@ -10,7 +10,7 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -22,6 +22,7 @@ from service.api.stay import Stay
 from service.client import Client, NewPicture
 from tests.drawings import encoded, person
 from tests.serving import Serving, handmade_settings, serving
+from tests.waiting import until
 
 HEAD = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n"
 BATCH = (
@@ -238,10 +239,3 @@ def answers(caller: socket.socket) -> list[object]:
 def waited_for(service: Serving) -> bool:
     """Whether a caller is about to be hung up on who does not read."""
     return any(one._hanging_up is not None for one in service.server.server_state.connections)
-
-
-def until(happens: Callable[[], bool]) -> None:
-    give_up = time.monotonic() + 60
-    while not happens():
-        assert time.monotonic() < give_up
-        time.sleep(0.02)

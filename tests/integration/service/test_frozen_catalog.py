@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +17,7 @@ from service.storage.keys import Keys
 from tests.drawings import encoded, person
 from tests.servers import PostgreSQLServer
 from tests.serving import Serving, handmade_settings, serving
+from tests.waiting import until
 
 PICTURE = [("files", ("0", encoded(person(1))))]
 CALLERS = 24
@@ -61,13 +62,6 @@ def embed(http: httpx.Client) -> httpx.Response:
 
 def all_answer(http: httpx.Client) -> bool:
     return all(ask(http).is_success for ask in (enrol, query, embed))
-
-
-def until(happens: Callable[[], bool]) -> None:
-    give_up = time.monotonic() + 60
-    while not happens():
-        assert time.monotonic() < give_up
-        time.sleep(0.05)
 
 
 def test_keys_that_cannot_be_looked_up_are_503_and_afterwards_all_is_answered(

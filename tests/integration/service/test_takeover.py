@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -16,6 +15,7 @@ from service.storage.schema import CatalogError
 from tests.drawings import encoded, person
 from tests.servers import PostgreSQLServer
 from tests.serving import handmade_settings, serving
+from tests.waiting import until
 
 
 def take_over(postgresql: PostgreSQLServer, other: Catalog) -> None:
@@ -26,13 +26,6 @@ def take_over(postgresql: PostgreSQLServer, other: Catalog) -> None:
             return other.claim()
         except CatalogError:
             continue  # the service was quicker
-
-
-def until(happens: Callable[[], bool]) -> None:
-    give_up = time.monotonic() + 60
-    while not happens():
-        assert time.monotonic() < give_up
-        time.sleep(0.02)
 
 
 def enrol(http: httpx.Client, who: int) -> httpx.Response:

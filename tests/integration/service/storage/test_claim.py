@@ -8,7 +8,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -25,6 +24,7 @@ from service.storage.fence import ClaimLost, advisory_key
 from service.storage.keys import Keys
 from service.storage.schema import CatalogError
 from tests.servers import PostgreSQLServer
+from tests.waiting import until
 
 _HOLD = """
 import sys, time
@@ -59,13 +59,6 @@ def holder(url: str) -> int | None:
         pid = connection.execute(text(statement), {"key": advisory_key("penumbra", id)}).scalar()
     engine.dispose()
     return pid
-
-
-def until(happens: Callable[[], bool]) -> None:
-    give_up = time.monotonic() + 60
-    while not happens():
-        assert time.monotonic() < give_up
-        time.sleep(0.02)
 
 
 def cut(url: str) -> None:

@@ -8,28 +8,29 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from service.storage import scrub_pages
 from service.storage.database import Database
+from service.storage.scrub import command
 from tests.residue import Residue
+from tests.waiting import until
 
 
 def scrubbed(file: Path, parent: int | None = None) -> tuple[int, str]:
     """Exit status of the scrubbing, and what it said."""
-    command = [sys.executable, "-I", "-S", scrub_pages.__file__, str(file), str(parent or os.getpid())]
-    done = subprocess.run(command, stderr=subprocess.PIPE, text=True)
+    done = subprocess.run(command(file, parent or os.getpid()), stderr=subprocess.PIPE, text=True)
     return done.returncode, done.stderr
 
 
-def until(done: Callable[[], bool]) -> None:
-    give_up = time.monotonic() + 60
-    while not done():
-        assert time.monotonic() < give_up
-        time.sleep(0.02)
+def make(file: Path, pragma: str) -> None:
+    """A database of that kind."""
+    connection = sqlite3.connect(file)
+    connection.execute(f"PRAGMA {pragma}")
+    connection.execute("CREATE TABLE a (b)")
+    connection.close()
 
 
 def with_rests(file: Path) -> Residue:
@@ -138,10 +139,7 @@ def test_a_catalog_behind_a_link_is_scrubbed(tmp_path: Path) -> None:
 
 def test_pages_of_64_kib_are_scrubbed(tmp_path: Path) -> None:
     file = tmp_path / "catalog.sqlite3"
-    with sqlite3.connect(file) as connection:
-        connection.execute("PRAGMA page_size = 65536")
-        connection.execute("CREATE TABLE a (b)")
-    connection.close()
+    make(file, "page_size = 65536")
     rows = with_rests(file)
     assert scrubbed(file) == (0, "")
     assert not rows.found() & rows.gone
@@ -152,8 +150,7 @@ def test_killed_midway_it_harms_nothing(tmp_path: Path) -> None:
     file = tmp_path / "catalog.sqlite3"
     rows = with_rests(file)
     for turn in range(10):
-        command = [sys.executable, "-I", "-S", scrub_pages.__file__, str(file), str(os.getpid())]
-        with subprocess.Popen(command) as process:
+        with subprocess.Popen(command(file, os.getpid())) as process:
             time.sleep(0.01 * turn)
             process.kill()
         rows.step()
@@ -166,10 +163,7 @@ def test_killed_midway_it_harms_nothing(tmp_path: Path) -> None:
 def test_a_database_with_maps_of_its_pages_is_left_as_it_is(tmp_path: Path, kind: str) -> None:
     """Such a page's first byte can be a tree's."""
     file = tmp_path / "catalog.sqlite3"
-    with sqlite3.connect(file) as connection:
-        connection.execute(f"PRAGMA auto_vacuum = {kind}")
-        connection.execute("CREATE TABLE a (b)")
-    connection.close()
+    make(file, f"auto_vacuum = {kind}")
     rows = with_rests(file)
     status, said = scrubbed(file)
     assert (status, said) == (1, "with auto_vacuum a tree's pages cannot be told from others\n")
@@ -186,9 +180,7 @@ def test_what_is_no_database_is_left_as_it_is(tmp_path: Path, content: bytes) ->
 
 def test_a_database_without_a_write_ahead_log_is_left_as_it_is(tmp_path: Path) -> None:
     file = tmp_path / "catalog.sqlite3"
-    with sqlite3.connect(file) as connection:
-        connection.execute("CREATE TABLE a (b)")
-    connection.close()
+    make(file, "journal_mode = DELETE")
     assert scrubbed(file) == (1, "its journal_mode is delete, not wal\n")
 
 

@@ -6,9 +6,10 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from typing import Final
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from service.storage.claim import PostgreSQLClaim
 from service.storage.fence import Fence
 from service.storage.records import NewImage
 from service.storage.ulid import new_ulid
+from tests import waiting
 from tests.servers import PostgreSQLServer
 
 DIMENSION = 512  # nine of these are too long for a row: PostgreSQL keeps them beside the table
@@ -86,11 +88,7 @@ def found(image: NewImage, server: PostgreSQLServer, url: str) -> set[str]:
     return {what for what, trace in traces(image).items() if trace in held}
 
 
-def until(happens: Callable[[], bool]) -> None:
-    give_up = time.monotonic() + 120
-    while not happens():
-        assert time.monotonic() < give_up
-        time.sleep(0.02)
+until: Final = partial(waiting.until, within_s=120.0)
 
 
 def forgotten(catalog: Catalog) -> bool:
