@@ -52,13 +52,13 @@ class Connection(HttpToolsProtocol):
     """
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
         self._in_body = False
         self._unread = 0  # bytes of which no body, and no whole head, was made
         self._giving_up: asyncio.TimerHandle | None = self.loop.call_later(_HEAD_S, self._give_up)
         self._hanging_up: asyncio.TimerHandle | None = None
         self._sends = False  # whether more of what is answered came since the answer is not read
         self._answered: RequestResponseCycle | None = None
+        super().connection_made(transport)  # from here on others know of it
 
     def data_received(self, data: bytes) -> None:
         self._unread += len(data)
