@@ -13,7 +13,7 @@ SYSTEM_PACKAGES ?= yes
 DEMO_ARGS ?=
 PYTEST_ARGS ?=
 # Processes that `make test` runs tests in; of several, each on one core. A file's tests stay together: they share a
-# service.
+# service. A process that dies ends the run, for xdist waits for ever for a file that it had begun with.
 WORKERS ?= 2
 SOAK_ARGS ?=
 
@@ -74,7 +74,7 @@ demo: $(DEMO_ENV)/.installed ## draw a gallery of people, find occluded ones in 
 
 test: $(TEST_ENV)/.installed servers lint ## linters, type checks, all tests (real Redis and PostgreSQL included)
 	@export PATH="$(CURDIR)/$(TEST_ENV)/bin:$$PATH"
-	$(if $(filter-out 0 1,$(WORKERS)),OMP_NUM_THREADS=1 pytest --numprocesses $(WORKERS) --dist loadfile,pytest) $(PYTEST_ARGS)
+	$(if $(filter-out 0 1,$(WORKERS)),OMP_NUM_THREADS=1 pytest --numprocesses $(WORKERS) --dist loadfile --max-worker-restart 0,pytest) $(PYTEST_ARGS)
 
 lint: $(TEST_ENV)/.installed ## linters and type checks alone
 	@export PATH="$(CURDIR)/$(TEST_ENV)/bin:$$PATH"

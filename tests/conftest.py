@@ -10,11 +10,15 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.reading import leave_databases_to_sqlite
+
 ROOT = Path(__file__).parents[1]
 
 # A machine that is busy with other work is no fault of the code.
 settings.register_profile("without-deadline", deadline=None)
 settings.load_profile("without-deadline")
+
+leave_databases_to_sqlite()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -7,6 +7,8 @@ import re
 import sqlite3
 from pathlib import Path
 
+from tests.reading import content_of
+
 __all__ = ["Residue"]
 
 _MANY = 600  # rows, about
@@ -68,7 +70,7 @@ class Residue:
     def found(self) -> set[bytes]:
         """Tokens that are in the database's files, somebody's or nobody's."""
         log = self._file.with_name(self._file.name + "-wal")
-        return {token for file in (self._file, log) for token in _TOKEN.findall(file.read_bytes())}
+        return {token for file in (self._file, log) for token in _TOKEN.findall(content_of(file))}
 
     def empty_log(self) -> None:
         """Leave nothing in the write-ahead log; nobody else must be reading."""

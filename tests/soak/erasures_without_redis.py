@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 
 from tests.drawings import encoded, person
+from tests.reading import content_of
 from tests.servers import RedisServer
 from tests.serving import handmade_settings
 from tests.soak.rounds import Count
@@ -144,4 +145,4 @@ def _until_gone(redis: RedisServer, data: Path, traces: list[tuple[bytes, bytes]
 
 def _catalog(data: Path) -> bytes:
     """All bytes of the catalog's files."""
-    return b"".join(path.read_bytes() for path in data.glob("catalog*"))
+    return b"".join(content_of(path) for path in data.glob("catalog*"))

@@ -27,6 +27,7 @@ from service.storage.redis import RedisCache
 from service.storage.tables import FeaturesRow, ImageRow, PersonRow, PreviousRow
 from tests.drawings import encoded, person
 from tests.handmade_bundle import write_handmade_bundle
+from tests.reading import content_of
 from tests.servers import PostgreSQLServer, RedisServer
 from tests.serving import Serving, handmade_settings, serving
 
@@ -265,4 +266,4 @@ def held(
 def contents(path: Path) -> bytes:
     """A file's bytes, or those of all files in a folder, each after its name."""
     files = [path, *sorted(path.rglob("*"))]
-    return b"".join(bytes(one) + (one.read_bytes() if one.is_file() else b"") for one in files)
+    return b"".join(bytes(one) + (content_of(one) if one.is_file() else b"") for one in files)

@@ -22,6 +22,7 @@ from service.storage.audit import AuditTrail
 from service.storage.catalog import Catalog
 from service.storage.keys import Keys, Role
 from tests.drawings import encoded, person
+from tests.reading import contents_of
 from tests.servers import PostgreSQLServer
 from tests.serving import Serving, handmade_settings, serving
 
@@ -145,9 +146,8 @@ def test_revoked_and_expired_keys_end(service: Serving, client: Callable[..., Cl
 def test_secrets_are_in_no_file_and_no_answer(service: Serving, folder: Path) -> None:
     token = keys(service).create("secret", "query").token
     _, _, secret = token.split("_", 2)  # which may have the sign itself
-    for file in (folder / "data").rglob("*"):
-        if file.is_file():
-            assert secret.encode() not in file.read_bytes()
+    for file, content in contents_of(folder / "data").items():
+        assert secret.encode() not in content, file
 
 
 def test_the_trail_tells_what_was_done_by_whom_without_names(
@@ -172,9 +172,8 @@ def test_the_trail_tells_what_was_done_by_whom_without_names(
     database = service.app.state.assembly.catalog.database
     while database.unforgotten and time.monotonic() < until:
         time.sleep(0.05)  # at once, unless the trail was just being written
-    for file in (folder / "data").rglob("*"):
-        if file.is_file():
-            assert b"Somebody Unforgettable" not in file.read_bytes(), file
+    for file, content in contents_of(folder / "data").items():
+        assert b"Somebody Unforgettable" not in content, file
 
 
 def test_the_log_names_calls_and_nobody(

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 from service.cli import app
 from service.client import BatchQuery, Client, Filters, NewPicture, ProblemError
 from tests.drawings import encoded, person
+from tests.reading import contents_of
 from tests.serving import Serving, handmade_settings, serving
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -138,8 +139,7 @@ def test_an_erased_person_leaves_nothing(client: Client, service: Serving, folde
     kept = {path.stem for path in folder.rglob("*.picture")}
     assert len(kept) == 12
     assert not kept & set(gone)
-    for path in (path for path in (folder / "data").rglob("*") if path.is_file()):
-        content = path.read_bytes()
+    for path, content in contents_of(folder / "data").items():
         assert "späti".encode() not in content
         assert not any(id.encode() in content or id in path.name for id in gone)
         # from 100 on: what is before it, other pictures have too

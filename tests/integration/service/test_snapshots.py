@@ -20,6 +20,7 @@ from service.storage.catalog import Catalog
 from service.storage.schema import CatalogError
 from tests.drawings import encoded, person
 from tests.handmade_bundle import write_handmade_bundle
+from tests.reading import contents_of
 from tests.serving import handmade_settings, serving
 
 PEOPLE = 12
@@ -144,9 +145,8 @@ def test_features_of_an_erased_person_are_in_no_file_once_that_is_answered(
     features = [np.ascontiguousarray(view).tobytes() for view in stored.features[4]]  # the fifth: p4
 
     def held() -> set[str]:
-        files = [path for path in (house / "data").rglob("*") if path.is_file()]
-        contents = {path.name: path.read_bytes() for path in files}
-        return {name for name, content in contents.items() if any(view in content for view in features)}
+        contents = contents_of(house / "data").items()
+        return {path.name for path, content in contents if any(view in content for view in features)}
 
     assert held() == {"catalog.sqlite3", "1.snapshot"}
 

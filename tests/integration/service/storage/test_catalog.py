@@ -22,6 +22,7 @@ from service.storage.filters import Listed
 from service.storage.records import GalleryKey, MadeBefore, NewImage
 from service.storage.schema import CatalogError
 from service.storage.ulid import new_ulid
+from tests.reading import contents_of
 
 if TYPE_CHECKING:
     from tests.servers import PostgreSQLServer
@@ -329,8 +330,8 @@ def test_an_erased_person_is_in_none_of_the_files(on_sqlite: Catalog, tmp_path: 
     (one,) = on_sqlite.pictures.enrol(number, MODEL, [image(1, person="Somebody Unforgettable")])
 
     def on_disk() -> bool:
-        files = (tmp_path / "folder").iterdir()
-        return any(b"Somebody Unforgettable" in file.read_bytes() for file in files)
+        contents = contents_of(tmp_path / "folder").values()
+        return any(b"Somebody Unforgettable" in content for content in contents)
 
     assert on_disk()
     on_sqlite.pictures.delete("shop", one.id)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 import sqlite3
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -13,12 +13,13 @@ import pytest
 from sqlalchemy import text
 
 from service.storage.database import Database
+from tests.reading import contents_of
 
 SECRET = "Somebody Unforgettable"
 
 
 def on_disk(folder: Path) -> bool:
-    return any(SECRET.encode() in path.read_bytes() for path in folder.iterdir())
+    return any(SECRET.encode() in content for content in contents_of(folder).values())
 
 
 @pytest.fixture
@@ -62,7 +63,9 @@ def test_what_a_killed_process_still_owed_is_owed_by_the_next(database: Database
         reader.execute(text("SELECT * FROM about")).all()
         erase(database)
         database.forget()
-        shutil.copytree(tmp_path / "data", tmp_path / "left")  # as a kill at this moment leaves it
+        subprocess.run(
+            ["cp", "-r", tmp_path / "data", tmp_path / "left"], check=True
+        )  # as a kill at this moment leaves it
     again = Database(f"sqlite:///{tmp_path / 'left' / 'catalog.sqlite3'}")
     assert on_disk(tmp_path / "left")
     assert again.unforgotten

@@ -18,6 +18,7 @@ from service.storage.records import NewImage
 from service.storage.schema import migrate
 from service.storage.tables import FactRow
 from service.storage.ulid import new_ulid
+from tests.reading import contents_of
 
 MODEL = "a" * 64
 
@@ -125,7 +126,7 @@ def test_erased_metadata_is_in_none_of_the_files(tmp_path: Path) -> None:
     traces = [b"Somebody Unforgettable", b"49152077", *(fact.encode() for fact in facts_of(1, told))]
 
     def found() -> list[bool]:
-        content = b"".join(file.read_bytes() for file in tmp_path.iterdir())
+        content = b"".join(contents_of(tmp_path).values())
         return [trace in content for trace in traces]
 
     for erase in (
