@@ -71,7 +71,11 @@ class AuditTrail:
         """
         self._database = database
         self._on_fault = on_fault
-        self._secret = bytes.fromhex(database.transact(_secret))
+        self._secret = bytes.fromhex(
+            database.transact(
+                lambda session: AboutRow.get_or_make(session, "audit_secret", lambda: secrets.token_hex(32))
+            )
+        )
         self._waiting: list[tuple[Event, asyncio.Future[None] | None]] = []
         self._wake = asyncio.Event()
         self._hurry = asyncio.Event()  # somebody waits for the line
@@ -182,12 +186,3 @@ def forget_before(database: Database, days: int) -> int:
 
 def _event(row: Any) -> Event:
     return Event(**{name: getattr(row, name) for name in Event.__dataclass_fields__})
-
-
-def _secret(session: Any) -> str:
-    """The database's secret for pseudonyms, made when it is first asked for."""
-    row = session.get(AboutRow, "audit_secret")
-    if row is None:
-        row = AboutRow(key="audit_secret", value=secrets.token_hex(32))
-        session.add(row)
-    return str(row.value)

@@ -100,7 +100,9 @@ class Database:
                     f"the catalog at {place_of(self.engine.url)} was written by an earlier version of the "
                     "program; a start of this one's service brings it up to date, once no other runs on it"
                 )
-            self.id: Final = self._read_id() or self.transact(_introduce)
+            self.id: Final = self._read_id() or self.transact(
+                lambda session: AboutRow.get_or_make(session, "id", new_ulid)
+            )
         except BaseException:
             self.engine.dispose()
             raise
@@ -267,15 +269,6 @@ def _refuse_a_file_that_is_missing(url: URL) -> None:
     file = url.get_backend_name() == "sqlite" and url.database
     if file and not Path(file).is_file():
         raise NoCatalog(url)
-
-
-def _introduce(session: Session) -> str:
-    """The database's id, which it gets when it is first opened."""
-    row = session.get(AboutRow, "id")
-    if row is None:
-        row = AboutRow(key="id", value=new_ulid())
-        session.add(row)
-    return row.value
 
 
 def open_engine(url: str) -> Engine:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,7 +21,7 @@ from sqlalchemy import (
     String,
     UniqueConstraint,
 )
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from sqlalchemy.types import TypeDecorator
 
 from service.index.protocol import IndexKind
@@ -75,6 +76,15 @@ class AboutRow(Base):
 
     key: Mapped[str] = mapped_column(String(32), primary_key=True)
     value: Mapped[str] = mapped_column(String(64))
+
+    @classmethod
+    def get_or_make(cls, session: Session, key: str, make: Callable[[], str]) -> str:
+        """What is noted; where nothing is, what is made is from here on."""
+        row = session.get(cls, key)
+        if row is None:
+            row = cls(key=key, value=make())
+            session.add(row)
+        return row.value
 
 
 class GalleryRow(Base):

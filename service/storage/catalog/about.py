@@ -30,12 +30,6 @@ class AboutCatalog:
 
     def get_or_set(self, key: str, make: Callable[[], str]) -> str:
         """What is noted; where nothing is, what is made is from here on."""
-
-        def work(session: Session) -> str:
-            row = session.get(AboutRow, key)
-            if row is None:
-                row = AboutRow(key=key, value=make())
-                session.add(row)
-            return row.value
-
-        return self.get(key) or self._database.transact(work)
+        return self.get(key) or self._database.transact(
+            lambda session: AboutRow.get_or_make(session, key, make)
+        )
