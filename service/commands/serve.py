@@ -44,8 +44,10 @@ def serve(
 
       PENUMBRA_REDIS_URL=redis://localhost:6379/0 penumbra serve --provider cuda
     """
+    from service.few_arenas import few_arenas
     from service.private_files import private_files
 
+    few_arenas()
     settings = settings_of(
         bundle=bundle,
         host=host,
