@@ -29,7 +29,7 @@ from service.api.audit import add_about, add_pictures, note_stream
 from service.api.authentication import QUERY, KeyFirst
 from service.api.connection import held_up
 from service.api.faults import ProblemDocument, document, documented
-from service.api.field_faults import field_faults, said, told
+from service.api.field_faults import refuse_crowds, told
 from service.api.lines import Line, in_time, lines_of
 from service.api.linger import linger
 from service.api.multipart import read_boxes
@@ -291,13 +291,13 @@ def _read(content: bytes) -> tuple[BatchQuery, list[bytes]]:
     """A line's query, and its pictures' bytes.
 
     Raises:
-        BadRequest: it is no such JSON object, or a picture is not base64.
+        BadRequest: it is no such JSON object, or has too many values, or a picture is not base64.
     """
+    refuse_crowds(content, "The line")
     try:
         asked = BatchQuery.model_validate_json(content)
     except ValidationError as error:
-        faults = field_faults(error.errors())
-        raise BadRequest(said(faults, most=10), told(faults)) from error
+        raise BadRequest(*told(error.errors())) from error
     pictures = []
     for place, picture in enumerate(asked.pictures):
         try:

@@ -16,7 +16,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Match, Mount
 
-from service.api.field_faults import FieldFault, field_faults, said, told
+from service.api.field_faults import FieldFault, told
 from service.api.request_id import REQUEST_ID
 from service.problems import (
     TYPE_PREFIX,
@@ -163,8 +163,7 @@ def install(app: FastAPI) -> None:
 
     async def on_invalid(_: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
-        faults = field_faults(_located(fault) for fault in error.errors())
-        return problem_response(BadRequest(said(faults), told(faults)))
+        return problem_response(BadRequest(*told([_located(fault) for fault in error.errors()])))
 
     async def on_http_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)

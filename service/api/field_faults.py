@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import json
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from pydantic import BaseModel, Field
 
 from service.api.schemas.strict import GALLERY_NAME, WORDS
+from service.problems import BadRequest
 
-__all__ = ["FieldFault", "field_faults", "said", "told"]
+__all__ = ["FieldFault", "refuse_crowds", "told"]
 
 _OURS: Final = {"value_error": "Value error, ", "assertion_error": "Assertion failed, "}
 """What pydantic writes before the words of this service's own checks, by its name for them."""
@@ -20,8 +22,13 @@ _PATTERNS: Final = {
 }
 
 
+_MOST_SAID: Final = 10
 _MOST_TOLD: Final = 1000
-"""Of a list without a limit each item may be at fault."""
+
+_SMALL: Final = 16 * 1024
+_MOST_VALUES: Final = 10_000
+_DEPTH: Final = 3
+"""How deep values lie that may be at fault: `items[3].metadata.shift`; deeper is the caller's own."""
 
 
 class FieldFault(BaseModel):
@@ -31,31 +38,60 @@ class FieldFault(BaseModel):
     message: str = Field(description="What is wrong with it.", examples=["Field required"])
 
 
-def field_faults(errors: Iterable[Mapping[str, Any]], within: tuple[int | str, ...] = ()) -> list[FieldFault]:
-    """The faults that pydantic, or FastAPI in its form, found.
+def told(
+    errors: Sequence[Mapping[str, Any]], within: tuple[int | str, ...] = ()
+) -> tuple[str, list[dict[str, str]]]:
+    """What pydantic, or FastAPI in its form, found, as a problem's ``detail`` and ``errors``.
+
+    Of many the first :data:`_MOST_SAID` are said in the one, and :data:`_MOST_TOLD` told in the other.
 
     Args:
-        errors: as ``errors()`` of either's exception gives them.
+        errors: as ``errors()`` of either's exception gives them; at least one.
         within: where the validated value itself lies in the request.
     """
-    return [FieldFault(field=_name((*within, *error["loc"])), message=_message(error)) for error in errors]
+    faults = [
+        FieldFault(field=_name((*within, *error["loc"])), message=_message(error))
+        for error in errors[:_MOST_TOLD]
+    ]
+    texts = [
+        f"{fault.field}: {fault.message}" if fault.field else fault.message  # one of the whole has no field
+        for fault in faults[:_MOST_SAID]
+    ]
+    more = len(errors) - len(texts)
+    said = "; ".join(texts) + (f" (and {more} more)" if more else "")
+    return said, [fault.model_dump() for fault in faults]
 
 
-def said(faults: Sequence[FieldFault], most: int | None = None) -> str:
-    """Faults as one text; one of the whole has no field to name.
+def refuse_crowds(text: str | bytes, where: str) -> None:
+    """Refuse JSON of more values than anything here has, each of which may be at fault.
+
+    pydantic finds all faults there are: of a list of a million numbers a million, a gigabyte of them.
 
     Args:
-        faults: at least one.
-        most: how many are told one by one.
+        text: JSON, or not, which is for others to say.
+        where: what to call it.
+
+    Raises:
+        BadRequest: it has more than :data:`_MOST_VALUES` values.
     """
-    texts = [f"{fault.field}: {fault.message}" if fault.field else fault.message for fault in faults[:most]]
-    more = len(faults) - len(texts)
-    return "; ".join(texts) + (f" (and {more} more)" if more else "")
+    if len(text) <= _SMALL:
+        return
+    try:
+        level = [json.loads(text, object_pairs_hook=_values)]
+    except (ValueError, RecursionError):
+        return
+    left = _MOST_VALUES
+    for _ in range(_DEPTH):
+        within = [value for value in level if isinstance(value, list)]
+        left -= sum(map(len, within))
+        if left < 0:
+            raise BadRequest(f"{where} has more than {_MOST_VALUES} values.")
+        level = [one for value in within for one in value]
 
 
-def told(faults: Sequence[FieldFault]) -> list[dict[str, str]]:
-    """Faults as a problem's ``errors``, up to :data:`_MOST_TOLD`."""
-    return [fault.model_dump() for fault in faults[:_MOST_TOLD]]
+def _values(members: list[tuple[str, Any]]) -> list[Any]:
+    """Of an object, also those of a name that comes again."""
+    return [value for _, value in members]
 
 
 def _name(location: tuple[int | str, ...]) -> str:

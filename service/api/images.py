@@ -14,7 +14,7 @@ from service.api.assembly import assembly_of
 from service.api.audit import note_about, note_pictures
 from service.api.authentication import ENROL, QUERY, KeyFirst
 from service.api.faults import PICTURE_PROBLEMS, documented, problem_response
-from service.api.field_faults import field_faults, said, told
+from service.api.field_faults import refuse_crowds, told
 from service.api.multipart import read_form
 from service.api.named import GalleryInPath, ImageInPath
 from service.api.paging import Cursor, Limit
@@ -302,11 +302,11 @@ def read_items(text: str | None, files: int) -> list[Item]:
             "The form field 'items' is missing: send a JSON array with one object per file, "
             'for example [{"person": "anna"}].'
         )
+    refuse_crowds(text, "items")
     try:
         items = _ITEMS.validate_json(text)
     except ValidationError as error:
-        faults = field_faults(error.errors(), ("items",))
-        raise BadItems(said(faults, most=5), told(faults)) from error
+        raise BadItems(*told(error.errors(), ("items",))) from error
     if len(items) != files:
         raise BadItems(
             f"There are {files} files but {len(items)} items; each file needs its item, in the same order."

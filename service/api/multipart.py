@@ -8,10 +8,10 @@ from typing import Any, Final, TypeVar
 
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
-from starlette.datastructures import UploadFile
-from starlette.exceptions import HTTPException
+from starlette.datastructures import FormData, UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
 
-from service.api.field_faults import field_faults, said, told
+from service.api.field_faults import refuse_crowds, told
 from service.embedding.box import Box
 from service.problems import BadRequest
 
@@ -21,6 +21,31 @@ Options = TypeVar("Options", bound=BaseModel)
 
 _MAX_FIELD_BYTES: Final = 4 * 1024 * 1024
 """Of one option; `items` of 64 pictures with own metadata fits by far."""
+
+
+class _WholeForm(MultiPartParser):
+    """starlette's own, which takes a form that is cut off without its last part, and any bytes for text."""
+
+    _ended = False
+
+    def on_part_end(self) -> None:
+        part = self._current_part
+        if part.file is None:
+            try:
+                part.data.decode()
+            except UnicodeDecodeError as error:
+                raise MultiPartException(f"The part '{part.field_name[:100]}' is not UTF-8.") from error
+        super().on_part_end()
+
+    def on_end(self) -> None:
+        self._ended = True
+
+    async def parse(self) -> FormData:
+        form = await super().parse()
+        if not self._ended:
+            await form.close()
+            raise MultiPartException("It ends before its closing boundary.")
+        return form
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +111,12 @@ def read_options(form: Form, kind: type[Options]) -> Options:
     Raises:
         BadRequest: one of them does not validate; the detail names it.
     """
+    for name, text in form.fields.items():
+        refuse_crowds(text, name)
     try:
         return kind.model_validate(form.fields)
     except ValidationError as error:
-        faults = field_faults(_as_json(fault, kind) for fault in error.errors())
-        raise BadRequest(said(faults), told(faults)) from error
+        raise BadRequest(*told([_as_json(fault, kind) for fault in error.errors()])) from error
 
 
 def _as_json(fault: Mapping[str, Any], kind: type[BaseModel]) -> Mapping[str, Any]:
@@ -124,8 +150,8 @@ async def read_form(request: Request, *, max_files: int, fields: Collection[str]
         fields: names of the options this call knows.
 
     Raises:
-        BadRequest: not multipart, damaged, a part of an unknown name, an option twice or sent as a file,
-            or no or too many pictures. The detail says which.
+        BadRequest: not multipart, damaged or cut off, text that is not UTF-8, a part of an unknown name, an
+            option twice or sent as a file, or no or too many pictures. The detail says which.
     """
     kind = request.headers.get("content-type", "")
     if not kind.lower().startswith("multipart/form-data"):
@@ -134,11 +160,15 @@ async def read_form(request: Request, *, max_files: int, fields: Collection[str]
             f"{kind.split(';')[0] or 'without a content type'}."
         )
     try:
-        form = await request.form(
-            max_files=max_files, max_fields=len(fields) + 1, max_part_size=_MAX_FIELD_BYTES
-        )
-    except HTTPException as error:
-        raise BadRequest(f"The form cannot be read: {error.detail.rstrip('.')}.") from error
+        form = await _WholeForm(
+            request.headers,
+            request.stream(),
+            max_files=max_files,
+            max_fields=len(fields) + 1,
+            max_part_size=_MAX_FIELD_BYTES,
+        ).parse()
+    except MultiPartException as error:
+        raise BadRequest(f"The form cannot be read: {error.message.rstrip('.')}.") from error
     pictures: list[bytes] = []
     options: dict[str, str] = {}
     try:

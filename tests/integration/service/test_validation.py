@@ -261,3 +261,52 @@ def test_names_that_nothing_can_have_are_answered_alike_by_every_database(
 def test_metrics_say_how_they_are_refused(http: httpx.Client) -> None:
     described = http.get("/openapi.json").json()["paths"]["/metrics"]["get"]["responses"]
     assert {"200", "401", "403", "429"} <= set(described)
+
+
+@pytest.mark.parametrize("parts", [["people"], ["files"], ["people", "files"]])
+def test_a_form_that_is_cut_off_is_refused(http: httpx.Client, parts: list[str]) -> None:
+    """Its last part would be left out: a filter, or a picture."""
+    contents = {"people": b'["p1"]', "files": PICTURE}
+    heads = {"people": 'name="people"', "files": 'name="files"; filename="p"'}
+    form = b"".join(
+        b"--a\r\nContent-Disposition: form-data; %s\r\n\r\n%s\r\n" % (heads[name].encode(), contents[name])
+        for name in ["files", *parts]
+    )
+    kind = {"Content-Type": "multipart/form-data; boundary=a"}
+    for path in ("/v1/galleries/shop/query", "/v1/embed", "/v1/verify"):
+        for cut in (form[:-2], form[:-10]):
+            said = refused(http.post(path, content=cut, headers=kind))
+            assert said == "The form cannot be read: It ends before its closing boundary."
+    whole = http.post("/v1/galleries/shop/query", content=form + b"--a--\r\n", headers=kind)
+    assert whole.status_code == 200
+
+
+def test_text_of_a_form_that_is_not_utf_8_is_refused(http: httpx.Client) -> None:
+    form = {"people": '["p\xe9"]'.encode("latin-1")}
+    answer = http.post("/v1/galleries/shop/query", files={"files": PICTURE}, data=form)
+    assert refused(answer) == "The form cannot be read: The part 'people' is not UTF-8."
+
+
+@pytest.mark.parametrize(
+    ("path", "field", "text"),
+    [
+        ("/v1/embed", "occlusions", "[" + "0," * 300_000 + "0]"),
+        ("/v1/embed", "boxes", "[" + "0," * 300_000 + "0]"),
+        ("/v1/galleries/shop/query", "boxes", "[" + "0," * 300_000 + "0]"),
+        ("/v1/galleries/shop/query", "metadata", json.dumps({str(n): [] for n in range(150_000)})),
+        ("/v1/galleries/shop/images", "items", "[" + "0," * 300_000 + "0]"),
+        ("/v1/galleries/shop/images", "items", json.dumps([{str(n): 0 for n in range(150_000)}])),
+    ],
+)
+def test_a_crowd_of_faults_is_refused_as_one(http: httpx.Client, path: str, field: str, text: str) -> None:
+    answer = http.post(path, files={"files": PICTURE}, data={field: text})
+    assert refused(answer) == f"{field} has more than 10000 values."
+    assert len(answer.content) < 1000
+
+
+@pytest.mark.parametrize("member", ['"boxes":[' + "0," * 300_000 + "0]", '"a":0,' * 30_000 + '"b":0'])
+def test_a_crowd_of_faults_in_a_line_is_refused_as_one(http: httpx.Client, member: str) -> None:
+    line = f'{{"id": "l", "pictures": ["AAAA"], {member}}}'
+    kind = {"Content-Type": "application/x-ndjson"}
+    answer = http.post("/v1/galleries/shop/query/batch", content=line, headers=kind).json()
+    assert answer["problem"]["detail"] == "The line has more than 10000 values."
