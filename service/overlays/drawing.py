@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageDraw, ImageOps
+from PIL import Image, ImageDraw
 
 from models import occlusion
 
@@ -39,13 +39,14 @@ def draw_hidden(picture: Image.Image, codes: Collection[int]) -> Image.Image:
     Returns:
         RGB, as large as :data:`OVERLAY_SIZE` allows in the picture's proportions.
     """
-    drawn = ImageOps.contain(picture, OVERLAY_SIZE, Image.Resampling.BICUBIC)
+    drawn = _fitted(picture)
     hidden = Image.new("L", drawn.size)
     pen = ImageDraw.Draw(hidden)
     for code in codes:
         if code != occlusion.NONE:
             top, left, bottom, right = occlusion.rectangle(code, drawn.height, drawn.width)
-            pen.rectangle((left, top, right - 1, bottom - 1), fill=255)
+            if left < right and top < bottom:  # of few pixels a part may have none
+                pen.rectangle((left, top, right - 1, bottom - 1), fill=255)
     veil = Image.new("RGB", drawn.size, _VEIL)
     hatch = ImageDraw.Draw(veil)
     for start in range(-drawn.height, drawn.width, _HATCH):
@@ -53,6 +54,14 @@ def draw_hidden(picture: Image.Image, codes: Collection[int]) -> Image.Image:
     drawn.paste(Image.blend(drawn, veil, _VEILED), mask=hidden)
     drawn.paste(_EDGE, mask=_edge_of(hidden))
     return drawn
+
+
+def _fitted(picture: Image.Image) -> Image.Image:
+    """As large as allowed; a side has at least one pixel, unlike by PIL's ``ImageOps.contain``."""
+    width, height = OVERLAY_SIZE
+    scale = min(width / picture.width, height / picture.height)
+    size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
+    return picture.resize(size, Image.Resampling.BICUBIC)
 
 
 def _edge_of(hidden: Image.Image) -> Image.Image:
@@ -74,7 +83,7 @@ def draw_attention(picture: Image.Image, attention: npt.NDArray[np.float32]) -> 
     Returns:
         RGB, as large as :data:`OVERLAY_SIZE` allows in the picture's proportions.
     """
-    drawn = ImageOps.contain(picture, OVERLAY_SIZE, Image.Resampling.BICUBIC)
+    drawn = _fitted(picture)
     least, most = float(attention.min()), float(attention.max())
     spread = (attention - least) / (most - least) if most > least else np.zeros_like(attention)
     smooth = Image.fromarray(spread.astype(np.float32)).resize(drawn.size, Image.Resampling.BILINEAR)

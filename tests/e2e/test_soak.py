@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from tests.servers import PostgreSQLServer, folder_for_postgresql
@@ -43,3 +44,6 @@ def test_mixed_load_meets_no_fault(tmp_path: Path) -> None:
     found = mixed_load(tmp_path, 0.1, pictures=60)
     assert (found.faults, found.wrong, found.amiss) == (0, 0, 0), found
     assert set(found.requests) == {"query", "enrol", "erase", "list"}
+    assert replace(found, growth=0.0).held
+    # without requests of each kind it proves nothing
+    assert not replace(found, requests={"query": 1, "enrol": 1, "erase": 1}, growth=0.0).held

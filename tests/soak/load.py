@@ -42,7 +42,7 @@ class Load:
     Attributes:
         minutes: how long.
         requests: by kind.
-        faults: connections broken off, and answers of any status but the right one.
+        faults: connections broken off, answers of any status but the right one, and clients that ended early.
         wrong: answers that name somebody whose erasure was acknowledged before they were asked.
         amiss: pictures lost, or there although they were erased, at the end.
         start: resident when the load began, the gallery filled.
@@ -73,7 +73,8 @@ class Load:
     @property
     def held(self) -> bool:
         """Whether the promise was kept."""
-        return not (self.faults or self.wrong or self.amiss) and self.growth <= 5.0
+        all_kinds = self.requests.keys() >= _KINDS
+        return all_kinds and not (self.faults or self.wrong or self.amiss) and self.growth <= 5.0
 
 
 def mixed_load(
@@ -171,7 +172,13 @@ class _Crowd:
 
     def work(self, number: int) -> None:
         """Be a client until all are stopped."""
-        dice = random.Random(number)
+        try:
+            self._work(random.Random(number))
+        except BaseException as error:
+            self.faults.append(f"client {number} ended: {error!r}")
+            raise
+
+    def _work(self, dice: random.Random) -> None:
         with self._client() as http:
             while not self.stop.is_set():
                 kind = dice.choices(("query", "change", "list"), (6, 4, 1))[0]

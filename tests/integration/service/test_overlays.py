@@ -215,3 +215,20 @@ def test_the_command_writes_them_and_mixes_no_two_queries(service: Serving, tmp_
     refused = CliRunner().invoke(app, [*command, "-g", "bare", "--overlays", str(kept)])
     assert (refused.exit_code, "is not empty" in refused.stderr) == (2, True)
     assert (kept / "01-gallery.png").exists()
+
+
+def test_pictures_of_odd_shapes_have_overlays_too(client: Client) -> None:
+    def drawn(width: int, height: int) -> bytes:
+        file = BytesIO()
+        person(1).resize((width, height)).save(file, "PNG")
+        return file.getvalue()
+
+    client.create_gallery("odd", keep_pictures=True)
+    pictures = [drawn(*size) for size in ((300, 1), (1, 600), (600, 10), (64, 128))]
+    client.enrol("odd", [NewPicture(picture, f"p{place}") for place, picture in enumerate(pictures)])
+    for picture in pictures:
+        for unify in ("off", "fuse", "bottom_quarter"):
+            answer = client.query("odd", [picture], overlays=True, unify=unify)
+            assert answer.query.overlay is not None
+            assert all(result.overlay is not None for result in answer.results)
+    client.delete_gallery("odd")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from pydantic import ValidationError
 
 from service.settings import Settings, not_settings
@@ -60,6 +61,7 @@ def test_argument_that_names_no_setting_is_an_error() -> None:
         {"deadline_s": 0},
         {"body_bytes_per_s": 0},
         {"max_files": 65},
+        {"max_pixels": 2 * (Image.MAX_IMAGE_PIXELS or 0) + 1},
         {"max_batch": 0},
         *({"redis_url": wrong} for wrong in ("localhost:6379", "foo", "redis://", "redis://h:x", "unix:")),
         *({"catalog_url": wrong} for wrong in ("mysql://h/c", "sqlite+aiosqlite:///x", "catalog.sqlite3")),

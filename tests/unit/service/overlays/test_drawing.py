@@ -54,6 +54,18 @@ def test_an_overlay_has_the_proportions_of_its_picture(size: tuple[int, int], dr
     assert draw_attention(picture, np.ones((8, 4), np.float32)).size == drawn
 
 
+@pytest.mark.parametrize("longest", [1, 2, 10, 128, 256, 300, 600])
+@pytest.mark.parametrize("shortest", [1, 2, 10])
+def test_a_picture_of_any_shape_is_drawn_with_any_part_hidden(longest: int, shortest: int) -> None:
+    for size in ((longest, shortest), (shortest, longest)):
+        picture = Image.new("RGB", size, "green")
+        for code in range(occlusion.COUNT):
+            drawn = draw_hidden(picture, [code])
+            assert all(1 <= side <= most for side, most in zip(drawn.size, OVERLAY_SIZE, strict=True))
+            to_png(drawn)
+        to_png(draw_attention(picture, np.ones((8, 4), np.float32)))
+
+
 def test_the_most_looked_at_is_the_lightest() -> None:
     attention = np.full((8, 4), 0.2, dtype=np.float32)
     attention[1, 2] = 0.4
