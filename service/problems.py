@@ -323,10 +323,10 @@ class Overloaded(TryLater):
 
 
 class RateLimited(Overloaded):
-    """This key (without keys: this address) asked more often than it may."""
+    """This key (without keys: this address) asked, or was refused, more often than it may."""
 
     slug = "rate-limited"
-    title = "Too many requests with this key"
+    title = "Too many requests"
 
 
 class DeadlineExceeded(Problem):

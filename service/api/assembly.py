@@ -210,7 +210,7 @@ async def assemble(
         gatekeeper = Gatekeeper(
             Keys(catalog.database),
             rate_limit,
-            RateLimit(settings.refusal_limit, None),
+            RateLimit(settings.refusal_limit, None, "refused requests"),
             anonymous=settings.anonymous_may_ask,
             deadline_s=settings.deadline_s,
         )

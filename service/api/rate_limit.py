@@ -24,7 +24,7 @@ _SHARED_S: Final = 0.5
 
 
 class RateLimit:
-    """How often one key (or, without keys, one address) may ask: a moving window.
+    """How often one key (or, without keys, one address) may ask, or be refused: a moving window.
 
     In Redis where there is one, so that replicas count together; where Redis does not answer, each process
     counts for itself.
@@ -32,9 +32,11 @@ class RateLimit:
     Args:
         rate: e.g. ``"600/minute"``; see the package ``limits``.
         redis_url: or None.
+        counts: what is counted, in words.
     """
 
-    def __init__(self, rate: str, redis_url: str | None) -> None:
+    def __init__(self, rate: str, redis_url: str | None, counts: str = "requests") -> None:
+        self._counts = counts
         self._rate: RateLimitItem = parse(rate)
         self._own = MovingWindowRateLimiter(MemoryStorage())
         self._breaker = CircuitBreaker()
@@ -64,7 +66,7 @@ class RateLimit:
                 self._own = MovingWindowRateLimiter(MemoryStorage())
             wait = await self._count(self._own, who, count)
         if wait:
-            raise RateLimited(f"more than {self._rate}", retry_after_s=wait)
+            raise RateLimited(f"There were more {self._counts} than {self._rate}.", retry_after_s=wait)
 
     async def _count_together(self, who: str, count: bool) -> int | None:
         """As :meth:`_count`, in Redis; None where there is none, or it does not answer."""

@@ -64,6 +64,7 @@ def test_an_address_that_is_refused_too_often_is_told_to_wait_and_good_keys_of_i
     for token in (*wrong, good[:-8] + "C" * 8):
         answer = get(service, token)
         assert answer.status_code == 429
+        assert "more refused requests than" in answer.json()["detail"]
         assert 1 <= int(answer.headers["Retry-After"]) <= 3600
     assert get(service, new).status_code == 200
     time.sleep(1.1)
