@@ -26,8 +26,8 @@ _SHARED_S: Final = 0.5
 class RateLimit:
     """How often one key (or, without keys, one address) may ask, or be refused: a moving window.
 
-    In Redis where there is one, so that replicas count together; where Redis does not answer, each process
-    counts for itself.
+    In Redis where there is one, so that it outlasts a restart and services count together; where Redis
+    does not answer, each process counts for itself.
 
     Args:
         rate: e.g. ``"600/minute"``; see the package ``limits``.

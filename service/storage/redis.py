@@ -1,4 +1,4 @@
-"""The feature cache in Redis, shared by replicas and alive across restarts.
+"""The feature cache in Redis, shared by services on several catalogs and alive across restarts.
 
 Layout: one hash per model and picture, ``penumbra:features:1:<fingerprint>:<digest>``, expiring as a whole
 a fixed time after it was last written. Its fields:

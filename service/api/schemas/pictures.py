@@ -60,7 +60,10 @@ class Item(Strict):
 
     model_config = JSON_BODY
 
-    person: PersonName = Field(description="Whom it shows; the caller's own name or number, as text.")
+    person: PersonName = Field(
+        description="Whom it shows; the caller's own name or number, as text. Not `.` or `..`, nor "
+        "with such a part between slashes: in a URL they mean something else."
+    )
     camera: Words | None = Field(default=None, description="Which camera took it.", examples=["entrance"])
     time: Moment | None = Field(
         default=None,

@@ -107,8 +107,8 @@ class Query(Decisive):
         ge=1,
         le=MOST_EVIDENCE,
         description="How many of a person's pictures to show: beside the best, the next best ones are a "
-        "result's `evidence`, as far as they are among the pictures that the search looked at. More than one "
-        "with by=person only.",
+        "result's `evidence`, as far as they are among the best `top_k` times (3 + `evidence`) pictures. "
+        "More than one with by=person only.",
     )
     time_from: Moment | None = Field(
         default=None, description="Only pictures taken then or later; RFC 3339, with an offset."
@@ -266,8 +266,9 @@ class QueryUnderstood(QueryPicture):
 
     pictures: list[QueryPicture]
     compared_images: int = Field(
-        description="Pictures of the gallery that were looked at: all, or what the filters leave. Where it "
-        "is 0, an empty answer says nothing of the person: perhaps a name in a filter is misspelt.",
+        description="Pictures of the gallery that the query is ranked among: all, or what the filters "
+        "leave. Where it is 0, an empty answer says nothing of the person: perhaps a name in a filter is "
+        "misspelt.",
         examples=[1204],
     )
     overlay: QueryOverlay | None = Field(default=None, description="With `overlays`; else null.")
