@@ -17,7 +17,7 @@ from typing import Annotated, Any, Final, Literal
 from urllib.parse import SplitResult, urlsplit
 
 from limits import parse
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 import models
@@ -261,7 +261,10 @@ class Settings(BaseSettings):
         "with more codes than this is still taken, alone.",
     )
     queue_limit: int = Field(
-        default=1024, ge=1, description="Pictures that may wait for the model; one more is answered with 429."
+        default=1024,
+        ge=2,
+        description="Pictures that may wait for the model; one more is answered with 429. At least as many "
+        "as one request may have: max_files, max_query_files, and two in /v1/verify.",
     )
     requests_limit: int = Field(
         default=512,
@@ -335,6 +338,18 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="Least severe entry that is logged."
     )
+
+    @field_validator("max_files", "max_query_files")
+    @classmethod
+    def _fits_the_queue(cls, files: int, about: ValidationInfo) -> int:
+        """A request is refused whole where its pictures are too many to wait, and would be at every try."""
+        queue_limit = about.data.get("queue_limit", files)
+        if files > queue_limit:
+            raise ValueError(
+                f"{files} pictures of one request cannot wait where queue_limit is {queue_limit}: lower "
+                f"{about.field_name} or raise queue_limit"
+            )
+        return files
 
     @property
     def anonymous_may_ask(self) -> bool:

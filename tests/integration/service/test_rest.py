@@ -6,6 +6,7 @@ import asyncio
 import json
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from models import occlusion
 from tests.deadly_model import deadly
 from tests.drawings import encoded, person, png_of_zeros, truncated_jpeg
 from tests.serving import Serving, handmade_settings, serving
+from tests.waiting import until
 
 PROBLEM = "application/problem+json"
 GIF = b"GIF89a\x01\x00\x01\x00\x00\x00\x00;"
@@ -428,16 +430,38 @@ def test_body_of_unknown_length_is_refused_once_it_is_too_long(http: httpx.Clien
     assert_problem(as_json, 413, "body-too-large")
 
 
-def test_overload_is_told_with_the_time_to_come_back(tmp_path: Path) -> None:
+def test_overload_is_told_with_the_time_to_come_back_and_no_request_is_one_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = handmade_settings(tmp_path, queue_limit=3, max_files=3, max_query_files=3)
+    go = threading.Event()
     with (
-        serving(handmade_settings(tmp_path, queue_limit=2)) as running,
+        serving(settings) as running,
         httpx.Client(base_url=running.url, timeout=60) as http,
+        ThreadPoolExecutor(1) as others,
     ):
+        embedder = running.app.state.assembly.embedder
+        model = embedder._batcher.submit
+
+        async def held(*picture: Any) -> Any:
+            while not go.is_set():
+                await asyncio.sleep(0.01)
+            return await model(*picture)
+
+        monkeypatch.setattr(embedder._batcher, "submit", held)
         http.post("/v1/galleries", json={"name": "g"})
-        answer = query(http, "g", *(encoded(person(number)) for number in range(3)))
+        taken = others.submit(query, http, "g", *(encoded(person(number)) for number in range(3)))
+        try:
+            until(lambda: embedder.in_work == 3)
+            answer = query(http, "g", encoded(person(3)))
+        finally:
+            go.set()
         assert_problem(answer, 429, "overloaded")
         assert int(answer.headers["retry-after"]) >= 1
-        assert query(http, "g", encoded(person(1))).status_code == 200
+        assert taken.result().status_code == 200
+        assert query(http, "g", encoded(person(3))).status_code == 200
+        embedded = http.post("/v1/embed", files=files(*(encoded(person(number)) for number in range(3))))
+        assert embedded.status_code == 200
 
 
 # The service itself

@@ -39,6 +39,13 @@ def test_catalog_stays_where_it_is_said_to_be(tmp_path: Path) -> None:
     assert Settings(data_dir=tmp_path, catalog_url=url).catalog_url == url
 
 
+def test_a_queue_too_short_for_one_request_is_told_with_both_settings() -> None:
+    with pytest.raises(ValidationError, match="lower max_files or raise queue_limit") as raised:
+        Settings(queue_limit=16)
+    assert [fault["loc"] for fault in raised.value.errors()] == [("max_files",)]
+    assert Settings(queue_limit=16, max_files=16).queue_limit == 16
+
+
 def test_settings_do_not_change_after_the_start() -> None:
     with pytest.raises(ValidationError, match="frozen"):
         Settings().port = 1
@@ -61,6 +68,9 @@ def test_argument_that_names_no_setting_is_an_error() -> None:
         {"deadline_s": 0},
         {"body_bytes_per_s": 0},
         {"max_files": 65},
+        {"max_files": 64, "queue_limit": 63},
+        {"max_query_files": 16, "queue_limit": 15, "max_files": 15},
+        {"queue_limit": 1, "max_files": 1, "max_query_files": 1},
         {"max_pixels": 2 * (Image.MAX_IMAGE_PIXELS or 0) + 1},
         {"max_batch": 0},
         *({"redis_url": wrong} for wrong in ("localhost:6379", "foo", "redis://", "redis://h:x", "unix:")),
