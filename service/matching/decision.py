@@ -70,7 +70,7 @@ class Rule:
         )
 
     def in_vain(self, calibrations: Iterable[Calibration | None]) -> str | None:
-        """What is wrong with a call that states anything while no model that answers is calibrated."""
+        """What is wrong with a call that states anything while no loaded model is calibrated."""
         stated = [field.name for field in fields(Rule) if getattr(self, field.name) is not None]
         if not stated or any(one is not None for one in calibrations):
             return None

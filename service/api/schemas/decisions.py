@@ -29,7 +29,8 @@ _Rate = Annotated[float, Field(ge=1e-9, le=0.5)]
 class Decisive(Strict):
     """What a call or a gallery may say of decisions; null leaves it to the gallery, then the calibration.
 
-    While the model is not calibrated, a call that states any of it is refused; a gallery's waits for one.
+    While no loaded model is calibrated, a call that states any of it is refused; a gallery's waits for one.
+    While a previous model that is not calibrated answers for a gallery, it decides nothing there.
     """
 
     match_rate: _Rate | None = Field(

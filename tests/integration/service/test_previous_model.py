@@ -13,10 +13,12 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from models.bundle import read_bundle
+from models.calibration import CalibrationFile
 from service.background import BackgroundService, start_service
 from service.cli import app
-from service.client import Client, NewPicture, ProblemError
+from service.client import Client, Decisions, NewPicture, ProblemError
 from service.storage.catalog import Catalog
+from tests.calibrations import handmade_calibration
 from tests.drawings import encoded, person
 from tests.handmade_bundle import write_handmade_bundle
 from tests.serving import handmade_settings, serving
@@ -83,6 +85,31 @@ def test_the_model_before_answers_alone_until_all_is_reindexed_and_then_no_more(
         assert parts.previous.index.parts(1) == {}
         assert list(parts.catalog.previous.batches([1, 2], before)) == []
         assert client.gallery("g").pending == 0
+
+
+def test_rates_may_be_stated_while_a_model_that_is_not_calibrated_answers_before_one_that_is(
+    tmp_path: Path, bundles: tuple[Path, Path]
+) -> None:
+    """They decide nothing yet; else the same call would be refused until the gallery is reindexed."""
+    before, present = fingerprints(bundles)
+    with serving(handmade_settings(tmp_path)) as running, Client(running.url) as client:
+        client.create_gallery("g", keep_pictures=True)
+        client.enrol("g", pictures(0, 1))
+        with pytest.raises(ProblemError, match="no calibration"):
+            client.query("g", [encoded(person(0, 1))], decisions=Decisions(match_rate=0.05))
+    site = CalibrationFile(fingerprint=present, model="handmade", calibration=handmade_calibration())
+    (tmp_path / "site.json").write_text(site.model_dump_json())
+    settings = handmade_settings(
+        tmp_path, bundle=bundles[1], previous_bundle=bundles[0], calibration=tmp_path / "site.json"
+    )
+    with serving(settings) as running, Client(running.url) as client:
+        for model in (before, present):
+            answer = client.query("g", [encoded(person(0, 1))], decisions=Decisions(match_rate=0.05))
+            assert answer.model == model
+            assert (answer.results[0].decision is None) == (model == before)
+            client.reindex("g")
+            while client.reindexing("g").running:
+                time.sleep(0.02)
 
 
 @pytest.mark.parametrize("lost", ["not kept", "file gone"])
