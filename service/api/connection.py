@@ -18,7 +18,9 @@ from service.problems import HeadTooLarge
 __all__ = ["Connection", "held_up"]
 
 _HEAD_BYTES: Final = 64 * 1024
-"""Of a request line and headers, or of what follows a body; as h11 allows."""
+"""Of a request line and headers, or of what follows a body; as h11 allows.
+
+Counted once the piece that the socket gave is parsed: a head that ends in it may have that much more."""
 
 _HEAD_S: Final = 30.0
 """How long a head is waited for, from the connection's beginning or from its own first byte."""
@@ -137,7 +139,7 @@ class Connection(HttpToolsProtocol):
 
 
 def _too_large() -> bytes:
-    problem = HeadTooLarge(f"A request's line and headers may have {_HEAD_BYTES} bytes together.")
+    problem = HeadTooLarge(f"A request's line and headers may have about {_HEAD_BYTES} bytes together.")
     body = json.dumps(document(problem)).encode()
     status = http.HTTPStatus(problem.status)
     head = (
