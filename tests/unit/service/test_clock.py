@@ -11,6 +11,11 @@ import pytest
 import service
 from service.clock import SteadyClock
 
+PAST_THE_CLOCK = (
+    r"\btime\.(time|time_ns|ctime|gmtime|localtime|strftime)\b|\bfrom time import\b|\bCLOCK_REALTIME\b"
+    r"|\bdate(time)?\.(now|utcnow|today)\b"
+    r"|\bfunc\.(now|current_\w+)\b|\bCURRENT_(DATE|TIME|TIMESTAMP)\b"  # the database's
+)
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
 
@@ -85,9 +90,28 @@ def test_small_corrections_are_followed_at_once(machine: Machine) -> None:
     assert machine.clock.jumps == 0
 
 
+@pytest.mark.parametrize(
+    "code",
+    [
+        "time.time()",
+        "default_factory=datetime.now)",
+        "dt.datetime.now(UTC)",
+        "date.today()",
+        "time.time_ns()",
+        "time.localtime()",
+        "from time import time",
+        "time.clock_gettime(time.CLOCK_REALTIME)",
+        "func.now()",
+        "DEFAULT CURRENT_TIMESTAMP",
+    ],
+)
+def test_a_look_at_the_wall_clock_is_known_as_one(code: str) -> None:
+    assert re.search(PAST_THE_CLOCK, code)
+
+
 def test_nothing_that_the_service_stores_or_ends_reads_the_wall_clock_past_it() -> None:
     folder = Path(service.__file__).parent
-    past = re.compile(r"\btime\.time(_ns)?\(|datetime\.(now|utcnow|today)\(")
+    past = re.compile(PAST_THE_CLOCK)
     # The client lives in others' processes; spans are for a collector that has the machine's clock.
     allowed = ("clock.py", "client", "commands", "bench", "api/traces.py")
     found = [
