@@ -235,7 +235,7 @@ class QueryPicture(Answer):
 class QueryUnderstood(QueryPicture):
     """How the service saw the query: its first picture, and every one of them.
 
-    ``compared_images``: how many of the gallery's pictures were looked at, all or what the filters left.
+    ``compared_images``: pictures that the query was ranked among, all or what the filters left.
     """
 
     pictures: list[QueryPicture] = []

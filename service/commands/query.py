@@ -201,7 +201,7 @@ def _show_answer(answer: QueryAnswer) -> None:
         none="nobody was found",
     )
     if answer.query.compared_images is not None:
-        console.print(f"{answer.query.compared_images:,} pictures of the gallery were looked at")
+        console.print(f"ranked among {answer.query.compared_images:,} pictures of the gallery")
     if answer.pending:
         console.print(f"{answer.pending:,} pictures of the gallery were not compared: they await this model")
     console.print(", ".join(f"{stage} {spent:.1f} ms" for stage, spent in answer.timings.items()))

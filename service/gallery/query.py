@@ -83,7 +83,7 @@ class QueryAnswer:
         fingerprint: of the model that compared.
         timings: in milliseconds.
         pending: pictures of the gallery that could not be compared, since another model made their features.
-        compared: pictures that were looked at: the gallery's, or those that the filters leave.
+        compared: pictures that the query was ranked among: the gallery's, or those that the filters leave.
     """
 
     pictures: tuple[Grade, ...]
@@ -192,7 +192,7 @@ class Queries:
         graded: Sequence[int],
         options: QueryOptions,
     ) -> tuple[tuple[Match, ...], int]:
-        """The results, and how many pictures were looked at for them."""
+        """The results, and among how many pictures they were found."""
         among, people = self._looked_at(model, key.number, options.filters)
         wanted = Wanted(
             options.top_k, options.by == "person", options.evidence, options.unify, options.rerank

@@ -26,7 +26,10 @@ class PersonChange(Change):
 
     model_config = ConfigDict(json_schema_extra={"example": {"name": "anna maria", "merge": True}})
 
-    name: PersonName = Field(description="The new name.", examples=["anna maria"])
+    name: PersonName = Field(
+        description="The new name; not `.` or `..`, nor with such a part between slashes.",
+        examples=["anna maria"],
+    )
     merge: bool = Field(
         default=False,
         description="If another person has that name: make the two one, with all pictures; else that is 409.",

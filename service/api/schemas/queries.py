@@ -107,8 +107,8 @@ class Query(Decisive):
         ge=1,
         le=MOST_EVIDENCE,
         description="How many of a person's pictures to show: beside the best, the next best ones are a "
-        "result's `evidence`, as far as they are among the best `top_k` times (3 + `evidence`) pictures. "
-        "More than one with by=person only.",
+        "result's `evidence`, as far as they are among the best `top_k` times (3 + `evidence`) pictures, or "
+        "more where those show too few people, or with `rerank`. More than one with by=person only.",
     )
     time_from: Moment | None = Field(
         default=None, description="Only pictures taken then or later; RFC 3339, with an offset."
