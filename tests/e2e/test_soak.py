@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from tests.servers import PostgreSQLServer, folder_for_postgresql
+from tests.soak import load
 from tests.soak.erasure_kills import erasure_kills
 from tests.soak.kills import kill_rounds
 from tests.soak.load import mixed_load
@@ -47,3 +50,17 @@ def test_mixed_load_meets_no_fault(tmp_path: Path) -> None:
     assert replace(found, growth=0.0).held
     # without requests of each kind it proves nothing
     assert not replace(found, requests={"query": 1, "enrol": 1, "erase": 1}, growth=0.0).held
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_load_whose_clients_ended_early_does_not_hold(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def end(*_: object) -> None:
+        raise ValueError("no such answer")
+
+    monkeypatch.setattr(load._Crowd, "_work", end)
+    found = mixed_load(tmp_path, 0.02, workers=2, pictures=20)
+    assert found.faults > 0, found
+    assert found.examples[0].endswith("ended: ValueError('no such answer')")
+    assert not replace(found, requests=dict.fromkeys(load._KINDS, 1), growth=0.0).held

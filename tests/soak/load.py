@@ -192,9 +192,12 @@ class _Crowd:
                     self._erase(http, dice)
 
     def until_all_kinds(self) -> None:
-        """Return once each kind of request was made; a machine with other work may not come to it at once."""
+        """Return once each kind of request was made; a machine with other work may not come to it at once.
+
+        After a fault there is nothing to wait for: the promise is broken, and clients may have ended.
+        """
         give_up = time.monotonic() + PATIENCE_S
-        while not self.done.keys() >= _KINDS and time.monotonic() < give_up:
+        while not (self.faults or self.done.keys() >= _KINDS) and time.monotonic() < give_up:
             time.sleep(0.05)
 
     def check(self) -> list[str]:
