@@ -63,4 +63,5 @@ def test_a_load_whose_clients_ended_early_does_not_hold(
     found = mixed_load(tmp_path, 0.02, workers=2, pictures=20)
     assert found.faults > 0, found
     assert found.examples[0].endswith("ended: ValueError('no such answer')")
+    assert found.requests == {}  # those that filled the gallery are no load
     assert not replace(found, requests=dict.fromkeys(load._KINDS, 1), growth=0.0).held

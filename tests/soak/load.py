@@ -41,7 +41,7 @@ class Load:
 
     Attributes:
         minutes: how long.
-        requests: by kind.
+        requests: by kind, without those that filled the gallery.
         faults: connections broken off, answers of any status but the right one, and clients that ended early.
         wrong: answers that name somebody whose erasure was acknowledged before they were asked.
         amiss: pictures lost, or there although they were erased, at the end.
@@ -169,6 +169,7 @@ class _Crowd:
                 self._enrol(http, random.Random(self._pictures), people=10)
         if self.faults:
             raise AssertionError(f"the gallery could not be filled: {self.faults[0]}")
+        self.done.clear()
 
     def work(self, number: int) -> None:
         """Be a client until all are stopped."""
