@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from models import occlusion
-from models.calibration import PAIRS, Calibration, Line, Mode, ModeCalibration, Strangers
+from models.calibration import (
+    PAIRS,
+    Calibration,
+    CalibrationFile,
+    Line,
+    Mode,
+    ModeCalibration,
+    Strangers,
+)
 
 
 def handmade_mode(
@@ -25,3 +35,11 @@ def handmade_calibration(**modes: ModeCalibration) -> Calibration:
     """For ``off`` and ``auto`` unless told which; rates 0.01 and 0.1, prior a half."""
     chosen: dict[Mode, ModeCalibration] = dict(modes) or {"off": handmade_mode(), "auto": handmade_mode()}  # type: ignore[arg-type]
     return Calibration(modes=chosen, data=["by hand"], pictures=2, people=2)
+
+
+def handmade_site(folder: Path, fingerprint: str) -> Path:
+    """The handmade calibration as a site's own file, for the model of that fingerprint."""
+    site = CalibrationFile(fingerprint=fingerprint, model="handmade", calibration=handmade_calibration())
+    path = folder / "site.json"
+    path.write_text(site.model_dump_json())
+    return path

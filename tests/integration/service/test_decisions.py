@@ -10,11 +10,11 @@ import pytest
 from typer.testing import CliRunner
 
 from models.bundle import read_bundle
-from models.calibration import CalibrationFile, probability
+from models.calibration import probability
 from service.cli import app
 from service.client import BatchQuery, Client, Decisions, Filters, NewPicture, ProblemError
 from service.settings import Settings
-from tests.calibrations import handmade_calibration
+from tests.calibrations import handmade_site
 from tests.drawings import encoded, person
 from tests.serving import handmade_settings, serving
 
@@ -25,14 +25,8 @@ VIEWS = 3
 
 def with_calibration(folder: Path, fingerprint: str | None = None) -> Settings:
     settings = handmade_settings(folder)
-    content = CalibrationFile(
-        fingerprint=fingerprint or read_bundle(settings.bundle).fingerprint,
-        model="handmade",
-        calibration=handmade_calibration(),
-    )
-    path = folder / "site.json"
-    path.write_text(content.model_dump_json())
-    return handmade_settings(folder, calibration=path)
+    site = handmade_site(folder, fingerprint or read_bundle(settings.bundle).fingerprint)
+    return handmade_settings(folder, calibration=site)
 
 
 @pytest.fixture(scope="module")

@@ -26,10 +26,9 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from models.bundle import read_bundle
-from models.calibration import CalibrationFile
 from service.settings import Settings
 from service.storage.keys import ROLES, Keys, Role
-from tests.calibrations import handmade_calibration
+from tests.calibrations import handmade_site
 from tests.drawings import encoded, person
 from tests.serving import handmade_settings, serving
 
@@ -116,9 +115,7 @@ def test_with_keys_nothing_breaks_and_nobody_does_more_than_the_key_says(
 def _calibrated(folder: Path, **changed: Any) -> Settings:
     """With a calibration: a call that states how to decide is refused without one."""
     fingerprint = read_bundle(handmade_settings(folder).bundle).fingerprint
-    site = CalibrationFile(fingerprint=fingerprint, model="handmade", calibration=handmade_calibration())
-    (folder / "site.json").write_text(site.model_dump_json())
-    return handmade_settings(folder, calibration=folder / "site.json", **changed)
+    return handmade_settings(folder, calibration=handmade_site(folder, fingerprint), **changed)
 
 
 def _may(operation: Any) -> tuple[Role, ...]:

@@ -13,16 +13,16 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from models.bundle import read_bundle
-from models.calibration import CalibrationFile
 from service.background import BackgroundService, start_service
 from service.cli import app
 from service.client import Client, Decisions, NewPicture, ProblemError
 from service.storage.catalog import Catalog
-from tests.calibrations import handmade_calibration
+from tests.calibrations import handmade_site
 from tests.drawings import encoded, person
 from tests.handmade_bundle import write_handmade_bundle
 from tests.serving import handmade_settings, serving
 from tests.stuck_file import stuck
+from tests.waiting import until
 
 
 def pictures(*people: int) -> list[NewPicture]:
@@ -78,8 +78,7 @@ def test_the_model_before_answers_alone_until_all_is_reindexed_and_then_no_more(
         assert client.reindexing("g").done == 2
 
         client.reindex("g")
-        while client.reindexing("g").running:
-            time.sleep(0.02)
+        until(lambda: not client.reindexing("g").running)
         assert client.reindexing("g").answers == present
         assert [ask(who) for who in range(6)] == [(f"p{who}", present) for who in range(6)]
         assert parts.previous.index.parts(1) == {}
@@ -97,10 +96,11 @@ def test_rates_may_be_stated_while_a_model_that_is_not_calibrated_answers_before
         client.enrol("g", pictures(0, 1))
         with pytest.raises(ProblemError, match="no calibration"):
             client.query("g", [encoded(person(0, 1))], decisions=Decisions(match_rate=0.05))
-    site = CalibrationFile(fingerprint=present, model="handmade", calibration=handmade_calibration())
-    (tmp_path / "site.json").write_text(site.model_dump_json())
     settings = handmade_settings(
-        tmp_path, bundle=bundles[1], previous_bundle=bundles[0], calibration=tmp_path / "site.json"
+        tmp_path,
+        bundle=bundles[1],
+        previous_bundle=bundles[0],
+        calibration=handmade_site(tmp_path, present),
     )
     with serving(settings) as running, Client(running.url) as client:
         for model in (before, present):
@@ -108,8 +108,7 @@ def test_rates_may_be_stated_while_a_model_that_is_not_calibrated_answers_before
             assert answer.model == model
             assert (answer.results[0].decision is None) == (model == before)
             client.reindex("g")
-            while client.reindexing("g").running:
-                time.sleep(0.02)
+            until(lambda: not client.reindexing("g").running)
 
 
 @pytest.mark.parametrize("lost", ["not kept", "file gone"])
@@ -142,8 +141,7 @@ def test_the_model_before_goes_on_answering_while_the_present_one_would_not_find
         assert client.reindexing("g").done == 2
         assert asked(client) == [(f"p{who}", before) for who in range(3)]
     with serving(settings) as running, Client(running.url) as client:  # a start does not give up either
-        while client.reindexing("g").running:
-            time.sleep(0.02)
+        until(lambda: not client.reindexing("g").running)
         assert asked(client) == [(f"p{who}", before) for who in range(3)]
         left = reindex(running.url, "--leave-behind")
         assert left.exit_code == (1 if lost == "file gone" else 0)  # its picture could still not be embedded
@@ -167,12 +165,10 @@ def test_leaving_behind_holds_for_the_gallery_it_was_said_of_alone(
         assert reindexer._leaves_behind == set()
         client.create_gallery("g")
         client.reindex("g", leave_behind=True)
-        while client.reindexing("g").running:
-            time.sleep(0.02)
+        until(lambda: not client.reindexing("g").running)
         assert reindexer._leaves_behind == set()
         client.reindex("other")
-        while client.reindexing("other").running:
-            time.sleep(0.02)
+        until(lambda: not client.reindexing("other").running)
         assert client.reindexing("other").answers == before
 
 
@@ -188,8 +184,7 @@ def test_once_those_left_are_enrolled_again_or_erased_the_present_model_takes_ov
 
         def reindexed() -> str:
             client.reindex("g")
-            while client.reindexing("g").running:
-                time.sleep(0.02)
+            until(lambda: not client.reindexing("g").running)
             return client.reindexing("g").answers
 
         assert reindexed() == before
@@ -215,8 +210,7 @@ def test_a_query_under_way_while_the_present_model_takes_over_is_answered_by_it_
         def take_over_first(*arguments: object) -> object:
             monkeypatch.undo()
             client.reindex("g")
-            while client.reindexing("g").running:
-                time.sleep(0.02)
+            until(lambda: not client.reindexing("g").running)
             return search(*arguments)
 
         monkeypatch.setattr(parts.previous.index, "search", take_over_first)

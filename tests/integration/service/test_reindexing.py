@@ -20,6 +20,7 @@ from tests.drawings import encoded, person
 from tests.handmade_bundle import write_handmade_bundle
 from tests.serving import handmade_settings, serving
 from tests.stuck_file import stuck
+from tests.waiting import until
 
 
 def pictures(*people: int) -> list[NewPicture]:
@@ -102,8 +103,7 @@ def test_a_reindexing_that_was_killed_goes_on_by_itself(tmp_path: Path) -> None:
 
     service = start(1)
     with Client(service.url) as client:
-        while client.reindexing("g").running:
-            time.sleep(0.05)
+        until(lambda: not client.reindexing("g").running)
         found = client.reindexing("g")
         assert (found.done, found.waiting, found.failed) == (len(people), 0, 0)
         assert [first(client, "g", who) for who in (0, 30, 59)] == ["p0", "p30", "p59"]

@@ -63,9 +63,8 @@ def test_what_a_killed_process_still_owed_is_owed_by_the_next(database: Database
         reader.execute(text("SELECT * FROM about")).all()
         erase(database)
         database.forget()
-        subprocess.run(
-            ["cp", "-r", tmp_path / "data", tmp_path / "left"], check=True
-        )  # as a kill at this moment leaves it
+        # as a kill at this moment leaves it
+        subprocess.run(["cp", "-r", tmp_path / "data", tmp_path / "left"], check=True)
     again = Database(f"sqlite:///{tmp_path / 'left' / 'catalog.sqlite3'}")
     assert on_disk(tmp_path / "left")
     assert again.unforgotten
