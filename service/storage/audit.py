@@ -21,8 +21,9 @@ from typing import Any, Final
 from sqlalchemy import delete, insert, select
 
 from service.clock import now
+from service.storage.catalog.about import AboutCatalog
 from service.storage.database import Database
-from service.storage.tables import AboutRow, AuditRow
+from service.storage.tables import AuditRow
 
 __all__ = ["AuditTrail", "Event", "forget_before"]
 
@@ -71,11 +72,8 @@ class AuditTrail:
         """
         self._database = database
         self._on_fault = on_fault
-        self._secret = bytes.fromhex(
-            database.transact(
-                lambda session: AboutRow.get_or_make(session, "audit_secret", lambda: secrets.token_hex(32))
-            )
-        )
+        secret = AboutCatalog(database).get_or_set("audit_secret", lambda: secrets.token_hex(32))
+        self._secret = bytes.fromhex(secret)
         self._waiting: list[tuple[Event, asyncio.Future[None] | None]] = []
         self._wake = asyncio.Event()
         self._hurry = asyncio.Event()  # somebody waits for the line
