@@ -311,8 +311,8 @@ class Settings(BaseSettings):
         default=40_000_000,
         ge=1,
         le=178_956_970,
-        description="Most pixels (width x height) of a picture, read from its header before decoding; Pillow "
-        "opens no larger one than this may be.",
+        description="Most pixels (width x height) of a picture, read from its header before decoding; at "
+        "most as many as Pillow opens.",
     )
     max_files: int = Field(default=64, ge=1, le=64, description="Most pictures in one enrolment.")
     max_query_files: int = Field(default=16, ge=1, le=16, description="Most pictures in one query.")
