@@ -11,10 +11,22 @@ import httpx
 from service.client.call import problem_of
 from service.client.faults import BadAddress, BadKey, ClientError, ServiceUnreachable
 
-__all__ = ["DEFAULT_URL", "authorization", "checked", "default_timeout", "fault_of", "on_this_machine"]
+__all__ = [
+    "DEFAULT_URL",
+    "LIMITS",
+    "authorization",
+    "checked",
+    "default_timeout",
+    "fault_of",
+    "on_this_machine",
+]
 
 DEFAULT_URL: Final = "http://127.0.0.1:8321"
 """Where `penumbra serve` listens unless told otherwise."""
+
+LIMITS: Final = httpx.Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=2.0)
+"""httpx's own, but that an idle connection is used no more well before the service closes it, after 5 s: it
+may do so just as the next call is sent, of which nobody would know whether it was carried out."""
 
 
 def fault_of(base_url: httpx.URL, outcome: httpx.Response | httpx.TransportError) -> ClientError:

@@ -13,6 +13,7 @@ from service.client import calls
 from service.client.call import Call, Series, Stream
 from service.client.connection import (
     DEFAULT_URL,
+    LIMITS,
     authorization,
     checked,
     default_timeout,
@@ -93,6 +94,7 @@ class Client:
             base_url=checked(url),
             headers=authorization(key),
             timeout=timeout or default_timeout(),
+            limits=LIMITS,
             transport=transport,
             trust_env=not on_this_machine(url),
         )

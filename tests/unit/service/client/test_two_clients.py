@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import inspect
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+import uvicorn
 
 from service.client import (
     AsyncClient,
@@ -110,3 +112,9 @@ def test_a_method_refuses_what_its_description_does_not_take() -> None:
         with pytest.raises(TypeError, match="unexpected"):
             client.query("shop", [b"x"], top=3)  # type: ignore[call-arg]
         assert list(inspect.signature(client.gallery).parameters) == ["name"]
+
+
+@pytest.mark.parametrize("kind", [Client, AsyncClient])
+def test_an_idle_connection_is_left_before_the_service_closes_it(kind: type[Client | AsyncClient]) -> None:
+    pool: Any = kind("http://127.0.0.1:1")._http._transport
+    assert 2 * pool._pool._keepalive_expiry < uvicorn.Config("app").timeout_keep_alive
